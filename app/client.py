@@ -1,0 +1,239 @@
+"""The typed client of the HTTP API, as the command line uses it."""
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+from urllib.parse import quote
+from uuid import uuid4
+
+import httpx
+
+from app.retry_client import DEFAULT_POLICY, RetryPolicy, retry, retry_after
+
+JsonObject = dict[str, Any]
+
+TIMEOUT = httpx.Timeout(10.0, connect=2.0)
+UPLOAD_TIMEOUT = httpx.Timeout(60.0, connect=2.0)
+UPLOAD_DEADLINE = 600.0  # one attempt of a large file may outlast the policy's own
+POLL_ATTEMPTS = 30  # a wait outlives a restart of the server; the deadline ends it
+POLL_INTERVAL, LEAST_POLL_INTERVAL = 1.0, 0.1
+ENDED = frozenset({"complete", "failed", "cancelled"})
+
+
+class ApiError(Exception):
+    """A call failed for good; the text says what, where and what to do.
+
+    `status` is None when there was no answer at all. The other fields are those of the problem details
+    (RFC 9457): `errors` holds `{"detail", "pointer"}` objects.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, problem: JsonObject | None = None) -> None:
+        super().__init__(message)
+        problem = problem or {}
+        self.status = status
+        self.type = str(problem.get("type", "about:blank"))
+        self.title = str(problem.get("title", ""))
+        self.detail = str(problem.get("detail", ""))
+        self.errors = _faults(problem)
+
+
+class Recommendations(NamedTuple):
+    """Movie ids, best first; where they come from (personal, own, popular); the model's version if any."""
+
+    movie_ids: list[int]
+    source: str
+    model_version: str | None
+
+
+class MatineeClient:
+    """Calls to one server, retried by `policy` (whose budget the calls share).
+
+    Every method raises ApiError. Only calls that the server can recognise or repeat without harm are
+    retried once they may have been executed: `create_movie` is not. Threads may share a client.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        policy: RetryPolicy = DEFAULT_POLICY,
+        transport: httpx.BaseTransport | None = None,
+        api_key: str | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        headers = {"Accept": "application/json", **({"X-API-Key": api_key} if api_key else {})}
+        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT, transport=transport)
+        self._policy, self._sleep, self._clock = policy, sleep, clock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def health(self) -> JsonObject:
+        return _object(self._get("/health"))
+
+    def create_movie(self, title: str, year: int | None = None, genre: str | None = None) -> JsonObject:
+        fields = {"title": title, "year": year, "genre": genre}
+        known = {name: value for name, value in fields.items() if value is not None}
+        return _object(self._call(lambda: self._http.post("/movies", json=known)))
+
+    def movies(self, query: str | None = None, limit: int = 20) -> list[JsonObject]:
+        params: dict[str, str | int] = {"limit": limit, **({"query": query} if query else {})}
+        return _objects(self._get("/movies", params=params))
+
+    def movie(self, movie_id: int) -> JsonObject:
+        return _object(self._get(f"/movies/{movie_id}"))
+
+    def rate(self, movie_id: int, user_id: int, score: float) -> JsonObject:
+        """Rate a movie; a second rating replaces the first, so this is retried as if it were a PUT."""
+        rating = {"movie_id": movie_id, "user_id": user_id, "score": score}
+        headers = {"Idempotency-Key": str(uuid4())}
+        return _object(self._call(lambda: self._http.post("/ratings", json=rating, headers=headers)))
+
+    def recommendations(self, user_id: int, limit: int = 10) -> Recommendations:
+        response = self._get(f"/recommendations/{user_id}", params={"limit": limit})
+        ids = _parsed(response)
+        if not isinstance(ids, list) or not all(isinstance(movie_id, int) for movie_id in ids):
+            raise _unexpected(response, "a list of movie ids")
+        headers = response.headers
+        return Recommendations(ids, headers.get("X-Source", ""), headers.get("X-Model-Version") or None)
+
+    def start_rebuild(self, idempotency_key: str | None = None) -> JsonObject:
+        headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+        return _object(self._call(lambda: self._http.post("/recommender/rebuild", headers=headers)))
+
+    def start_import(
+        self,
+        path: Path | str | None = None,
+        *,
+        idempotency_key: str | None = None,
+        content_type: str = "text/csv",
+    ) -> JsonObject:
+        """Stream a file to the server, from its start at each attempt; None imports the bundled sample.
+
+        Raises OSError if the file cannot be read.
+        """
+        headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+        if path is not None:
+            headers["Content-Type"] = content_type
+
+        def upload() -> httpx.Response:
+            with nullcontext() if path is None else Path(path).open("rb") as file:
+                return self._http.post("/imports", content=file, headers=headers, timeout=UPLOAD_TIMEOUT)
+
+        deadline = max(self._policy.deadline, UPLOAD_DEADLINE)
+        return _object(self._call(upload, replace(self._policy, deadline=deadline)))
+
+    def import_status(self, task_id: str) -> JsonObject:
+        return _object(self._get(f"/imports/{_segment(task_id)}"))
+
+    def rebuild_status(self, task_id: str) -> JsonObject:
+        return _object(self._get(f"/recommender/rebuild/{_segment(task_id)}"))
+
+    def task(self, task_id: str) -> JsonObject:
+        return _object(self._get(f"/tasks/{_segment(task_id)}"))
+
+    def wait(self, task_id: str, on_progress: Callable[[JsonObject], None] | None = None) -> JsonObject:
+        """Poll a task as often as its Retry-After says until it ends, and answer it, failed or not.
+
+        `on_progress` gets the task of every poll, the last one too. The wait has no limit of its own; it
+        ends with ApiError when the server has not answered for the policy's deadline.
+        """
+        path = f"/tasks/{_segment(task_id)}"
+        patient = replace(self._policy, attempts=max(self._policy.attempts, POLL_ATTEMPTS))
+        while True:
+            response = self._call(lambda: self._http.get(path), patient)
+            task = _object(response)
+            if on_progress:
+                on_progress(task)
+            if task.get("status") in ENDED:
+                return task
+            pause = retry_after(response, time.time())
+            self._sleep(POLL_INTERVAL if pause is None else max(pause, LEAST_POLL_INTERVAL))
+
+    def _get(self, path: str, params: dict[str, Any] | None = None) -> httpx.Response:
+        return self._call(lambda: self._http.get(path, params=params))
+
+    def _call(self, func: Callable[[], httpx.Response], policy: RetryPolicy | None = None) -> httpx.Response:
+        try:
+            return retry(func, policy or self._policy, sleep=self._sleep, clock=self._clock)
+        except httpx.HTTPStatusError as error:
+            raise _refused(error.response) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            url, reason = self._http.base_url, str(error) or type(error).__name__
+            server = f"{url.scheme}://{url.netloc.decode('ascii')}"  # without a password
+            raise ApiError(f"No answer from {server}: {reason}. Is the server running there?") from error
+
+
+def _segment(task_id: str) -> str:
+    return quote(task_id, safe="")
+
+
+def _place(response: httpx.Response) -> str:
+    return f"{response.request.method} {response.request.url.path}"
+
+
+def _refused(response: httpx.Response) -> ApiError:
+    """Make the error of a failed answer: its problem details, or the status alone (a proxy's page)."""
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    problem: JsonObject = answer if isinstance(answer, dict) else {}
+    title = problem.get("title") or response.reason_phrase
+    lines = [f"{_place(response)} answered {response.status_code} {title}".rstrip()]
+    if problem.get("detail"):
+        lines.append(str(problem["detail"]))
+    lines += [_fault(fault) for fault in _faults(problem)]
+    return ApiError("\n  ".join(lines), status=response.status_code, problem=problem)
+
+
+def _faults(problem: JsonObject) -> list[JsonObject]:
+    errors = problem.get("errors")
+    return [fault for fault in errors if isinstance(fault, dict)] if isinstance(errors, list) else []
+
+
+def _fault(fault: JsonObject) -> str:
+    pointer, detail = fault.get("pointer"), fault.get("detail", "")
+    return f"{pointer}: {detail}" if pointer else str(detail)
+
+
+def _parsed(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError as error:
+        raise _unexpected(response, "JSON") from error
+
+
+def _object(response: httpx.Response) -> JsonObject:
+    value = _parsed(response)
+    if not isinstance(value, dict):
+        raise _unexpected(response, "a JSON object")
+    return value
+
+
+def _objects(response: httpx.Response) -> list[JsonObject]:
+    value = _parsed(response)
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise _unexpected(response, "a list of JSON objects")
+    return value
+
+
+def _unexpected(response: httpx.Response, expected: str) -> ApiError:
+    message = (
+        f"{_place(response)} answered {response.status_code}, but not with {expected}. "
+        "Is this address a Matinee server?"
+    )
+    return ApiError(message, status=response.status_code)

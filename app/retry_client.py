@@ -1,0 +1,299 @@
+"""Retries for HTTP calls: what is worth repeating, when, and how often.
+
+The rules follow RFC 9110 (9.2.2 idempotent methods, 10.2.3 Retry-After), the AWS SDKs' standard retry
+mode (full jitter, retry quota) and "Handling Overload" in the SRE book. Retry in one layer only: give
+the calls made here a transport without retries of its own (httpx's default).
+"""
+
+import logging
+import re
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from random import Random, SystemRandom
+
+import httpx
+
+LOG = logging.getLogger(__name__)
+RANDOM = SystemRandom()  # forked processes must not share one sequence of jitter
+
+IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+KEY_HEADERS = ("Idempotency-Key", "X-Task-Id")
+THROTTLED_STATUSES = frozenset({409, 429, 503})
+RETRIED_STATUSES = THROTTLED_STATUSES | {408, 425, 500, 502, 504}
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+MAYBE_EXECUTED = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
+RETRY_COST, THROTTLED_COST, FIRST_TRY_REFUND = 14, 5, 1
+
+
+class RetryBudget:
+    """Tokens that retries spend and successes refund, kept apart by host; safe between threads.
+
+    While a host is down for everybody, the budget runs out and calls fail at their first attempt
+    instead of multiplying the load.
+    """
+
+    def __init__(self, capacity: int = 500) -> None:
+        self.capacity = capacity
+        self._spent: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def remaining(self, host: str) -> int:
+        with self._lock:
+            return self.capacity - self._spent.get(host, 0)
+
+    def withdraw(self, host: str, tokens: int) -> bool:
+        """Take the tokens, or none of them and answer False."""
+        with self._lock:
+            spent = self._spent.get(host, 0) + tokens
+            if spent > self.capacity:
+                return False
+            self._spent[host] = spent
+            return True
+
+    def refund(self, host: str, tokens: int) -> None:
+        """Give tokens back; the budget never exceeds its capacity."""
+        with self._lock:
+            spent = self._spent.pop(host, 0) - tokens
+            if spent > 0:
+                self._spent[host] = spent
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often and how long to retry. Times are seconds.
+
+    The wait after failed attempt n (from 0) is `uniform(0, min(cap, base * 2**n))`, "full jitter"; with a
+    `jitter` it is `min(cap, base * 2**n) + uniform(0, jitter)`. Throttled answers (429, 503, 409 in
+    progress) have their own base and cap. A Retry-After is the least wait, the random part comes on top.
+    No attempt starts later than `deadline` after the first; one that runs is left to its own timeouts.
+    """
+
+    attempts: int = 3
+    deadline: float = 30.0
+    base: float = 0.1
+    cap: float = 5.0
+    throttled_base: float = 1.0
+    throttled_cap: float = 20.0
+    jitter: float | None = None
+    budget: RetryBudget | None = field(default_factory=RetryBudget, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError(
+                f"RetryPolicy.attempts is {self.attempts}: the first attempt counts, give 1 or more"
+            )
+        for name in ("deadline", "base", "cap", "throttled_base", "throttled_cap", "jitter"):
+            value = getattr(self, name)
+            if value is not None and not value >= 0:  # also refuses NaN
+                raise ValueError(f"RetryPolicy.{name} is {value}: give seconds, 0 or more")
+
+    def ceiling(self, failures: int, throttled: bool = False) -> float:
+        """Answer the backoff after so many earlier failures, before jitter."""
+        base, cap = (self.throttled_base, self.throttled_cap) if throttled else (self.base, self.cap)
+        return float(min(cap, base * 2 ** min(failures, 64)))  # 2**1024 would overflow a float
+
+    def pause(self, failures: int, throttled: bool, retry_after: float | None, random: Random) -> float:
+        """Seconds to wait before the next attempt."""
+        ceiling = self.ceiling(failures, throttled)
+        spread = ceiling if self.jitter is None else self.jitter
+        backoff = 0.0 if self.jitter is None else ceiling
+        return (backoff if retry_after is None else retry_after) + random.uniform(0, spread)
+
+
+DEFAULT_POLICY = RetryPolicy()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one attempt came to: a response, an error, or both when the caller raised for the status."""
+
+    response: httpx.Response | None = None
+    error: httpx.HTTPError | None = None
+
+    @classmethod
+    def of(cls, func: Callable[[], httpx.Response]) -> "Outcome":
+        try:
+            return cls(response=func())
+        except httpx.HTTPStatusError as error:
+            return cls(error.response, error)
+        except httpx.HTTPError as error:
+            return cls(error=error)
+
+    @property
+    def answer(self) -> httpx.Response | None:
+        """The response if it is a success: 2xx, or a 3xx that does not send the request elsewhere."""
+        response = self.response
+        if self.error or response is None or response.status_code >= 400 or response.has_redirect_location:
+            return None
+        return response
+
+    @property
+    def request(self) -> httpx.Request | None:
+        for carrier in (self.error, self.response):
+            with suppress(RuntimeError):  # httpx: not set
+                if carrier is not None:
+                    return carrier.request
+        return None
+
+    @property
+    def host(self) -> str:
+        return self.request.url.netloc.decode("ascii") if self.request else ""
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a second execution does no harm: an idempotent method, or a key the server goes by."""
+        request = self.request
+        return request is not None and (
+            request.method in IDEMPOTENT_METHODS or any(request.headers.get(name) for name in KEY_HEADERS)
+        )
+
+    @property
+    def throttled(self) -> bool:
+        return self.response is not None and self.response.status_code in THROTTLED_STATUSES
+
+    @property
+    def transient(self) -> bool:
+        """Whether another attempt may do better and can do no harm."""
+        if self.response is not None:
+            status = self.response.status_code
+            in_progress = status != 409 or "Retry-After" in self.response.headers
+            return status in RETRIED_STATUSES and in_progress and self.repeatable
+        if isinstance(self.error, NEVER_SENT):
+            return not _untrusted(self.error)
+        return isinstance(self.error, MAYBE_EXECUTED) and self.repeatable
+
+    @property
+    def failure(self) -> httpx.HTTPError:
+        if self.error is not None:
+            return self.error
+        request, response = self.request, self.response
+        message = f"{self.target}: {self}"  # httpx's own text holds the query, and needs a request
+        return httpx.HTTPStatusError(message, request=request, response=response)  # type: ignore[arg-type]
+
+    @property
+    def target(self) -> str:
+        """Method and URL without user, query and fragment, which may hold secrets."""
+        if self.request is None:
+            return "(no request)"
+        path = self.request.url.raw_path.partition(b"?")[0].decode(
+            "ascii"
+        )  # escaped: no line breaks in a log
+        return f"{self.request.method} {self.request.url.scheme}://{self.host}{path}"
+
+    def __str__(self) -> str:
+        if self.response is not None:
+            return f"{self.response.status_code} {self.response.reason_phrase}".strip()
+        return type(self.error).__name__
+
+
+def _untrusted(error: BaseException | None) -> bool:
+    """Whether a bad certificate is behind a failed connect: it is as bad at the next attempt."""
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def retry_after(response: httpx.Response, now: float) -> float | None:
+    """Seconds that Retry-After asks for; None without a readable one. `now` is epoch seconds.
+
+    A date is taken against the response's own Date where there is one, so that a client's wrong clock
+    does no harm (RFC 9110 10.2.3, 5.6.7).
+    """
+    value = response.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+        return float(value)
+    moment, sent = _epoch(value), _epoch(response.headers.get("Date", ""))
+    return None if moment is None else max(0.0, moment - (now if sent is None else sent))
+
+
+def _epoch(http_date: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(http_date)
+        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def retry(
+    func: Callable[[], httpx.Response],
+    policy: RetryPolicy = DEFAULT_POLICY,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    random: Random = RANDOM,
+) -> httpx.Response:
+    """Call `func` until it succeeds or the policy says stop; each attempt is logged.
+
+    Raises the last attempt's own exception, or HTTPStatusError for a last response that is a failure, with
+    a note that says why no further attempt was made.
+    """
+    started, number, cost = clock(), 1, 0
+    while True:
+        outcome = Outcome.of(func)
+        if (answer := outcome.answer) is not None:
+            LOG.info("%s: attempt %d of %d: %s", outcome.target, number, policy.attempts, outcome)
+            if policy.budget:
+                policy.budget.refund(outcome.host, cost or FIRST_TRY_REFUND)
+            return answer
+        asked = retry_after(outcome.response, time.time()) if outcome.response else None
+        pause = policy.pause(number - 1, outcome.throttled, asked, random)
+        cost = THROTTLED_COST if outcome.throttled else RETRY_COST
+        refusal = _refusal(policy, outcome, number, clock() - started + pause, cost)
+        verdict = refusal or f"next in {pause:.2f} s"
+        LOG.warning("%s: attempt %d of %d: %s; %s", outcome.target, number, policy.attempts, outcome, verdict)
+        if refusal:
+            failure = outcome.failure
+            failure.add_note(f"attempt {number} of {policy.attempts}: {refusal}")
+            raise failure
+        if outcome.response is not None:
+            outcome.response.close()  # a streamed response would keep its connection
+        sleep(pause)
+        number += 1
+
+
+def _refusal(policy: RetryPolicy, outcome: Outcome, number: int, elapsed: float, cost: int) -> str:
+    """Why there is no further attempt, which would start `elapsed` after the first; empty if there is one."""
+    if not outcome.transient:
+        return "not to be retried"
+    if number >= policy.attempts:
+        return "no attempts left"
+    if elapsed > policy.deadline:
+        return f"the next attempt would pass the deadline of {policy.deadline:g} s"
+    if policy.budget and not policy.budget.withdraw(outcome.host, cost):
+        return f"the retry budget of {outcome.host} is spent"
+    return ""
+
+
+def with_backoff(
+    func: Callable[[], httpx.Response],
+    *,
+    retries: int = 5,
+    backoff_factor: float = 0.5,
+    jitter: float = 0.2,
+    policy: RetryPolicy | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+    random: Random = RANDOM,
+) -> httpx.Response:
+    """Call `func` and return its successful response, with up to `retries` attempts after the first.
+
+    Before retry n (from 0) it waits `min(cap, backoff_factor * 2**n) + uniform(0, jitter)` seconds, or
+    Retry-After plus the jitter. What may be retried is read from the request that the response or the
+    exception carries. Deadline, caps and budget are the policy's. Without one: caps of 20 s; a deadline of
+    30 s, on top of the waits asked for if those alone are longer; no budget, since that must outlive a call.
+    Raises as `retry` does.
+    """
+    limits = policy or RetryPolicy(cap=20.0, budget=None)
+    asked = replace(
+        limits, attempts=retries + 1, base=backoff_factor, throttled_base=backoff_factor, jitter=jitter
+    )
+    if policy is None:
+        waits = sum(asked.ceiling(n) + jitter for n in range(retries))
+        asked = replace(asked, deadline=asked.deadline + (waits if waits > asked.deadline else 0.0))
+    return retry(func, asked, sleep=sleep, clock=clock, random=random)
