@@ -67,7 +67,12 @@ class MatineeClient:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         headers = {"Accept": "application/json", **({"X-API-Key": api_key} if api_key else {})}
-        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT, transport=transport)
+        try:
+            self._http = httpx.Client(
+                base_url=base_url, headers=headers, timeout=TIMEOUT, transport=transport
+            )
+        except httpx.InvalidURL as error:
+            raise ApiError(f"No server address: {error}. Give one like http://127.0.0.1:8000.") from error
         self._policy, self._sleep, self._clock = policy, sleep, clock
 
     def __enter__(self) -> Self:
@@ -171,7 +176,7 @@ class MatineeClient:
             return retry(func, policy or self._policy, sleep=self._sleep, clock=self._clock)
         except httpx.HTTPStatusError as error:
             raise _refused(error.response) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except httpx.HTTPError as error:
             url, reason = self._http.base_url, str(error) or type(error).__name__
             server = f"{url.scheme}://{url.netloc.decode('ascii')}"  # without a password
             raise ApiError(f"No answer from {server}: {reason}. Is the server running there?") from error

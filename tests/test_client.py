@@ -221,6 +221,11 @@ class TestErrors:
             client.health()
         assert caught.value.status is None
 
+    @pytest.mark.parametrize("url", ["http://matinee.test:port", "http://\x00"])
+    def test_an_address_that_cannot_be_read(self, url: str) -> None:
+        with pytest.raises(ApiError, match="No server address"):
+            MatineeClient(url)
+
     @pytest.mark.parametrize("url", ["matinee.test", "ftp://matinee.test", "http://"])
     def test_an_address_that_is_none(self, url: str) -> None:
         with MatineeClient(url) as client, pytest.raises(ApiError, match="No answer from"):

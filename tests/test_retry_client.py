@@ -209,6 +209,12 @@ class TestHowItEnds:
             backoff(server)
         assert server.calls == 1
 
+    def test_with_backoff_makes_every_retry_asked_for(self) -> None:
+        server = Server(httpx.Response(500))
+        with pytest.raises(httpx.HTTPStatusError):
+            backoff(server, retries=100, backoff_factor=0.01)
+        assert server.calls == 101
+
     def test_the_last_failed_response_is_raised_with_its_reason(self) -> None:
         server = Server(httpx.Response(500), httpx.Response(502), httpx.Response(504, text="late"))
         with pytest.raises(httpx.HTTPStatusError) as caught:

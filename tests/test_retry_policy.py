@@ -1,6 +1,7 @@
 """Waits, Retry-After and the budget, by themselves."""
 
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -72,6 +73,7 @@ class TestRetryAfter:
             ("Sun Nov  6 08:49:47 1994", 10.0),
             ("Sun, 06 Nov 1994 08:00:00 GMT", 0.0),
             ("-5", None),
+            ("Sun, 06 Nov 1994 08:49:37 +" + "9" * 18, None),
             ("soon", None),
             ("1e3", None),
             ("", None),
@@ -80,6 +82,17 @@ class TestRetryAfter:
     def test_seconds_or_any_http_date(self, value: str, seconds: float | None) -> None:
         response = httpx.Response(503, headers={"Retry-After": value})
         assert retry_after(response, now=784111777.0) == seconds
+
+    def test_a_date_without_a_zone_is_gmt_wherever_the_client_is(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        response = httpx.Response(503, headers={"Retry-After": "Sun Nov  6 08:49:47 1994"})
+        with monkeypatch.context() as patch:
+            patch.setenv("TZ", "JST-9")
+            time.tzset()
+            asked = retry_after(response, now=784111777.0)
+        time.tzset()
+        assert asked == 10.0
 
     def test_a_date_is_taken_against_the_servers_clock(self) -> None:
         headers = {
@@ -117,6 +130,10 @@ class TestRetryBudget:
                 expected = min(500, expected + tokens)
             assert budget.remaining("a") == expected
         assert budget.remaining("b") == 500
+
+    def test_the_last_token_can_be_spent(self) -> None:
+        budget = RetryBudget(28)
+        assert [budget.withdraw("a", 14) for _ in range(3)] == [True, True, False]
 
     def test_threads_share_it_exactly(self) -> None:
         budget = RetryBudget(10_000)
