@@ -1,0 +1,81 @@
+"""What the endpoints share: the service, ids, paging, idempotency keys, answers that start a task."""
+
+import base64
+import binascii
+import json
+import re
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Query, Request, Response
+
+from app.errors import BadRequest
+from app.ratings import MAX_ID
+from app.service import Service
+from app.tasks.start import IdempotencyKey
+from app.tasks.task import Task
+
+MAX_KEY_LENGTH = 255
+
+
+async def _service(request: Request) -> Service:  # async: a plain one would cost a hop to a thread
+    return request.app.state.service  # type: ignore[no-any-return]
+
+
+ServiceDependency = Annotated[Service, Depends(_service)]
+MovieId = Annotated[int, Path(ge=0, le=MAX_ID)]
+UserId = Annotated[int, Path(ge=0, le=MAX_ID)]
+Limit = Annotated[int, Query(ge=1, le=1000, description="how many at most")]
+Cursor = Annotated[str | None, Query(max_length=200, description="from the Link header of the page before")]
+
+
+def encode_cursor(*position: int) -> str:
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None, length: int) -> tuple[int, ...] | None:
+    """The position in a cursor, or None without one. Raises `BadRequest` for one that is not ours."""
+    if cursor is None:
+        return None
+    try:
+        position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, binascii.Error):
+        position = None
+    if (
+        not isinstance(position, list)
+        or len(position) != length
+        or not all(type(part) is int and -1 <= part <= MAX_ID for part in position)
+    ):
+        raise BadRequest("The cursor is not one of ours. Take it from the Link header of the page before.")
+    return tuple(position)
+
+
+def link_next(request: Request, response: Response, *position: int) -> None:
+    """Point to the next page (RFC 8288)."""
+    url = request.url.include_query_params(cursor=encode_cursor(*position))
+    response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+
+
+def idempotency_key(request: Request, fingerprint: str) -> IdempotencyKey | None:
+    """The caller's key for this request, if it sent one. Raises `BadRequest` for an unusable one."""
+    text = request.headers.get("idempotency-key", request.headers.get("x-task-id"))
+    if text is None:
+        return None
+    if len(text) > 1 and text[0] == text[-1] == '"':  # a structured field string (RFC 9651)
+        text = re.sub(r"\\(.)", r"\1", text[1:-1])
+    if not 0 < len(text) <= MAX_KEY_LENGTH or not (text.isascii() and text.isprintable()):
+        raise BadRequest(f"Idempotency-Key has to be 1 to {MAX_KEY_LENGTH} printable ASCII characters.")
+    return IdempotencyKey(f"{request.method} {request.url.path}", text, fingerprint)
+
+
+def accepted(response: Response, task: Task, location: str, *, replayed: bool) -> dict[str, Any]:
+    """The answer to a request that started a task; the same for every repetition of the request."""
+    response.headers["Location"] = location
+    response.headers["Retry-After"] = "1"
+    if replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return {"task_id": task.id, "status": "queued"}
+
+
+def poll_again(response: Response, task: Task) -> None:
+    if not task.ended:
+        response.headers["Retry-After"] = "1"

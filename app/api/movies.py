@@ -1,0 +1,101 @@
+"""Movies over HTTP."""
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, decode_cursor, link_next
+from app.movies import Movie
+from app.repository import movies
+
+router = APIRouter(prefix="/movies", tags=["movies"])
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+Year = Annotated[int, Field(ge=1800, le=2200)]
+
+
+class MovieBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    title: Text
+    year: Year | None = None
+    genre: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] | None = None
+
+
+@router.post("", status_code=201)
+def create_movie(body: MovieBody, response: Response, service: ServiceDependency) -> Movie:
+    with service.database.write() as connection:
+        movie = movies.create(connection, body.title, body.year, body.genre or None, now=time.time())
+    response.headers["Location"] = f"/movies/{movie.id}"
+    return movie
+
+
+@router.get("")
+def list_movies(
+    request: Request,
+    response: Response,
+    service: ServiceDependency,
+    q: Annotated[str, Query(max_length=200, description="words of the title; most rated movies first")] = "",
+    genre: Annotated[str | None, Query(max_length=100)] = None,
+    year_from: Year | None = None,
+    year_to: Year | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> list[Movie]:
+    years = (year_from, year_to)
+    with service.database.read() as connection:
+        if q.strip():
+            after = decode_cursor(cursor, 2)
+            found = movies.search(connection, q, limit=limit, after=after, genre=genre, years=years)
+        else:
+            (after_id,) = decode_cursor(cursor, 1) or (-1,)
+            found = movies.listing(connection, limit=limit, after=after_id, genre=genre, years=years)
+    if len(found) == limit:
+        last = found[-1]
+        link_next(request, response, *((last.rating_count, last.id) if q.strip() else (last.id,)))
+    return found
+
+
+@router.get("/top")
+def top_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]:
+    """The best rated, damped so that a few high scores do not win."""
+    with service.database.read() as connection:
+        return movies.top(connection, limit=limit)
+
+
+@router.get("/popular")
+def popular_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]:
+    """The most rated."""
+    with service.database.read() as connection:
+        return movies.popular(connection, limit=limit)
+
+
+@router.get("/new")
+def new_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]:
+    """Those that nobody has rated yet, then the ones added last."""
+    with service.database.read() as connection:
+        return movies.newest(connection, limit=limit)
+
+
+@router.get("/{movie_id}")
+def get_movie(movie_id: MovieId, service: ServiceDependency) -> Movie:
+    with service.database.read() as connection:
+        return movies.get(connection, movie_id)
+
+
+@router.put("/{movie_id}")
+def replace_movie(movie_id: MovieId, body: MovieBody, service: ServiceDependency) -> Movie:
+    with service.database.write() as connection:
+        return movies.replace(connection, movie_id, body.title, body.year, body.genre or None)
+
+
+@router.delete("/{movie_id}", status_code=204)
+def delete_movie(
+    movie_id: MovieId,
+    service: ServiceDependency,
+    force: Annotated[bool, Query(description="delete its ratings too")] = False,
+) -> None:
+    with service.database.write() as connection:
+        movies.delete(connection, movie_id, force=force)

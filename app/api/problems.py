@@ -1,0 +1,83 @@
+"""Every error leaves the API as problem details (RFC 9457)."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.errors import AppError, Invalid, NotFound
+
+MEDIA_TYPE = "application/problem+json"
+
+log = logging.getLogger("matinee.api")
+
+
+class _MethodNotAllowed(AppError):
+    status, type, title = 405, "method-not-allowed", "Method not allowed"
+
+
+def problem_response(error: AppError, request_id: str | None) -> JSONResponse:
+    content = error.problem() | ({"request_id": request_id} if request_id else {})
+    return JSONResponse(content, status_code=error.status, headers=error.headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every exception with problem details."""
+    for kind, handler in (
+        (AppError, _app_error),
+        (RequestValidationError, _validation_error),
+        (HTTPException, _http_exception),
+        (Exception, _unexpected),
+    ):
+        app.add_exception_handler(kind, handler)
+
+
+def _answer(request: Request, error: AppError) -> JSONResponse:
+    return problem_response(error, request.scope.get("request_id"))
+
+
+async def _app_error(request: Request, error: Any) -> JSONResponse:
+    return _answer(request, error)
+
+
+async def _validation_error(request: Request, error: Any) -> JSONResponse:
+    errors = [_item(e) for e in error.errors()]
+    summary = "; ".join(f"{e.get('pointer') or e.get('parameter', '')}: {e['detail']}" for e in errors[:3])
+    return _answer(request, Invalid(f"The request does not fit: {summary}", errors=errors))
+
+
+def _item(error: dict[str, Any]) -> dict[str, Any]:
+    where, *path = error["loc"] or ("body",)
+    if where == "body":
+        if error["type"] == "json_invalid":
+            return {"detail": f"not JSON: {error['ctx']['error']}", "pointer": "#"}
+        return {"detail": error["msg"], "pointer": _pointer(path)}
+    return {"detail": error["msg"], "parameter": str(path[-1]) if path else str(where)}
+
+
+def _pointer(path: Sequence[Any]) -> str:
+    # RFC 6901, section 6: a JSON pointer as a URI fragment.
+    return "#" + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+async def _http_exception(request: Request, error: Any) -> JSONResponse:
+    path = request.url.path
+    if error.status_code == 404:
+        problem: AppError = NotFound(f"There is nothing at {path}. The API is described at /openapi.json.")
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        problem = _MethodNotAllowed(f"{request.method} is not possible at {path}; use {allowed}.")
+    else:
+        problem = AppError(str(error.detail))
+        problem.status, problem.type, problem.title = error.status_code, "http", str(error.detail)
+    problem.headers |= dict(error.headers or {})
+    return _answer(request, problem)
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _answer(request, AppError("Something went wrong here. The log has more under this request id."))

@@ -1,0 +1,75 @@
+"""Ratings over HTTP: what is written here always wins over what was there."""
+
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, UserId, decode_cursor, link_next
+from app.ratings import HIGHEST, LOWEST, MAX_ID, STEP, Rating
+from app.repository import ratings
+
+router = APIRouter(prefix="/ratings", tags=["ratings"])
+
+Id = Annotated[int, Field(ge=0, le=MAX_ID)]
+
+
+class RatingBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    movie_id: Id
+    user_id: Id
+    score: Annotated[float, Field(ge=LOWEST, le=HIGHEST, multiple_of=STEP)]
+
+
+class RatingAnswer(RatingBody):
+    rated_at: datetime
+
+
+def _answer(rating: Rating) -> dict[str, Any]:
+    rated_at = datetime.fromtimestamp(rating.rated_at, UTC)
+    return {
+        "movie_id": rating.movie_id,
+        "user_id": rating.user_id,
+        "score": rating.score,
+        "rated_at": rated_at,
+    }
+
+
+@router.post("", status_code=201, response_model=RatingAnswer, responses={200: {"model": RatingAnswer}})
+def put_rating(body: RatingBody, response: Response, service: ServiceDependency) -> dict[str, Any]:
+    """Rate a movie: 201, or 200 if this replaces the user's earlier rating of it."""
+    rating = Rating(body.user_id, body.movie_id, body.score, int(time.time()))
+    with service.database.write() as connection:
+        created = ratings.put(connection, rating)
+    if not created:
+        response.status_code = 200
+    return _answer(rating)
+
+
+@router.get("", response_model=list[RatingAnswer])
+def list_ratings(
+    request: Request,
+    response: Response,
+    service: ServiceDependency,
+    user_id: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None,
+    movie_id: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> list[dict[str, Any]]:
+    after = decode_cursor(cursor, 2) or (-1, -1)
+    with service.database.read() as connection:
+        found = ratings.listing(
+            connection, limit=limit, after=(after[0], after[1]), user_id=user_id, movie_id=movie_id
+        )
+    if len(found) == limit:
+        link_next(request, response, found[-1].user_id, found[-1].movie_id)
+    return [_answer(rating) for rating in found]
+
+
+@router.delete("/{user_id}/{movie_id}", status_code=204)
+def delete_rating(user_id: UserId, movie_id: MovieId, service: ServiceDependency) -> None:
+    with service.database.write() as connection:
+        ratings.delete(connection, user_id, movie_id)

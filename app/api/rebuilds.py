@@ -1,0 +1,50 @@
+"""Rebuilding the model over HTTP."""
+
+from typing import Any
+
+from fastapi import APIRouter, BackgroundTasks, Request, Response
+from pydantic import BaseModel
+
+from app.api.dependencies import ServiceDependency, accepted, idempotency_key, poll_again
+from app.repository import ratings, tasks
+from app.tasks.start import start
+from app.tasks.task import COMPLETE, REBUILD_MODEL
+
+router = APIRouter(prefix="/recommender/rebuild", tags=["tasks"])
+
+SAMPLE_USER, SAMPLE_SIZE = 1, 3
+
+
+class Started(BaseModel):
+    task_id: str
+    status: str
+
+
+class RebuildAnswer(Started):
+    sample: list[int]
+
+
+@router.post("", status_code=202, response_model=Started)
+def rebuild(
+    request: Request, response: Response, background: BackgroundTasks, service: ServiceDependency
+) -> dict[str, Any]:
+    """Build a new model from every rating. Joins the rebuild that waits already, if any."""
+    key = idempotency_key(request, fingerprint="")
+    task, replayed = start(service.database, REBUILD_MODEL, {}, key=key)
+    background.add_task(service.wake_worker)
+    return accepted(response, task, f"/recommender/rebuild/{task.id}", replayed=replayed)
+
+
+@router.get("/{task_id}", response_model=RebuildAnswer)
+def rebuild_status(task_id: str, response: Response, service: ServiceDependency) -> dict[str, Any]:
+    """How far it is; `sample` is what user 1 is recommended once it is complete."""
+    with service.database.read() as connection:
+        task = tasks.get(connection, task_id)
+        known = bool(ratings.listing(connection, limit=1, user_id=SAMPLE_USER))
+    if task is None or task.kind != REBUILD_MODEL:
+        return {"task_id": task_id, "status": "unknown", "sample": []}
+    poll_again(response, task)
+    sample = (
+        service.recommend(SAMPLE_USER, SAMPLE_SIZE).movie_ids if known and task.status == COMPLETE else []
+    )
+    return {"task_id": task_id, "status": task.status, "sample": sample}

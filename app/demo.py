@@ -1,0 +1,84 @@
+"""The demonstration: a real server in this process, driven over HTTP like any other client would."""
+
+import csv
+import os
+import socket
+import threading
+from pathlib import Path
+
+import uvicorn
+
+from app import console
+from app.client import ApiError, MatineeClient
+from app.config import Settings
+from app.errors import BadRequest
+from app.sample import FIRST_USER
+
+
+def run(settings: Settings, folder: Path | None, *, once: bool, user: int | None) -> int:
+    """Serve, import the sample or `folder`, rebuild, show a user's recommendations; the exit status."""
+    files = _files(folder)
+    listening = _listen(settings)
+    url = f"http://{settings.host}:{listening.getsockname()[1]}"
+    os.environ |= settings.to_environment()
+    server = uvicorn.Server(uvicorn.Config("app.main:app", log_level="warning"))
+    outcome: list[bool] = []
+
+    def drive() -> None:
+        try:
+            outcome.append(_drive(url, files, user if user is not None else _somebody(folder)))
+            if not once and outcome[0]:
+                print(f"\nServing at {url} - Ctrl-C ends it. The API is described at {url}/openapi.json")
+        finally:
+            if once or not outcome:
+                server.should_exit = True
+
+    thread = threading.Thread(target=drive, name="matinee-demo", daemon=True)
+    thread.start()
+    with listening:
+        server.run(sockets=[listening])
+    thread.join(timeout=1)
+    return 0 if outcome and outcome[0] else 1
+
+
+def _files(folder: Path | None) -> list[Path | None]:
+    if folder is None:
+        return [None]
+    files: list[Path | None] = [folder / "movies.csv", folder / "ratings.csv"]
+    missing = [str(path) for path in files if path and not path.is_file()]
+    if missing:
+        raise BadRequest(f"{' and '.join(missing)} not found. Give a folder with a MovieLens data set.")
+    return files
+
+
+def _somebody(folder: Path | None) -> int:
+    if folder is None:
+        return FIRST_USER
+    with (folder / "ratings.csv").open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        next(rows, None)
+        return int(next(rows, ["1"])[0])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """The configured address, or any free port if somebody else has that one."""
+    listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError:
+        listening.bind((settings.host, 0))
+    return listening
+
+
+def _drive(url: str, files: list[Path | None], user: int) -> bool:
+    with MatineeClient(url) as client:
+        try:
+            client.health()
+            done = all(console.import_file(client, path) for path in files) and console.rebuild(client)
+            if done:
+                console.show(client, user, 10)
+            return done
+        except ApiError as error:
+            print(f"matinee: {error}")
+            return False

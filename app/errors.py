@@ -1,0 +1,79 @@
+"""Errors that a caller may see: each carries what an RFC 9457 problem details answer needs."""
+
+from typing import Any
+
+
+class AppError(Exception):
+    """A failure with an HTTP status, a stable type (last part of a URN) and a title.
+
+    `detail` says what happened, where, and what to do; `errors` are `{"detail", "pointer"}` items
+    (RFC 9457, section 3); `headers` go into the HTTP answer.
+    """
+
+    status = 500
+    type = "internal"
+    title = "Internal error"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: list[dict[str, Any]] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors or []
+        self.headers = headers or {}
+
+    def problem(self) -> dict[str, Any]:
+        """The problem details object, as the HTTP answers and failed tasks show it."""
+        problem: dict[str, Any] = {
+            "type": f"urn:matinee:{self.type}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            problem["errors"] = self.errors
+        return problem
+
+
+class ConfigurationError(AppError):
+    type, title = "configuration", "Wrong setting"
+
+
+class BadRequest(AppError):
+    status, type, title = 400, "bad-request", "Bad request"
+
+
+class Forbidden(AppError):
+    status, type, title = 403, "forbidden", "Forbidden"
+
+
+class NotFound(AppError):
+    status, type, title = 404, "not-found", "Not found"
+
+
+class Conflict(AppError):
+    status, type, title = 409, "conflict", "Conflict"
+
+
+class TooLarge(AppError):
+    status, type, title = 413, "too-large", "Too large"
+
+
+class UnsupportedMediaType(AppError):
+    status, type, title = 415, "unsupported-media-type", "Unsupported media type"
+
+
+class Invalid(AppError):
+    status, type, title = 422, "invalid", "Invalid input"
+
+
+class Unavailable(AppError):
+    status, type, title = 503, "unavailable", "Temporarily unavailable"
+
+
+class StorageFull(AppError):
+    status, type, title = 507, "storage-full", "No space left"

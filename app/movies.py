@@ -1,0 +1,46 @@
+"""Movies: what one is, how its title is read and searched."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+GENRE_SEPARATOR = "|"
+_YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>\d{4})(?:[-–]\d{0,4})?\)$")
+_ARTICLE = re.compile(
+    r"^(?P<rest>.+), "
+    r"(?P<article>The|A|An|La|Le|Les|L'|El|Los|Las|Il|Lo|I|Gli|Der|Die|Das|Ein|Eine|Un|Une|Det|Den|De|Het)"
+    r"(?P<aside> \(.*\))?$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Movie:
+    """A movie; `genre` may hold several, separated by "|". `mean_score` is None while nobody has rated it."""
+
+    id: int
+    title: str
+    year: int | None = None
+    genre: str | None = None
+    rating_count: int = 0
+    mean_score: float | None = None
+
+    @property
+    def genres(self) -> list[str]:
+        return self.genre.split(GENRE_SEPARATOR) if self.genre else []
+
+
+def search_key(text: str) -> str:
+    """The form in which titles are compared: casefolded, without accents, single spaces."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
+
+
+def split_title(text: str) -> tuple[str, int | None]:
+    """Read a catalogue title such as "Matrix, The (1999)": ("The Matrix", 1999)."""
+    text, year = text.strip(), None
+    if match := _YEAR.match(text):
+        text, year = match["title"], int(match["year"])
+    if match := _ARTICLE.match(text):
+        space = "" if match["article"].endswith("'") else " "
+        text = f"{match['article']}{space}{match['rest']}{match['aside'] or ''}"
+    return text, year

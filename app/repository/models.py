@@ -1,0 +1,82 @@
+"""Queries on model versions. At most one is active: the one that is served."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.errors import NotFound
+from app.storage.database import serialize
+from app.storage.schema import counters, models
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A row of `models`: what was built from what, how good it is, and whether it is served."""
+
+    version: int
+    task_id: str
+    checksum: str
+    active: bool
+    promoted: bool
+    reason: str
+    settings: dict[str, Any]
+    evaluation: dict[str, Any]
+    ratings: int
+    users: int
+    movies: int
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """What a request has to know of the active model, in one query."""
+
+    version: int
+    checksum: str
+    created_at: float
+    movies_deleted: int  # ever; a change of it means that the model may list a movie that is gone
+
+
+_DELETED = sa.select(counters.c.value).where(counters.c.name == "movies_deleted").scalar_subquery()
+_ACTIVE = sa.select(models.c.version, models.c.checksum, models.c.created_at, _DELETED).where(models.c.active)
+
+
+def active(connection: Connection) -> Active | None:
+    row = connection.execute(_ACTIVE).first()
+    return Active(*row) if row else None
+
+
+def add(connection: Connection, **values: Any) -> int:
+    """Add a version, served from now on if it was promoted; answers its number."""
+    serialize(connection, "models")
+    statement = models.insert().values(active=False, **values).returning(models.c.version)
+    version = int(connection.execute(statement).scalar_one())
+    if values["promoted"]:
+        activate(connection, version)
+    return version
+
+
+def activate(connection: Connection, version: int) -> ModelVersion:
+    """Serve this version. Raises `NotFound`."""
+    serialize(connection, "models")
+    get(connection, version)
+    connection.execute(models.update().where(models.c.active).values(active=False))
+    connection.execute(models.update().where(models.c.version == version).values(active=True))
+    return get(connection, version)
+
+
+def get(connection: Connection, version: int) -> ModelVersion:
+    row = connection.execute(sa.select(models).where(models.c.version == version)).mappings().first()
+    if row is None:
+        raise NotFound(f"There is no model version {version}. GET /models lists them.")
+    return ModelVersion(**row)
+
+
+def listing(connection: Connection, *, limit: int, before: int | None = None) -> list[ModelVersion]:
+    """Versions, newest first, from the one before `before`."""
+    query = sa.select(models).order_by(models.c.version.desc()).limit(limit)
+    if before is not None:
+        query = query.where(models.c.version < before)
+    return [ModelVersion(**row) for row in connection.execute(query).mappings()]

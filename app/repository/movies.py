@@ -1,0 +1,209 @@
+"""Queries on movies."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from app.errors import Conflict, NotFound
+from app.movies import GENRE_SEPARATOR, Movie, search_key
+from app.storage.database import insert_for, serialize
+from app.storage.schema import FIRST_OWN_ID, counters, movies, ratings
+
+PRIOR_RATINGS = 20
+"""How many ratings of the mean score a movie of `top` is assumed to have besides its own."""
+
+_COLUMNS = (
+    movies.c.id,
+    movies.c.title,
+    movies.c.year,
+    movies.c.genre,
+    movies.c.rating_count,
+    movies.c.rating_sum,
+)
+
+
+def _movie(row: RowMapping) -> Movie:
+    count = row["rating_count"]
+    mean = round(row["rating_sum"] / count, 3) if count else None
+    return Movie(row["id"], row["title"], row["year"], row["genre"], count, mean)
+
+
+def _all(connection: Connection, query: sa.Select[Any]) -> list[Movie]:
+    return [_movie(row) for row in connection.execute(query).mappings()]
+
+
+def create(
+    connection: Connection,
+    title: str,
+    year: int | None,
+    genre: str | None,
+    *,
+    now: float,
+    source: str = "api",
+) -> Movie:
+    """Add a movie under the next id of our own (from 1,000,000,000 up)."""
+    highest = sa.select(sa.func.coalesce(sa.func.max(movies.c.id), 0)).scalar_subquery()
+    values = {"title": title, "year": year, "genre": genre, "source": source, "created_at": now}
+    serialize(connection, "movies.create")  # two of them could read one maximum
+    own = sa.case((highest < FIRST_OWN_ID, FIRST_OWN_ID), else_=highest + 1)
+    statement = movies.insert().values(id=own, search_key=search_key(title), **values).returning(movies.c.id)
+    return Movie(connection.execute(statement).scalar_one(), title, year, genre)
+
+
+def get(connection: Connection, movie_id: int, *, lock: bool = False) -> Movie:
+    """One movie; `lock` holds its row until the end of the transaction. Raises `NotFound`."""
+    query = sa.select(*_COLUMNS).where(movies.c.id == movie_id)
+    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
+    if row is None:
+        raise NotFound(f"There is no movie {movie_id}. GET /movies lists them; POST /movies adds one.")
+    return _movie(row)
+
+
+def by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, Movie]:
+    """The movies of `ids` that exist, by id."""
+    return {m.id: m for m in _all(connection, sa.select(*_COLUMNS).where(movies.c.id.in_(ids)))}
+
+
+def listing(
+    connection: Connection,
+    *,
+    limit: int,
+    after: int = -1,
+    genre: str | None = None,
+    years: tuple[int | None, int | None] = (None, None),
+) -> list[Movie]:
+    """Movies in the order of their ids, from the one behind `after`, that match every filter."""
+    query = _filtered("", genre, years).where(movies.c.id > after).order_by(movies.c.id)
+    return _all(connection, query.limit(limit))
+
+
+def search(
+    connection: Connection,
+    words: str,
+    *,
+    limit: int,
+    after: tuple[int, ...] | None = None,
+    genre: str | None = None,
+    years: tuple[int | None, int | None] = (None, None),
+) -> list[Movie]:
+    """Movies with every one of `words` in the title, most rated first, from the one behind (count, id)."""
+    query = _filtered(words, genre, years)
+    if after is not None:
+        count, movie_id = after
+        behind = sa.and_(movies.c.rating_count == count, movies.c.id > movie_id)
+        query = query.where(sa.or_(movies.c.rating_count < count, behind))
+    return _all(connection, query.order_by(movies.c.rating_count.desc(), movies.c.id).limit(limit))
+
+
+def popular(connection: Connection, *, limit: int) -> list[Movie]:
+    """Movies by number of ratings, most first."""
+    return search(connection, "", limit=limit)
+
+
+def top(connection: Connection, *, limit: int) -> list[Movie]:
+    """Rated movies by mean score, damped: each is given `PRIOR_RATINGS` more of the overall mean."""
+    totals = connection.execute(
+        sa.select(sa.func.sum(movies.c.rating_sum), sa.func.sum(movies.c.rating_count))
+    )
+    rating_sum, rating_count = totals.one()
+    mean = float(rating_sum) / float(rating_count) if rating_count else 0.0
+    damped = (movies.c.rating_sum + PRIOR_RATINGS * mean) / (movies.c.rating_count + PRIOR_RATINGS)
+    query = sa.select(*_COLUMNS).where(movies.c.rating_count > 0)
+    return _all(
+        connection, query.order_by(damped.desc(), movies.c.rating_count.desc(), movies.c.id).limit(limit)
+    )
+
+
+def newest(connection: Connection, *, limit: int) -> list[Movie]:
+    """Movies that were added last, and those that nobody has rated, before the others."""
+    unrated_first = sa.case((movies.c.rating_count == 0, 0), else_=1)
+    order = (unrated_first, movies.c.created_at.desc(), movies.c.id.desc())
+    return _all(connection, sa.select(*_COLUMNS).order_by(*order).limit(limit))
+
+
+def _filtered(
+    words: str = "", genre: str | None = None, years: tuple[int | None, int | None] = (None, None)
+) -> sa.Select[Any]:
+    query = sa.select(*_COLUMNS)
+    for word in search_key(words).split():
+        query = query.where(movies.c.search_key.contains(word, autoescape=True))
+    if genre:
+        padded = GENRE_SEPARATOR + sa.func.lower(movies.c.genre) + GENRE_SEPARATOR
+        query = query.where(
+            padded.contains(f"{GENRE_SEPARATOR}{genre.lower()}{GENRE_SEPARATOR}", autoescape=True)
+        )
+    if years[0] is not None:
+        query = query.where(movies.c.year >= years[0])
+    if years[1] is not None:
+        query = query.where(movies.c.year <= years[1])
+    return query
+
+
+def replace(connection: Connection, movie_id: int, title: str, year: int | None, genre: str | None) -> Movie:
+    """Give a movie another title, year and genre. Raises `NotFound`."""
+    get(connection, movie_id, lock=True)
+    values = {"title": title, "year": year, "genre": genre, "search_key": search_key(title), "source": "api"}
+    connection.execute(movies.update().where(movies.c.id == movie_id).values(**values))
+    return get(connection, movie_id)
+
+
+def delete(connection: Connection, movie_id: int, *, force: bool) -> int:
+    """Delete a movie; with `force` its ratings too. Answers how many. Raises `NotFound`, `Conflict`."""
+    movie = get(connection, movie_id, lock=True)
+    if movie.rating_count and not force:
+        raise Conflict(
+            f"Movie {movie_id} has {movie.rating_count} ratings. Delete it with ?force=true to lose them too."
+        )
+    if movie.rating_count:
+        connection.execute(ratings.delete().where(ratings.c.movie_id == movie_id))
+    connection.execute(movies.delete().where(movies.c.id == movie_id))
+    deleted = counters.c.name == "movies_deleted"
+    connection.execute(counters.update().where(deleted).values(value=counters.c.value + 1))
+    return movie.rating_count
+
+
+def import_catalogue(
+    connection: Connection, rows: Iterable[Movie], *, now: float, source: str
+) -> tuple[int, int]:
+    """Add or refresh movies by id, never one that was made or changed by the API: (new, replaced)."""
+    listed = list(rows)
+    if not listed:
+        return 0, 0
+    known = _sources(connection, [m.id for m in listed])
+    values = [
+        {
+            "id": m.id,
+            "title": m.title,
+            "year": m.year,
+            "genre": m.genre,
+            "source": source,
+            "search_key": search_key(m.title),
+            "created_at": now,
+        }
+        for m in listed
+        if known.get(m.id) != "api"
+    ]
+    if values:
+        statement = insert_for(connection.dialect.name)(movies)
+        changed = {
+            name: statement.excluded[name] for name in ("title", "year", "genre", "search_key", "source")
+        }
+        connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed), values)
+    new = sum(v["id"] not in known for v in values)
+    return new, len(values) - new
+
+
+def _sources(connection: Connection, ids: list[int]) -> dict[int, str]:
+    rows = connection.execute(sa.select(movies.c.id, movies.c.source).where(movies.c.id.in_(ids)))
+    return {row.id: row.source for row in rows}
+
+
+def known_ids(connection: Connection) -> list[int]:
+    """The ids of every movie, ascending."""
+    return list(connection.execute(sa.select(movies.c.id).order_by(movies.c.id)).scalars())
+
+
+def count(connection: Connection) -> int:
+    return connection.execute(sa.select(sa.func.count()).select_from(movies)).scalar_one()

@@ -1,0 +1,98 @@
+"""Queries on ratings. Every write keeps the counts and sums of `movies` right in the same transaction."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.engine import Connection
+
+from app.errors import NotFound
+from app.ratings import Rating
+from app.repository import movies as movie_queries
+from app.storage.database import insert_for
+from app.storage.schema import movies, ratings
+
+_COLUMNS = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at)
+
+COLUMNS = np.dtype([("user_id", np.int64), ("movie_id", np.int64), ("score", np.float32)])
+
+
+def put(connection: Connection, rating: Rating) -> bool:
+    """Write a rating over whatever was there: True when there was none. Raises `NotFound` without the movie."""
+    movie_queries.get(connection, rating.movie_id, lock=True)  # also keeps two writers of one rating apart
+    old = _score(connection, rating.user_id, rating.movie_id)
+    values = {"score": rating.score, "rated_at": rating.rated_at, "import_seq": None}
+    statement = insert_for(connection.dialect.name)(ratings).values(
+        user_id=rating.user_id, movie_id=rating.movie_id, **values
+    )
+    connection.execute(statement.on_conflict_do_update(index_elements=["user_id", "movie_id"], set_=values))
+    _count(connection, rating.movie_id, int(old is None), rating.score - (old or 0.0))
+    return old is None
+
+
+def delete(connection: Connection, user_id: int, movie_id: int) -> None:
+    """Take a rating back. Raises `NotFound`."""
+    movie_queries.get(connection, movie_id, lock=True)
+    old = _score(connection, user_id, movie_id)
+    if old is None:
+        raise NotFound(f"User {user_id} has not rated movie {movie_id}.")
+    connection.execute(ratings.delete().where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id))
+    _count(connection, movie_id, -1, -old)
+
+
+def _score(connection: Connection, user_id: int, movie_id: int) -> float | None:
+    query = sa.select(ratings.c.score).where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id)
+    return connection.execute(query).scalar()
+
+
+def _count(connection: Connection, movie_id: int, more: int, score: float) -> None:
+    values = {"rating_count": movies.c.rating_count + more, "rating_sum": movies.c.rating_sum + score}
+    connection.execute(movies.update().where(movies.c.id == movie_id).values(**values))
+
+
+def of_user(connection: Connection, user_id: int) -> list[Rating]:
+    """Every rating of one user, by movie id."""
+    query = sa.select(*_COLUMNS).where(ratings.c.user_id == user_id).order_by(ratings.c.movie_id)
+    return [Rating(*row) for row in connection.execute(query)]
+
+
+def listing(
+    connection: Connection,
+    *,
+    limit: int,
+    after: tuple[int, int] = (-1, -1),
+    user_id: int | None = None,
+    movie_id: int | None = None,
+) -> list[Rating]:
+    """Ratings in the order (user, movie), from the one behind `after`."""
+    query = sa.select(*_COLUMNS).where(sa.tuple_(ratings.c.user_id, ratings.c.movie_id) > sa.tuple_(*after))
+    if user_id is not None:
+        query = query.where(ratings.c.user_id == user_id)
+    if movie_id is not None:
+        query = query.where(ratings.c.movie_id == movie_id)
+    query = query.order_by(ratings.c.user_id, ratings.c.movie_id).limit(limit)
+    return [Rating(*row) for row in connection.execute(query)]
+
+
+def every(connection: Connection) -> Iterator[Rating]:
+    """Every rating, by user and movie, streamed."""
+    query = sa.select(*_COLUMNS).order_by(ratings.c.user_id, ratings.c.movie_id)
+    for row in connection.execution_options(yield_per=10_000).execute(query):
+        yield Rating(*row)
+
+
+def columns(connection: Connection, size: int) -> Iterator[NDArray[Any]]:
+    """Every rating as structured arrays (`COLUMNS`) of up to `size` rows, by user and movie."""
+    query = sa.select(*_COLUMNS[:3]).order_by(ratings.c.user_id, ratings.c.movie_id)
+    result = connection.execution_options(yield_per=size).execute(query)
+    for part in result.partitions():
+        yield np.array([tuple(row) for row in part], COLUMNS)
+
+
+def count(connection: Connection) -> int:
+    """The number of ratings, from the counts kept per movie."""
+    return int(
+        connection.execute(sa.select(sa.func.coalesce(sa.func.sum(movies.c.rating_count), 0))).scalar_one()
+    )

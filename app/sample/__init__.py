@@ -1,0 +1,7 @@
+"""The bundled sample: a starter catalogue and made-up ratings of it (`generate.py` makes them)."""
+
+from pathlib import Path
+
+MOVIES = Path(__file__).parent / "movies.csv"
+RATINGS = Path(__file__).parent / "ratings.csv"
+FIRST_USER = 1001

@@ -1,0 +1,88 @@
+"""One database, whatever the engine: transactions, and the few things in which the engines differ."""
+
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database(ABC):
+    """An open database. `read` and `write` each are one transaction; `write` commits or rolls back whole."""
+
+    engine: Engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads: it waits for nobody."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @abstractmethod
+    def write(self) -> AbstractContextManager[Connection]:
+        """A transaction that writes: takes its turn, commits at the end, rolls back on any error."""
+
+    @abstractmethod
+    def exclusive(self, name: str) -> AbstractContextManager[None]:
+        """Hold the lock `name` against every other process of this database; waits for it."""
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest revision; costs one query when it is there already."""
+        if self._revision() == head_revision():
+            return
+        with self.exclusive("migrate"), self.write() as connection:
+            _upgrade(connection)
+
+    def _revision(self) -> str | None:
+        with self.read() as connection:
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return None
+            return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def insert_for(dialect: str) -> Callable[[sa.Table], Any]:
+    """The engine's INSERT with `on_conflict_do_update`, which SQLAlchemy keeps per dialect."""
+    if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert
+
+
+def serialize(connection: Connection, name: str) -> None:
+    """Until this transaction ends, no other one that serializes on `name` goes on from here."""
+    if connection.dialect.name == "postgresql":  # on SQLite a writer is alone anyway
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_number(name))))
+
+
+def lock_number(name: str) -> int:
+    """The number that stands for `name` among PostgreSQL's advisory locks."""
+    return zlib.crc32(name.encode())
+
+
+def head_revision() -> str:
+    """The newest migration: their files are named by number, and form one line."""
+    return max(path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def _upgrade(connection: Connection) -> None:
+    # Alembic is imported here: a process that finds its schema up to date saves its memory and time.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,101 @@
+"""The tables. Times of ratings are epoch seconds (UTC); times of everything else epoch seconds as double."""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+FIRST_OWN_ID = 1_000_000_000
+"""Movies made through the API are numbered from here, so that no catalogue import meets them by accident."""
+
+Key = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""An integer key; on SQLite it is the rowid itself."""
+
+movies = sa.Table(
+    "movies",
+    metadata,
+    sa.Column("id", Key, primary_key=True, autoincrement=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("year", sa.Integer),
+    sa.Column("genre", sa.Text),
+    sa.Column("source", sa.Text, nullable=False),  # api, starter, import
+    sa.Column("search_key", sa.Text, nullable=False),  # casefolded, without accents
+    sa.Column("rating_count", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("rating_sum", sa.Double, nullable=False, server_default="0"),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Index(None, "rating_count", "id"),
+)
+
+ratings = sa.Table(
+    "ratings",
+    metadata,
+    sa.Column("user_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("movie_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("score", sa.Double, nullable=False),
+    sa.Column("rated_at", sa.BigInteger, nullable=False),
+    sa.Column("import_seq", sa.BigInteger),  # tasks.seq of the import that wrote it; null: the API
+    sqlite_with_rowid=False,
+)
+
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    sa.Column("seq", Key, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("params", sa.JSON, nullable=False),
+    sa.Column("cursor", sa.JSON),  # where the next attempt takes up; null: from the start
+    sa.Column("phase", sa.Text),
+    sa.Column("done", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("total", sa.BigInteger),
+    sa.Column("unit", sa.Text),
+    sa.Column("message", sa.Text),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),  # the fencing number
+    sa.Column("crashes", sa.Integer, nullable=False, server_default="0"),  # since the last progress
+    sa.Column("result", sa.JSON),
+    sa.Column("error", sa.JSON),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("started_at", sa.Double),
+    sa.Column("finished_at", sa.Double),
+    sa.Index(None, "status", "seq"),
+    sa.Index(None, "kind", "seq"),
+)
+
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("scope", sa.Text, primary_key=True),  # caller, method and path
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("task_id", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+
+models = sa.Table(
+    "models",
+    metadata,
+    sa.Column("version", Key, primary_key=True, autoincrement=True),
+    sa.Column("task_id", sa.Text, nullable=False),
+    sa.Column("checksum", sa.Text, nullable=False),  # SHA-256 of the file, which is named by it
+    sa.Column("active", sa.Boolean, nullable=False),
+    sa.Column("promoted", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("settings", sa.JSON, nullable=False),
+    sa.Column("evaluation", sa.JSON, nullable=False),
+    sa.Column("ratings", sa.BigInteger, nullable=False),
+    sa.Column("users", sa.BigInteger, nullable=False),
+    sa.Column("movies", sa.BigInteger, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+
+counters = sa.Table(
+    "counters",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)

@@ -1,0 +1,58 @@
+"""SQLite: pragmas, turn-taking, locks."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.storage.database import Database
+from app.storage.locks import Turns, file_lock
+
+
+class SQLiteDatabase(Database):
+    """One file beside its write-ahead log. `durable` commits survive a power cut (synchronous=FULL)."""
+
+    def __init__(self, url: str, *, durable: bool = True) -> None:
+        self._durable = durable
+        self._directory = Path(sa.make_url(url).database or "").absolute().parent
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._turns = Turns(self._directory)
+        self.engine = sa.create_engine(
+            url, pool_size=8, max_overflow=64, connect_args={"check_same_thread": False}
+        )
+        sa.event.listen(self.engine, "connect", self._connected)
+        sa.event.listen(self.engine, "begin", _begin)
+
+    def _connected(self, connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # the driver's own BEGIN comes too late; ours is in _begin
+        for pragma in (
+            "busy_timeout=10000",
+            "journal_mode=WAL",
+            f"synchronous={'FULL' if self._durable else 'NORMAL'}",
+            "foreign_keys=ON",
+            "cache_size=-16000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with (
+            self._turns.take(),
+            self.engine.connect().execution_options(sqlite_immediate=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        with file_lock(self._directory / f"{name}.lock"):
+            yield
+
+
+def _begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("sqlite_immediate")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

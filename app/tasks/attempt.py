@@ -1,0 +1,83 @@
+"""One attempt at a task: what a task kind sees of the machinery around it."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from app.config import Settings
+from app.repository import tasks
+from app.storage import Database
+from app.tasks.task import CANCELLING, COMPLETE, Task
+
+REPORT_EVERY = 0.2
+"""Seconds between two progress reports that are not part of a transaction anyway."""
+
+
+class Stopped(Exception):
+    """The worker has to stop: the task goes back to queued and is taken up from its cursor."""
+
+
+class Cancelled(Exception):
+    """Somebody cancelled the task."""
+
+
+class Attempt:
+    """A claimed task while it runs. Everything it writes is fenced by its attempt number."""
+
+    def __init__(
+        self,
+        task: Task,
+        database: Database,
+        settings: Settings,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.task = task
+        self.database = database
+        self.settings = settings
+        self.clock = clock
+        self._stopping = stopping
+        self._pending: dict[str, Any] = {}
+        self._reported = 0.0
+        self.completed = False
+
+    @property
+    def directory(self) -> Path:
+        """A folder for what the task has to keep on disk between its attempts."""
+        return self.settings.data_dir / "work" / self.task.id
+
+    @contextmanager
+    def transaction(self, *, result: dict[str, Any] | None = None, **progress: Any) -> Iterator[Connection]:
+        """A write transaction that also writes the progress; with `result` it completes the task.
+
+        `progress` takes phase, done, total, unit, message and cursor. Raises `tasks.Fenced` (rolled back)
+        if the attempt was replaced; once it is committed, `Cancelled` or `Stopped` if it has to end here.
+        """
+        values = self._pending | progress | {"crashes": 0}
+        if result is not None:
+            values |= {"status": COMPLETE, "result": result, "finished_at": self.clock()}
+        with self.database.write() as connection:
+            yield connection
+            status = tasks.advance(connection, self.task, values)
+        self._pending, self._reported = {}, self.clock()
+        self.completed = result is not None
+        if not self.completed:
+            self._safe_point(status)
+
+    def report(self, **progress: Any) -> None:
+        """Tell how far it is; written at most every `REPORT_EVERY` seconds. Raises as `transaction` does."""
+        self._pending |= progress
+        if "phase" in progress or self.clock() - self._reported >= REPORT_EVERY or self._stopping():
+            with self.transaction():
+                pass
+
+    def _safe_point(self, status: str) -> None:
+        if status == CANCELLING:
+            raise Cancelled
+        if self._stopping():
+            raise Stopped
