@@ -181,10 +181,9 @@ class Outcome:
         """Method and URL without user, query and fragment, which may hold secrets."""
         if self.request is None:
             return "(no request)"
-        path = self.request.url.raw_path.partition(b"?")[0].decode(
-            "ascii"
-        )  # escaped: no line breaks in a log
-        return f"{self.request.method} {self.request.url.scheme}://{self.host}{path}"
+        url = self.request.url
+        path = url.raw_path.partition(b"?")[0].decode("ascii")  # escaped: no line breaks in a log
+        return f"{self.request.method} {url.scheme}://{self.host}{path}"
 
     def __str__(self) -> str:
         if self.response is not None:
