@@ -1,0 +1,133 @@
+"""How good a model is for users it has never seen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from app.recommender.interactions import Floats, Interactions, Ints
+from app.recommender.model import Model
+from app.recommender.ranking import top
+
+RELEVANT = 4.0  # a held-out rating from here up is one that should have been recommended
+TESTED = 0.2  # share of a held-out user's ratings
+FEWEST, MOST = 30, 10_000  # held-out users
+DEPTH, RECALLED, SHOWN = 100, 20, 10
+
+Predict = Callable[[Ints, Floats], Floats]  # movie ids and scores of one user -> a score for each movie
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Users kept out of training: what is folded in of each, and what is looked for."""
+
+    folded: Interactions
+    relevant: Interactions  # the same users in the same rows
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Means over users that have something to be found."""
+
+    user_ids: Ints  # [users]
+    user_ndcg: NDArray[np.float64]  # [users], for paired comparisons
+    ndcg: float  # NDCG@100
+    recall: float  # Recall@20, of at most 20
+    coverage: float  # share of the movies that are in anybody's top 10
+
+    def summary(self) -> dict[str, Any]:
+        """What is stored with a model version."""
+        return {
+            "users": len(self.user_ids),
+            "ndcg_at_100": round(self.ndcg, 5),
+            "recall_at_20": round(self.recall, 5),
+            "coverage_at_10": round(self.coverage, 5),
+        }
+
+
+def held_out_users(users: int) -> int:
+    """2% of the users, at least 100 but no more than a tenth, at most 10,000; 0 if that is under 30."""
+    chosen = min(max(-(-users // 50), 100), users // 10, MOST)
+    return chosen if chosen >= FEWEST else 0
+
+
+def split(interactions: Interactions, seed: int = 0) -> tuple[Interactions, HeldOut]:
+    """The ratings to train on, and the held-out users (nobody if they would be too few).
+
+    Users and ratings are chosen by a hash of their ids, so the choice is stable as others come and go.
+    """
+    chosen = held_out_users(len(interactions.user_ids))
+    hashes = mix(interactions.user_ids, seed)
+    out = np.zeros(len(hashes), bool)
+    out[np.argsort(hashes, kind="stable")[:chosen]] = True
+    return interactions.users(~out), _hold_out(interactions.users(out), seed)
+
+
+def _hold_out(users: Interactions, seed: int) -> HeldOut:
+    table = users.scores
+    pairs = mix(
+        mix(users.user_ids, seed)[table.row_numbers()] ^ mix(users.movie_ids, ~seed)[table.indices], seed
+    )
+    tested = pairs < np.uint64(int(TESTED * 2**64))
+    relevant = tested & (table.values >= RELEVANT)
+    return HeldOut(
+        Interactions(users.user_ids, users.movie_ids, table.select(~tested)),
+        Interactions(users.user_ids, users.movie_ids, table.select(relevant)),
+    )
+
+
+def evaluate(model: Model, held_out: HeldOut) -> Evaluation:
+    """As it is served: fold in, exclude what was folded in, rank."""
+    return measure(held_out, model, lambda ids, scores: model.scores(model.fold_in(ids, scores)))
+
+
+def evaluate_popularity(model: Model, held_out: HeldOut) -> Evaluation:
+    """The same for the list that everybody gets who is unknown."""
+    counts = model.counts.astype(np.float32)
+    return measure(held_out, model, lambda _ids, _scores: counts.copy())
+
+
+def measure(held_out: HeldOut, model: Model, predict: Predict) -> Evaluation:
+    """Any predictor over the movies of `model`; what it returns is overwritten."""
+    ndcg, recall = [], []
+    shown = np.zeros(len(model.movie_ids), bool)
+    tested = np.flatnonzero(held_out.relevant.scores.lengths)
+    for row in tested.tolist():
+        ids, scores = _ratings(held_out.folded, row)
+        predicted = predict(ids, scores)
+        rated = model.rows(ids)
+        predicted[rated[rated >= 0]] = -np.inf
+        best = top(predicted, model.order, DEPTH)
+        relevant, _ = _ratings(held_out.relevant, row)
+        hits = np.isin(model.movie_ids[best], relevant)
+        ndcg.append(_ndcg(hits, len(relevant)))
+        recall.append(hits[:RECALLED].sum() / min(RECALLED, len(relevant)))
+        shown[best[:SHOWN]] = True
+    return Evaluation(
+        held_out.relevant.user_ids[tested],
+        np.array(ndcg),
+        float(np.mean(ndcg)) if ndcg else 0.0,
+        float(np.mean(recall)) if recall else 0.0,
+        float(shown.mean()) if len(shown) else 0.0,
+    )
+
+
+def mix(ids: ArrayLike, seed: int = 0) -> NDArray[np.uint64]:
+    """A hash of 64-bit numbers (the finaliser of SplitMix64; Steele, Lea, Flood 2014)."""
+    x = np.asarray(ids).astype(np.uint64) + np.uint64((0x9E3779B97F4A7C15 * (seed + 1)) % 2**64)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(x ^ (x >> np.uint64(31)))
+
+
+def _ndcg(hits: NDArray[np.bool_], relevant: int) -> float:
+    discounts = 1 / np.log2(np.arange(2, DEPTH + 2))
+    return float(discounts[: len(hits)][hits].sum() / discounts[:relevant].sum())
+
+
+def _ratings(interactions: Interactions, row: int) -> tuple[Ints, Floats]:
+    table = interactions.scores
+    part = slice(int(table.indptr[row]), int(table.indptr[row + 1]))
+    return interactions.movie_ids[table.indices[part]], table.values[part]

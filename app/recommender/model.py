@@ -1,0 +1,192 @@
+"""The model: the item side of a factorisation; users are folded in when they ask."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from app.recommender.interactions import Floats, Ints, Rows, confidence
+from app.recommender.linear import solve
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a user's or a movie's factors minimise, given the other side's; each trainer has its own.
+
+    The weight w of a rating is its confidence; its squared term counts w, its linear term
+    w + `linear` (w > 0 only). Every pair costs `unobserved`. A row with n weighted ratings is
+    regularised by ``regularization * (n + offset) ** exponent``.
+    """
+
+    unobserved: float = 0.2
+    regularization: float = 0.006
+    exponent: float = 1.0
+    linear: float = 0.0
+    user_offset: float = 0.0
+    movie_offset: float = 0.0
+
+    def diagonal(self, gram: NDArray[np.float64], n: ArrayLike, offset: float) -> NDArray[np.float64]:
+        """[..., k]: what the normal equations of rows with `n` [...] ratings add to their own part."""
+        penalty = self.regularization * (np.asarray(n, np.float64) + offset) ** self.exponent
+        return self.unobserved * gram + np.maximum(penalty, 1e-9)[..., None]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Item factors, in the eigenbasis of their Gram matrix, and what a fold-in needs besides."""
+
+    movie_ids: Ints  # [M], ascending: every movie that has ratings
+    factors: Floats  # [M, k]
+    gram: NDArray[np.float64]  # [k]: the diagonal of factors' factors, which has no other entries
+    user_gram: NDArray[np.float64]  # [k, k]: of the users that the factors were solved from
+    support: Rows  # [M]: users behind the factors of each movie
+    counts: Rows  # [M]: ratings of each movie, whatever the score: its popularity
+    objective: Objective = Objective()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    version: int = 0  # given out by storage, like the time: neither is in the file
+    created_at: float = 0.0
+
+    @classmethod
+    def rotated(
+        cls,
+        movie_ids: ArrayLike,
+        factors: ArrayLike,
+        user_gram: ArrayLike,
+        support: ArrayLike,
+        counts: ArrayLike,
+        objective: Objective,
+        settings: Mapping[str, Any],
+    ) -> "Model":
+        """From factors in any basis: turns them into the Gram eigenbasis, which changes no score."""
+        exact = np.asarray(factors, np.float64)
+        gram, basis = np.linalg.eigh(exact.T @ exact)
+        return cls(
+            np.asarray(movie_ids, np.int64),
+            (exact @ basis).astype(np.float32),
+            np.maximum(gram, 0),
+            basis.T @ np.asarray(user_gram, np.float64) @ basis,
+            np.asarray(support, np.int32),
+            np.asarray(counts, np.int32),
+            objective,
+            dict(settings),
+        )
+
+    def rows(self, movie_ids: ArrayLike) -> NDArray[np.int64]:
+        """The row of each movie, -1 for one that is not in the model."""
+        wanted = np.asarray(movie_ids, np.int64)
+        if not len(self.movie_ids):
+            return np.full(len(wanted), -1)
+        rows = np.minimum(self.movie_ids.searchsorted(wanted), len(self.movie_ids) - 1)
+        return np.where(self.movie_ids[rows] == wanted, rows, -1)
+
+    def fold_in(self, movie_ids: ArrayLike, scores: ArrayLike) -> Floats:
+        """The factors [k] of a user with these ratings; movies that are not in the model add nothing."""
+        _, rows, weights = self._rated(movie_ids, scores)
+        right = (weights + self.objective.linear) @ rows
+        solution = solve(np.sqrt(weights)[:, None] * rows, self._diagonal(len(rows)), right[:, None])
+        return np.asarray(solution[:, 0], np.float32)
+
+    def scores(self, user: Floats) -> Floats:
+        """The predicted preference for each movie, [M]: about 1 for a liked one, 0 for an unknown one."""
+        return self.factors @ user
+
+    def contributions(
+        self, movie_ids: ArrayLike, scores: ArrayLike, targets: ArrayLike
+    ) -> NDArray[np.float64]:
+        """[targets, ratings]: what each rating adds to the score of each target; rows sum to the score.
+
+        Exact, since a fold-in is linear in the ratings (Hu, Koren, Volinsky 2008, section 5).
+        """
+        counted, rows, weights = self._rated(movie_ids, scores)
+        right = self._factors(targets).astype(np.float64).T  # [k, targets]
+        solution = solve(np.sqrt(weights)[:, None] * rows, self._diagonal(len(rows)), right)
+        result = np.zeros((right.shape[1], len(counted)))
+        result[:, counted] = ((weights + self.objective.linear)[:, None] * (rows @ solution)).T
+        return result
+
+    def similar(self, movie_id: int, n: int) -> tuple[Ints, Floats]:
+        """The nearest movies by cosine, best first, with it; nothing for a movie without factors."""
+        row = int(self.rows([movie_id])[0])
+        if row < 0 or not self.norms[row]:
+            return self.movie_ids[:0], self.factors[:0, 0]
+        cosine = self.factors @ self.factors[row] / (np.maximum(self.norms, 1e-12) * self.norms[row])
+        cosine[row] = -np.inf
+        cosine[self.norms == 0] = -np.inf
+        best = np.lexsort((self.order, -cosine))[: max(n, 0)]
+        best = best[np.isfinite(cosine[best])]
+        return self.movie_ids[best], cosine[best]
+
+    def fold_in_movie(self, users: Floats, scores: ArrayLike) -> Floats:
+        """The factors [k] of a movie from its raters' factors, [n, k] (see `fold_in`), and scores [n]."""
+        weights = confidence(scores).astype(np.float64)
+        kept = np.asarray(users, np.float64)[weights > 0]
+        weights = weights[weights > 0]
+        gram, basis = np.linalg.eigh(self.user_gram)
+        diagonal = self.objective.diagonal(np.maximum(gram, 0), len(kept), self.objective.movie_offset)
+        turned = kept @ basis
+        right = ((weights + self.objective.linear) @ turned)[:, None]
+        solution = solve(np.sqrt(weights)[:, None] * turned, diagonal, right)[:, 0]
+        return np.asarray(basis @ solution, np.float32)
+
+    def with_movies(
+        self, movie_ids: ArrayLike, factors: ArrayLike, support: ArrayLike, counts: ArrayLike
+    ) -> "Model":
+        """A model with further movies, folded in since it was built; `gram` stays that of the build.
+
+        A movie that it has already keeps its factors.
+        """
+        new = self.rows(movie_ids) < 0
+        ids = np.concatenate([self.movie_ids, np.asarray(movie_ids, np.int64)[new]])
+        order = np.argsort(ids)
+        return replace(
+            self,
+            movie_ids=ids[order],
+            factors=np.concatenate([self.factors, np.asarray(factors, np.float32)[new]])[order],
+            support=np.concatenate([self.support, np.asarray(support, np.int32)[new]])[order],
+            counts=np.concatenate([self.counts, np.asarray(counts, np.int32)[new]])[order],
+        )
+
+    def start_for(self, movie_ids: ArrayLike, factors: int) -> Floats | None:
+        """Factors [movies, k] to start a training from, zero for new movies; None if k differs."""
+        return self._factors(movie_ids) if self.factors.shape[1] == factors and len(self.factors) else None
+
+    @cached_property
+    def popular(self) -> NDArray[np.int64]:
+        """[M]: rows by number of ratings, most first, then by movie id."""
+        return np.lexsort((self.movie_ids, -self.counts))
+
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """[M]: the place of each row in `popular`; it breaks ties."""
+        order = np.empty(len(self.popular), np.int64)
+        order[self.popular] = np.arange(len(order))
+        return order
+
+    @cached_property
+    def norms(self) -> Floats:
+        """[M]: the lengths of the factors."""
+        return np.asarray(np.linalg.norm(self.factors, axis=1))
+
+    def _factors(self, movie_ids: ArrayLike) -> Floats:
+        rows = self.rows(movie_ids)
+        found = (
+            self.factors[rows]
+            if len(self.factors)
+            else np.zeros((len(rows), self.factors.shape[1]), np.float32)
+        )
+        found[rows < 0] = 0
+        return found
+
+    def _rated(
+        self, movie_ids: ArrayLike, scores: ArrayLike
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
+        """Which ratings count [ratings], the factors of those [n, k] and their weights [n]."""
+        rows, weights = self.rows(movie_ids), confidence(scores)
+        counted = (rows >= 0) & (weights > 0)
+        return counted, self.factors[rows[counted]].astype(np.float64), weights[counted].astype(np.float64)
+
+    def _diagonal(self, n: int) -> NDArray[np.float64]:
+        return self.objective.diagonal(self.gram, n, self.objective.user_offset)

@@ -1,0 +1,107 @@
+"""A model as one file: an npz with the arrays and a JSON header."""
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from app.errors import AppError
+from app.recommender.model import Model, Objective
+
+FORMAT = 1
+ARRAYS = {
+    "movie_ids": "<i8",
+    "factors": "<f4",
+    "gram": "<f8",
+    "user_gram": "<f8",
+    "support": "<i4",
+    "counts": "<i4",
+}
+DAMAGES = (ValueError, KeyError, TypeError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile)
+
+
+class CorruptModel(AppError, ValueError):
+    type, title = "corrupt-model", "Corrupt model"
+
+
+def to_bytes(model: Model) -> bytes:
+    """The same model gives the same bytes; its version and time are not among them."""
+    header = {"format": FORMAT, "objective": asdict(model.objective), "settings": dict(model.settings)}
+    arrays = {name: getattr(model, name).astype(kind) for name, kind in ARRAYS.items()}
+    text = json.dumps(header, sort_keys=True).encode()
+    target = io.BytesIO()
+    np.savez(target, allow_pickle=False, header=np.frombuffer(text, np.uint8), **arrays)
+    return target.getvalue()
+
+
+def from_bytes(data: bytes, *, version: int = 0, created_at: float = 0.0) -> Model:
+    """Raises `CorruptModel` for bytes that are damaged, cut short, or of another format."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            header = json.loads(file["header"].tobytes())
+            if header["format"] != FORMAT:
+                raise ValueError(f"its format is {header['format']}, this release reads {FORMAT}")
+            arrays = {name: np.ascontiguousarray(file[name], kind) for name, kind in ARRAYS.items()}
+        model = Model(
+            **arrays,
+            objective=Objective(**header["objective"]),
+            settings=header["settings"],
+            version=version,
+            created_at=created_at,
+        )
+        _check(model)
+    except DAMAGES as error:
+        text = f"The model cannot be read ({error}); rebuild, or activate another version."
+        raise CorruptModel(text) from error
+    return model
+
+
+def save(model: Model, path: Path) -> str:
+    """Write the file whole or not at all; returns its SHA-256 in hexadecimal."""
+    data = to_bytes(model)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+    return hashlib.sha256(data).hexdigest()
+
+
+def load(path: Path, checksum: str | None = None, *, version: int = 0, created_at: float = 0.0) -> Model:
+    """Raises `CorruptModel`, also for a SHA-256 other than `checksum`; `OSError` if it cannot be opened."""
+    data = path.read_bytes()
+    if checksum is not None and hashlib.sha256(data).hexdigest() != checksum:
+        text = f"{path.name} is not the file that was saved (its SHA-256 differs)"
+        raise CorruptModel(f"{text}; rebuild, or activate another version.")
+    return from_bytes(data, version=version, created_at=created_at)
+
+
+def _check(model: Model) -> None:
+    m, k = model.factors.shape
+    shapes = {"movie_ids": (m,), "gram": (k,), "user_gram": (k, k), "support": (m,), "counts": (m,)}
+    for name, shape in shapes.items():
+        if getattr(model, name).shape != shape:
+            raise ValueError(f"{name} has shape {getattr(model, name).shape}, not {shape}")
+    if not all(np.isfinite(array).all() for array in (model.factors, model.gram, model.user_gram)):
+        raise ValueError("a factor is not a finite number")
+    if (np.diff(model.movie_ids) <= 0).any():
+        raise ValueError("movie_ids are not ascending")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

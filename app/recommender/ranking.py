@@ -1,0 +1,152 @@
+"""Which movies, in which order: the ranking rule, as a pure function of a model and one's ratings."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from app.recommender.interactions import Floats, Ints, confidence
+from app.recommender.model import Model
+
+Source = Literal["personal", "own", "popular"]
+Mask = NDArray[np.bool_]
+
+POOL = 10  # maximal marginal relevance chooses among so many times the limit
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Movies, best first; `scores` are predicted preferences, 0 where the model has none to give."""
+
+    movie_ids: Ints
+    scores: Floats
+    source: Source
+
+
+def rank(
+    model: Model,
+    rated_movie_ids: ArrayLike,
+    rated_scores: ArrayLike,
+    rated_at: ArrayLike,
+    *,
+    limit: int,
+    mask: Mask | None = None,
+    fill_rated: bool = True,
+    diversity: float = 0.0,
+) -> Ranking:
+    """The exact best `limit` movies for somebody with these ratings (one a movie, in any order).
+
+    Unrated movies come first; with `fill_rated` their rated ones fill a list that these cannot.
+    `mask` [M] says which of the model's movies may be listed. `diversity` from 0 (none) to 1 trades
+    preference for difference (maximal marginal relevance). Ties go by popularity, then movie id.
+
+    The source is "personal" unless nobody else has rated a movie they liked; then it is "own" (those
+    movies, newest first, then popular ones) or, without any to list, "popular".
+    """
+    rated = _Rated(model, rated_movie_ids, rated_scores, rated_at, mask)
+    if not rated.shared:
+        return _impersonal(model, rated, limit, mask, fill_rated)
+    scores = model.scores(model.fold_in(rated.movie_ids, rated.scores))
+    inside = rated.rows[rated.rows >= 0]
+    filling = scores[inside]
+    scores[inside] = -np.inf
+    if mask is not None:
+        scores[~mask] = -np.inf
+    if diversity > 0:
+        best = diversify(model, scores, top(scores, model.order, max(POOL * limit, 100)), limit, diversity)
+    else:
+        best = top(scores, model.order, limit)
+    ids, values = model.movie_ids[best], scores[best]
+    if fill_rated and len(best) < limit:
+        more = rated.by_preference(filling)[: limit - len(best)]
+        ids = np.concatenate([ids, rated.movie_ids[more]])
+        values = np.concatenate([values, rated.spread(filling)[more]])
+    return Ranking(ids, values, "personal")
+
+
+def top(scores: Floats, order: NDArray[Any], n: int) -> NDArray[np.int64]:
+    """The rows of the n best scores, best first, ties by `order`; those at minus infinity are out."""
+    if 0 < n < len(scores):
+        threshold = np.partition(scores, len(scores) - n)[len(scores) - n]
+        rows = np.flatnonzero(scores >= threshold)  # more than n where the last place is shared
+    else:
+        rows = np.arange(len(scores))
+    rows = rows[scores[rows] > -np.inf]
+    return rows[np.lexsort((order[rows], -scores[rows]))][: max(n, 0)]
+
+
+def diversify(
+    model: Model, scores: Floats, pool: NDArray[np.int64], limit: int, diversity: float
+) -> NDArray[np.int64]:
+    """Maximal marginal relevance (Carbonell and Goldstein 1998) over the rows of `pool`, best first.
+
+    Relevance is the score over the best one's size; likeness is the cosine of the factors.
+    """
+    if not len(pool):
+        return pool
+    relevance = (1 - diversity) * scores[pool] / max(float(np.abs(scores[pool]).max()), 1e-12)
+    directions = model.factors[pool] / np.maximum(model.norms[pool], 1e-12)[:, None]
+    likeness = np.zeros(len(pool), np.float32)
+    chosen: list[int] = []
+    for _ in range(min(limit, len(pool))):
+        worth = relevance - diversity * likeness
+        worth[chosen] = -np.inf
+        chosen.append(int(np.argmax(worth)))
+        near = directions @ directions[chosen[-1]]
+        likeness = near if len(chosen) == 1 else np.maximum(likeness, near)
+    return pool[chosen]
+
+
+class _Rated:
+    """One's ratings beside the model: what is in it, what is liked, what may be listed."""
+
+    def __init__(
+        self, model: Model, movie_ids: ArrayLike, scores: ArrayLike, rated_at: ArrayLike, mask: Mask | None
+    ) -> None:
+        self.movie_ids = np.asarray(movie_ids, np.int64)
+        self.scores = np.asarray(scores, np.float32)
+        self.rated_at = np.asarray(rated_at, np.int64)
+        self.rows = model.rows(self.movie_ids)
+        self.liked = confidence(self.scores) > 0
+        self.order = model.order
+        self.mask = mask
+        counted = self.rows[self.liked & (self.rows >= 0)]
+        self.shared = bool((model.support[counted] > 1).any())
+
+    def allowed(self) -> Mask:
+        """[ratings]: which may be listed; a mask says nothing about movies outside the model."""
+        if self.mask is None:
+            return np.ones(len(self.rows), bool)
+        return (self.rows >= 0) & self.mask[self.rows] if len(self.mask) else np.zeros(len(self.rows), bool)
+
+    def spread(self, inside: Floats) -> Floats:
+        """[ratings]: the predicted preferences of those in the model, 0 for the rest."""
+        values = np.zeros(len(self.rows), np.float32)
+        values[self.rows >= 0] = inside
+        return values
+
+    def by_preference(self, inside: Floats) -> NDArray[np.int64]:
+        """Positions by predicted preference, then those outside the model by their own score."""
+        outside = self.rows < 0
+        places = np.where(outside, 0, self.order[self.rows] if len(self.order) else 0)
+        keys = (-self.movie_ids, -self.rated_at, -self.scores, places, -self.spread(inside), outside)
+        order = np.lexsort(keys)
+        return order[self.allowed()[order]]
+
+    def by_time(self, chosen: Mask) -> NDArray[np.int64]:
+        """Positions of the chosen ones, newest first."""
+        order = np.lexsort((-self.movie_ids, -self.rated_at))
+        return order[(chosen & self.allowed())[order]]
+
+
+def _impersonal(model: Model, rated: _Rated, limit: int, mask: Mask | None, fill_rated: bool) -> Ranking:
+    unseen = np.ones(len(model.movie_ids), bool) if mask is None else mask.copy()
+    unseen[rated.rows[rated.rows >= 0]] = False
+    popular = model.movie_ids[model.popular[unseen[model.popular]][:limit]]
+    own = rated.movie_ids[:0]
+    if fill_rated:
+        own = rated.movie_ids[rated.by_time(rated.liked)]
+        rest = rated.movie_ids[rated.by_time(~rated.liked)]
+        popular = np.concatenate([own, popular, rest])[:limit]
+    return Ranking(popular, np.zeros(len(popular), np.float32), "own" if len(own) else "popular")

@@ -1,0 +1,127 @@
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from app.recommender.als import TrainSettings, train
+from app.recommender.interactions import confidence
+from app.recommender.model import Model, Objective
+from tests.recommender.ratings import random_ratings, tastes
+
+INTERACTIONS = random_ratings(60, 80, 1500)
+MODEL = train(INTERACTIONS, TrainSettings(factors=16, sweeps=3))
+IDS = INTERACTIONS.movie_ids
+halves = st.integers(1, 10).map(lambda half: half / 2)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.integers(0, 90), halves, max_size=60), st.sampled_from([0.0, 0.2]))
+def test_contributions_sum_to_the_score(ratings: dict[int, float], linear: float) -> None:
+    model = replace(MODEL, objective=replace(MODEL.objective, linear=linear))
+    ids, scores = list(ratings), list(ratings.values())
+    parts = model.contributions(ids, scores, IDS[:20])
+    assert parts.shape == (20, len(ids))
+    expected = model.scores(model.fold_in(ids, scores))[:20]
+    assert np.abs(parts.sum(1) - expected).max() < 1e-5
+    for column, (movie, score) in enumerate(ratings.items()):
+        if score <= 1.5 or movie not in IDS:
+            assert not parts[:, column].any()
+
+
+def test_a_target_outside_the_model_has_no_score_to_explain() -> None:
+    assert not MODEL.contributions(IDS[:3], [5, 5, 5], [10**6]).any()
+
+
+def test_nothing_rated_folds_in_to_nothing() -> None:
+    assert not MODEL.fold_in([], []).any()
+    assert not MODEL.fold_in([10**9], [5]).any()
+    assert not MODEL.fold_in(IDS[:2], [1.5, 0.5]).any()
+
+
+def test_fold_in_solves_the_objective_of_another_trainer() -> None:
+    """Spark's: A = V'V + sum(a r) vv' + lambda n I, b = sum(1 + a r) v, with a r = w / alpha0."""
+    alpha0, penalty = 0.2, 0.05
+    random = np.random.default_rng(0)
+    factors = random.standard_normal((30, 6))
+    objective = Objective(alpha0, alpha0 * penalty, linear=alpha0)
+    model = Model.rotated(
+        range(30),
+        factors,
+        np.eye(6),
+        support=np.ones(30),
+        counts=np.ones(30),
+        objective=objective,
+        settings={},
+    )
+    ids, scores = [3, 5, 8, 9], [5.0, 4.0, 2.0, 1.0]
+    w = confidence(scores)[:3] / alpha0
+    near = factors[ids[:3]]
+    left = factors.T @ factors + near.T @ (w[:, None] * near) + penalty * 3 * np.eye(6)
+    expected = factors @ np.linalg.solve(left, (1 + w) @ near)
+    assert model.scores(model.fold_in(ids, scores)) == pytest.approx(expected, abs=1e-4)
+
+
+def test_similar_is_the_cosine_of_the_factors() -> None:
+    movies, cosines = MODEL.similar(int(IDS[3]), 5)
+    directions = MODEL.factors / np.maximum(np.linalg.norm(MODEL.factors, axis=1), 1e-12)[:, None]
+    expected = directions @ directions[3]
+    expected[3] = -1
+    assert cosines == pytest.approx(np.sort(expected)[::-1][:5], abs=1e-5)
+    assert list(movies) == list(IDS[np.argsort(-expected)[:5]])
+
+
+def test_similar_movies_share_their_taste() -> None:
+    model = train(tastes(200), TrainSettings(factors=8, sweeps=5))
+    for movie in (1, 2, 3, 4):
+        assert {int(m) % 4 for m in model.similar(movie, 8)[0]} == {movie % 4}
+
+
+def test_an_unknown_movie_has_no_neighbours() -> None:
+    assert len(MODEL.similar(10**9, 5)[0]) == 0
+
+
+def test_a_movie_folded_in_is_the_row_that_training_would_solve() -> None:
+    """The users are folded in by the same factors that the Gram matrix of the users is of."""
+    users = np.stack([MODEL.fold_in(*ratings_of(user)) for user in INTERACTIONS.user_ids]).astype(np.float64)
+    model = replace(MODEL, user_gram=users.T @ users)
+    raters, scores = users[:5], np.array([5.0, 4.5, 4.0, 3.0, 1.0])
+    w = confidence(scores).astype(float)
+    objective = model.objective
+    left = raters.T @ (w[:, None] * raters) + objective.unobserved * model.user_gram
+    left += objective.regularization * (4 + objective.movie_offset) * np.eye(16)
+    expected = np.linalg.solve(left, w @ raters)
+    assert model.fold_in_movie(raters.astype(np.float32), scores) == pytest.approx(expected, abs=1e-5)
+
+
+def ratings_of(user: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    part = INTERACTIONS.row(int(user))
+    return IDS[INTERACTIONS.scores.indices[part]], INTERACTIONS.scores.values[part]
+
+
+def test_a_movie_added_later_is_scored_and_the_others_keep_their_scores() -> None:
+    factors = np.full((2, 16), 0.1, np.float32)
+    model = MODEL.with_movies([2**63 - 1, int(IDS[0])], factors, [3, 99], [4, 99])
+    assert model.movie_ids[-1] == 2**63 - 1
+    assert len(model.movie_ids) == len(IDS) + 1
+    user = MODEL.fold_in(IDS[:4], [5, 5, 4, 4])
+    assert (model.fold_in(IDS[:4], [5, 5, 4, 4]) == user).all()
+    assert model.scores(user)[:-1] == pytest.approx(MODEL.scores(user))
+    assert model.scores(user)[-1] == pytest.approx(0.1 * user.sum(), abs=1e-6)
+    assert (model.support[-1], model.counts[-1]) == (3, 4)
+
+
+def test_a_start_for_other_movies_is_zero_where_they_are_new() -> None:
+    start = MODEL.start_for([int(IDS[5]), 10**9], 16)
+    assert start is not None
+    assert (start[0] == MODEL.factors[5]).all()
+    assert not start[1].any()
+
+
+def test_popular_is_by_ratings_then_id() -> None:
+    expected = sorted(range(len(IDS)), key=lambda row: (-MODEL.counts[row], IDS[row]))
+    assert list(MODEL.popular) == expected
+    assert list(MODEL.popular[np.argsort(MODEL.order[MODEL.popular])]) == expected

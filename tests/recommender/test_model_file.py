@@ -1,0 +1,78 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.recommender.als import TrainSettings, train
+from app.recommender.interactions import Interactions
+from app.recommender.model_file import CorruptModel, from_bytes, load, save, to_bytes
+from tests.recommender.ratings import random_ratings
+
+MODEL = train(random_ratings(20, 30, 200), TrainSettings(factors=4, sweeps=2))
+DATA = to_bytes(MODEL)
+
+
+def test_a_model_comes_back_as_it_was(tmp_path: Path) -> None:
+    checksum = save(MODEL, tmp_path / "model.npz")
+    back = load(tmp_path / "model.npz", checksum, version=7, created_at=3.5)
+    for name in ("movie_ids", "factors", "gram", "user_gram", "support", "counts"):
+        assert (getattr(back, name) == getattr(MODEL, name)).all()
+        assert getattr(back, name).dtype == getattr(MODEL, name).dtype
+    assert (back.objective, back.settings) == (MODEL.objective, MODEL.settings)
+    assert (back.version, back.created_at) == (7, 3.5)
+    assert to_bytes(back) == DATA
+    assert [file.name for file in tmp_path.iterdir()] == ["model.npz"]
+
+
+def test_a_model_without_movies_comes_back() -> None:
+    empty = train(Interactions.from_arrays([], [], []))
+    assert from_bytes(to_bytes(empty)).factors.shape == (0, 64)
+
+
+@given(st.integers(0, len(DATA) - 1))
+def test_a_file_cut_short_is_refused(length: int) -> None:
+    with pytest.raises(CorruptModel, match="rebuild"):
+        from_bytes(DATA[:length])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, len(DATA) - 1), st.integers(1, 255))
+def test_a_changed_byte_is_refused_or_changes_nothing(place: int, change: int) -> None:
+    damaged = bytearray(DATA)
+    damaged[place] ^= change
+    try:
+        model = from_bytes(bytes(damaged))
+    except CorruptModel:
+        return
+    assert to_bytes(model) == DATA
+
+
+def test_a_checksum_of_another_file_is_refused(tmp_path: Path) -> None:
+    save(MODEL, tmp_path / "model.npz")
+    with pytest.raises(CorruptModel, match=r"model\.npz is not the file that was saved"):
+        load(tmp_path / "model.npz", "0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"gram": np.ones(3)}, "gram has shape"),
+        ({"factors": np.full_like(MODEL.factors, np.nan)}, "finite"),
+        ({"movie_ids": MODEL.movie_ids[::-1]}, "ascending"),
+    ],
+)
+def test_a_file_that_contradicts_itself_is_refused(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(CorruptModel, match=reason):
+        from_bytes(to_bytes(replace(MODEL, **change)))
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path: Path) -> None:
+    save(MODEL, tmp_path / "model.npz")
+    broken = replace(MODEL, settings={"made by": object()})
+    with pytest.raises(TypeError):
+        save(broken, tmp_path / "model.npz")
+    assert (tmp_path / "model.npz").read_bytes() == DATA
