@@ -37,7 +37,9 @@ def list_movies(
     request: Request,
     response: Response,
     service: ServiceDependency,
-    q: Annotated[str, Query(max_length=200, description="words of the title; most rated movies first")] = "",
+    query: Annotated[
+        str, Query(max_length=200, description="words of the title; most rated movies first")
+    ] = "",
     genre: Annotated[str | None, Query(max_length=100)] = None,
     year_from: Year | None = None,
     year_to: Year | None = None,
@@ -46,15 +48,15 @@ def list_movies(
 ) -> list[Movie]:
     years = (year_from, year_to)
     with service.database.read() as connection:
-        if q.strip():
+        if query.strip():
             after = decode_cursor(cursor, 2)
-            found = movies.search(connection, q, limit=limit, after=after, genre=genre, years=years)
+            found = movies.search(connection, query, limit=limit, after=after, genre=genre, years=years)
         else:
             (after_id,) = decode_cursor(cursor, 1) or (-1,)
             found = movies.listing(connection, limit=limit, after=after_id, genre=genre, years=years)
     if len(found) == limit:
         last = found[-1]
-        link_next(request, response, *((last.rating_count, last.id) if q.strip() else (last.id,)))
+        link_next(request, response, *((last.rating_count, last.id) if query.strip() else (last.id,)))
     return found
 
 

@@ -66,6 +66,8 @@ def _pointer(path: Sequence[Any]) -> str:
 
 async def _http_exception(request: Request, error: Any) -> JSONResponse:
     path = request.url.path
+    if isinstance(error.__cause__, AppError):  # raised while the body was read
+        return _answer(request, error.__cause__)
     if error.status_code == 404:
         problem: AppError = NotFound(f"There is nothing at {path}. The API is described at /openapi.json.")
     elif error.status_code == 405:

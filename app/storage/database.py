@@ -10,6 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from app.errors import ConfigurationError
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -34,8 +36,14 @@ class Database(ABC):
 
     def migrate(self) -> None:
         """Bring the schema to the newest revision; costs one query when it is there already."""
-        if self._revision() == head_revision():
+        revision = self._revision()
+        if revision == head_revision():
             return
+        if revision is not None and revision > head_revision():
+            raise ConfigurationError(
+                f"The database was written by a newer release (schema {revision}, this one has {head_revision()}). "
+                "Install that release, or set MATINEE_DATA_DIR or MATINEE_DATABASE_URL to another database."
+            )
         with self.exclusive("migrate"), self.write() as connection:
             _upgrade(connection)
 

@@ -99,3 +99,50 @@ counters = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.BigInteger, nullable=False),
 )
+
+rating_before_images = sa.Table(
+    "rating_before_images",
+    metadata,
+    sa.Column("import_seq", sa.BigInteger, primary_key=True, autoincrement=False),  # the one that replaced it
+    sa.Column("user_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("movie_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("score", sa.Double, nullable=False),
+    sa.Column("rated_at", sa.BigInteger, nullable=False),
+    sa.Column("before_seq", sa.BigInteger),  # import_seq of the row that was replaced
+    sqlite_with_rowid=False,
+)
+
+catalogue_before_images = sa.Table(
+    "catalogue_before_images",
+    metadata,
+    sa.Column("import_seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("noun", sa.Text, primary_key=True),  # movie, link
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("row", sa.JSON),  # null: there was none
+    sqlite_with_rowid=False,
+)
+
+later_writes = sa.Table(
+    "later_writes",
+    metadata,
+    sa.Column("import_seq", sa.BigInteger, primary_key=True, autoincrement=False),  # whose row was changed
+    sa.Column("user_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("movie_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+count_changes = sa.Table(
+    "count_changes",
+    metadata,
+    sa.Column("number", Key, primary_key=True, autoincrement=True),
+    sa.Column("changes", sa.LargeBinary, nullable=False),  # of rating_count and rating_sum, still to be made
+)
+
+links = sa.Table(
+    "links",
+    metadata,
+    sa.Column("movie_id", Key, primary_key=True, autoincrement=False),
+    sa.Column("imdb_id", sa.BigInteger),  # 114709 for tt0114709
+    sa.Column("tmdb_id", sa.BigInteger),
+    sa.Index(None, "imdb_id"),
+)

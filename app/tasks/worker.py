@@ -55,21 +55,23 @@ class Worker:
             for task in left:
                 log.warning("task %s (%s) was left by a worker that died", task.id, task.kind)
             while not self._stop.is_set():
-                if not self._run_next(database):
+                if not run_next(database, self.settings, self._stop.is_set):
                     self._awake.wait(IDLE)
                     self._awake.clear()
         database.close()
 
-    def _run_next(self, database: Database) -> bool:
-        with database.read() as connection:
-            if not tasks.has_queued(connection):
-                return False
-        with database.write() as connection:
-            task = tasks.claim(connection, now=time.time())
-        if task is None:
+
+def run_next(database: Database, settings: Settings, stopping: Callable[[], bool] = lambda: False) -> bool:
+    """Claim the task that has waited longest and run it; False if there is none."""
+    with database.read() as connection:
+        if not tasks.has_queued(connection):
             return False
-        execute(Attempt(task, database, self.settings, stopping=self._stop.is_set))
-        return True
+    with database.write() as connection:
+        task = tasks.claim(connection, now=time.time())
+    if task is None:
+        return False
+    execute(Attempt(task, database, settings, stopping=stopping))
+    return True
 
 
 def execute(attempt: Attempt) -> None:

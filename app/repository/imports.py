@@ -1,0 +1,151 @@
+"""Queries of imports: ranges of ratings, what they were before, and the pending changes of movie counts."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.storage.bulk import put_ratings
+from app.storage.database import insert_for
+from app.storage.schema import count_changes, counters, later_writes, movies, rating_before_images, ratings
+
+__all__ = ["put_ratings"]
+
+Key = tuple[int, int]
+Rated = tuple[float, int, int | None]
+"""Score, time and import of a rating that is there."""
+
+CHANGES = np.dtype([("movie_id", "<i8"), ("count", "<i4"), ("half_steps", "<i4")])
+SETTLED_AT_ONCE = 500
+"""Movies whose counts are written in one transaction: some milliseconds."""
+
+_RATED = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at, ratings.c.import_seq)
+_PAIRS = 400
+
+
+def keep_writers_out(connection: Connection) -> None:
+    """Until the transaction ends nobody else writes ratings: what it reads of them stays true."""
+    if connection.dialect.name == "postgresql":  # on SQLite a writer is alone anyway
+        connection.execute(sa.text("LOCK TABLE ratings IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def rated(connection: Connection, keys: Sequence[Key]) -> dict[Key, Rated]:
+    """Those of the sorted `keys` (user, movie) that are rated already."""
+    if not keys:
+        return {}
+    near = sa.select(*_RATED).where(ratings.c.user_id.between(keys[0][0], keys[-1][0]))
+    most = 4 * len(keys) + 1000
+    found = connection.execute(near.limit(most)).all()
+    if len(found) == most:  # other users' ratings lie between: look the keys up one by one
+        pair = sa.tuple_(ratings.c.user_id, ratings.c.movie_id)
+        found = [
+            row
+            for start in range(0, len(keys), _PAIRS)
+            for row in connection.execute(
+                sa.select(*_RATED).where(pair.in_(keys[start : start + _PAIRS]))
+            ).all()
+        ]
+    return {(row[0], row[1]): (row[2], row[3], row[4]) for row in found}
+
+
+def keep_before_images(connection: Connection, import_seq: int, rows: Iterable[tuple[Key, Rated]]) -> None:
+    """Note what these ratings were before that import replaced them."""
+    values = [
+        {
+            "import_seq": import_seq,
+            "user_id": user_id,
+            "movie_id": movie_id,
+            "score": score,
+            "rated_at": rated_at,
+            "before_seq": before_seq,
+        }
+        for (user_id, movie_id), (score, rated_at, before_seq) in rows
+    ]
+    if values:
+        connection.execute(rating_before_images.insert(), values)
+
+
+def note_later_write(connection: Connection, import_seq: int, user_id: int, movie_id: int) -> None:
+    """Note that a rating which that import wrote is changed or deleted: its undo will keep it so."""
+    statement = insert_for(connection.dialect.name)(later_writes)
+    values = {"import_seq": import_seq, "user_id": user_id, "movie_id": movie_id}
+    connection.execute(statement.values(**values).on_conflict_do_nothing())
+
+
+def movies_deleted(connection: Connection) -> int:
+    """How many movies were ever deleted: as long as it is the same, the known ones are still there."""
+    return connection.execute(
+        sa.select(counters.c.value).where(counters.c.name == "movies_deleted")
+    ).scalar_one()
+
+
+def change_counts(connection: Connection, changes: npt.NDArray[np.void]) -> None:
+    """Note changes (`CHANGES`, a movie once) of movie counts; `settle_counts` makes them.
+
+    A range of ratings touches movies all over the catalogue: making the changes range by range would
+    write the whole table of movies over and over.
+    """
+    if len(changes):
+        connection.execute(count_changes.insert().values(changes=changes.tobytes()))
+
+
+def compact_counts(connection: Connection, at_once: int | None = None) -> None:
+    """Sum the pending changes up into one row, or into rows of `at_once` movies."""
+    rows = connection.execute(count_changes.delete().returning(count_changes.c.changes)).scalars().all()
+    changes = total(np.concatenate([np.frombuffer(row, CHANGES) for row in rows])) if rows else _NONE
+    for start in range(0, len(changes), at_once or len(changes) or 1):
+        change_counts(connection, changes[start : start + (at_once or len(changes))])
+
+
+_NONE = np.zeros(0, CHANGES)
+
+
+def total(changes: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
+    """The sum of changes by movie."""
+    ids, place = np.unique(changes["movie_id"], return_inverse=True)
+    summed = np.zeros(len(ids), CHANGES)
+    summed["movie_id"] = ids
+    for name in ("count", "half_steps"):
+        summed[name] = np.bincount(place, changes[name], len(ids)).astype(np.int64)
+    return summed
+
+
+def pending_counts(connection: Connection) -> int:
+    """How many rows of changes are waiting for `settle_counts`."""
+    return connection.execute(sa.select(sa.func.count()).select_from(count_changes)).scalar_one()
+
+
+def settle_counts(connection: Connection) -> None:
+    """Make the changes of one waiting row, and forget the row."""
+    first = sa.select(sa.func.min(count_changes.c.number)).scalar_subquery()
+    statement = count_changes.delete().where(count_changes.c.number == first)
+    row = connection.execute(statement.returning(count_changes.c.changes)).scalar()
+    if row is None:
+        return
+    changes = np.frombuffer(row, CHANGES)
+    ids = changes["movie_id"].tolist()
+    query = sa.select(movies.c.id).where(movies.c.id.in_(ids)).order_by(movies.c.id).with_for_update()
+    there = set(connection.execute(query).scalars())
+    values = [
+        {"movie": movie_id, "more": more, "score": half_steps / 2}
+        for movie_id, more, half_steps in changes.tolist()
+        if movie_id in there
+    ]
+    if values:
+        connection.execute(_ADD, values)
+    if gone := [movie_id for movie_id in ids if movie_id not in there]:
+        # They were deleted after their ratings had been written, but before these counted.
+        connection.execute(ratings.delete().where(ratings.c.movie_id.in_(gone)))
+
+
+_ADD: Any = (
+    movies.update()
+    .where(movies.c.id == sa.bindparam("movie"))
+    .values(
+        rating_count=movies.c.rating_count + sa.bindparam("more"),
+        rating_sum=movies.c.rating_sum + sa.bindparam("score"),
+    )
+)

