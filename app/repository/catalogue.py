@@ -41,11 +41,49 @@ def existing(connection: Connection, noun: str, ids: Sequence[int]) -> dict[int,
     return {row["key"]: {name: row[name] for name in _KEPT[noun]} for row in rows}
 
 
-def judge(
-    connection: Connection, noun: str, rows: dict[int, dict[str, Any]], import_seq: int
-) -> tuple[Written, dict[int, dict[str, Any]]]:
-    """What would become of `rows`, and those that are there already."""
+def judge(connection: Connection, noun: str, rows: dict[int, dict[str, Any]], import_seq: int) -> Written:
+    """What would become of `rows`, by id."""
+    return _judge(connection, noun, rows, existing(connection, noun, list(rows)), import_seq)
+
+
+def write(
+    connection: Connection, noun: str, rows: dict[int, dict[str, Any]], import_seq: int, *, now: float
+) -> Written:
+    """Write rows by id, and keep what was there before."""
     there = existing(connection, noun, list(rows))
+    written = _judge(connection, noun, rows, there, import_seq)
+    _keep_images(connection, noun, dict.fromkeys(written.new), import_seq)
+    _keep_images(connection, noun, {key: there[key] for key in written.replaced}, import_seq)
+    derived = {"source": "import", "created_at": now}
+    changed = written.new + written.replaced + written.duplicate
+    if noun == MOVIE:
+        put(
+            connection,
+            noun,
+            {i: rows[i] | derived | {"search_key": search_key(rows[i]["title"])} for i in changed},
+        )
+    else:
+        put(connection, noun, {i: rows[i] for i in changed})
+    return written
+
+
+def put(connection: Connection, noun: str, rows: dict[int, dict[str, Any]]) -> None:
+    """Write rows by id over whatever is there; only `created_at` stays."""
+    table, column = _TABLES[noun]
+    if rows:
+        statement = insert_for(connection.dialect.name)(table)
+        set_ = {name: statement.excluded[name] for name in _KEPT[noun] if name != "created_at"}
+        values = [{column.name: key} | row for key, row in rows.items()]
+        connection.execute(statement.on_conflict_do_update(index_elements=[column.name], set_=set_), values)
+
+
+def _judge(
+    connection: Connection,
+    noun: str,
+    rows: dict[int, dict[str, Any]],
+    there: dict[int, dict[str, Any]],
+    import_seq: int,
+) -> Written:
     again = _imaged(connection, noun, list(rows), import_seq)
     written = Written()
     for key, row in rows.items():
@@ -58,30 +96,6 @@ def judge(
             written.kept.append(key)
         else:
             (written.duplicate if key in again else written.replaced).append(key)
-    return written, there
-
-
-def write(
-    connection: Connection, noun: str, rows: dict[int, dict[str, Any]], import_seq: int, *, now: float
-) -> Written:
-    """Write rows by id, and what they were before."""
-    written, there = judge(connection, noun, rows, import_seq)
-    _keep_images(connection, noun, {key: None for key in written.new}, import_seq)
-    _keep_images(connection, noun, {key: there[key] for key in written.replaced}, import_seq)
-    table, column = _TABLES[noun]
-    values = []
-    for key in written.new + written.replaced + written.duplicate:
-        row = {column.name: key} | rows[key]
-        if noun == MOVIE:
-            row |= {"source": "import", "search_key": search_key(row["title"]), "created_at": now}
-        values.append(row)
-    if values:
-        statement = insert_for(connection.dialect.name)(table)
-        names = [name for name in _KEPT[noun] if name != "created_at"]
-        changed = {name: statement.excluded[name] for name in names}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=[column.name], set_=changed), values
-        )
     return written
 
 

@@ -77,9 +77,8 @@ def note_later_write(connection: Connection, import_seq: int, user_id: int, movi
 
 def movies_deleted(connection: Connection) -> int:
     """How many movies were ever deleted: as long as it is the same, the known ones are still there."""
-    return connection.execute(
-        sa.select(counters.c.value).where(counters.c.name == "movies_deleted")
-    ).scalar_one()
+    query = sa.select(counters.c.value).where(counters.c.name == "movies_deleted")
+    return int(connection.execute(query).scalar_one())
 
 
 def change_counts(connection: Connection, changes: npt.NDArray[np.void]) -> None:

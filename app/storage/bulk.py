@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import chain, islice
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -30,8 +31,7 @@ def put_ratings(connection: Connection, rows: Iterable[Row], import_seq: int | N
 
 def _by_driver(connection: Connection, rows: Iterable[Row], import_seq: int | None) -> None:
     """By statements of many rows, past SQLAlchemy: its handling of parameters would take twice the time."""
-    driver = connection.connection.driver_connection
-    assert driver is not None
+    driver: Any = connection.connection.driver_connection
     seq = "NULL" if import_seq is None else str(int(import_seq))
     iterator = iter(rows)
     while some := list(islice(iterator, ROWS)):

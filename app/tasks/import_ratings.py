@@ -1,6 +1,5 @@
 """Import a file: parse it to sorted runs, then merge them range by range, exactly once."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,46 +7,29 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sqlalchemy.engine import Connection
 
 from app.errors import Invalid
-from app.imports import merge, rejects
+from app.imports import rejects
+from app.imports.counts import settle
 from app.imports.files import Member, members
-from app.imports.formats import RATINGS
-from app.imports.merge import Figures
-from app.imports.parse import REJECTS, Parser
-from app.imports.rejects import Reject
+from app.imports.formats import MOVIES, RATINGS
+from app.imports.merge import CatalogueMerger, Figures, Merger, Range, RatingMerger
+from app.imports.parse import Parsed, Parser
+from app.imports.runs import Run
 from app.repository import catalogue, imports, movies
 from app.sample import RATINGS as SAMPLE
 from app.tasks.attempt import Attempt
 
-COMPACT_EVERY = 64
-"""Ranges after which the pending changes of counts are summed up."""
-CATALOGUE_CHUNK = 500
 SHOWN_REJECTS = 20
 
 
 def run(attempt: Attempt) -> None:
     """Do the whole task, or what an earlier attempt has left of it."""
-    settle(attempt)
-    if attempt.task.cursor is None:
-        _parse(attempt)
-    _Merge(attempt).run()
+    settle(attempt.database, attempt.transaction)
+    cursor = attempt.task.cursor or _parse(attempt)
+    _Merge(attempt, cursor).run()
     shutil.rmtree(attempt.directory, ignore_errors=True)
-
-
-def settle(attempt: Attempt) -> None:
-    """Make the pending changes of movie counts, also those that an import left which was cancelled."""
-    with attempt.database.read() as connection:
-        if not imports.pending_counts(connection):
-            return
-    with attempt.transaction() as connection:
-        imports.compact_counts(connection, imports.SETTLED_AT_ONCE)
-        waiting = imports.pending_counts(connection)
-    for _ in range(waiting):
-        with attempt.transaction() as connection:
-            imports.settle_counts(connection)
 
 
 def rejects_path(data_dir: Path, task_id: str) -> Path:
@@ -57,45 +39,149 @@ def rejects_path(data_dir: Path, task_id: str) -> Path:
 
 def _source(params: dict[str, Any]) -> list[Member]:
     if params.get("file") is None:
-        return members(SAMPLE, "ratings.csv")
+        return members(SAMPLE, SAMPLE.name)
     path = Path(params["file"])
     if not path.exists():
         raise Invalid("The upload is gone from the data directory. Send the file again.")
     return members(path, params.get("filename") or path.name)
 
 
-def _parse(attempt: Attempt) -> None:
-    """The first phase. Its folder is the attempt's own: one that was replaced may still be writing to its."""
+def _start(attempt: Attempt) -> int:
+    """The start of the import in epoch seconds, the same for all its attempts."""
+    return int(attempt.task.started_at or attempt.task.created_at)
+
+
+def _rejects_file(attempt: Attempt) -> str:
+    """Every attempt writes to a file of its own: one that was replaced may still be at it."""
+    return f"rejects-{attempt.task.attempt}.csv"
+
+
+def _parse(attempt: Attempt) -> dict[str, Any]:
+    """The first phase: the cursor with which the second one starts. A killed one starts over."""
     shutil.rmtree(attempt.directory, ignore_errors=True)
-    directory = attempt.directory / str(attempt.task.attempt)
+    directory = attempt.directory / f"parse-{attempt.task.attempt}"
     directory.mkdir(parents=True)
     found = _source(attempt.task.params)
     attempt.report(phase="parse", done=0, total=sum(member.size for member in found), unit="bytes")
     with attempt.database.read() as connection:
         deleted = imports.movies_deleted(connection)
         known = set(movies.known_ids(connection))
-    parser = Parser(directory, known, started(attempt), lambda *, done: attempt.report(done=done))
+    file = attempt.directory / _rejects_file(attempt)
+    parser = Parser(directory, file, known, _start(attempt), lambda *, done: attempt.report(done=done))
     for member in found:
         parser.parse(member)
-    cursor = {"directory": directory.name, "movies_deleted": deleted, "part": 0, "after": None}
-    cursor["parsed"] = asdict(parser.parsed)
-    cursor["rejects"] = parser.parsed.rejects
-    parsed = parser.parsed
-    cursor["figures"] = asdict(Figures(parsed.read, duplicate=parsed.duplicate, rejected=parsed.rejected))
-    attempt.task = _with_cursor(attempt, cursor)
-
-
-def _with_cursor(attempt: Attempt, cursor: dict[str, Any]) -> Any:
-    from dataclasses import replace
-
-    total = sum(
-        sum(count for _, count in part["runs"]) for part in cursor["parsed"]["parts"] if "runs" in part
-    )
-    with attempt.transaction(phase="merge", done=0, total=total, unit="rows", cursor=cursor):
+    cursor = _first_cursor(parser.parsed, directory.name, file.name, deleted)
+    with attempt.transaction(phase="merge", done=0, total=parser.parsed.good, unit="rows", cursor=cursor):
         pass
-    return replace(attempt.task, cursor=cursor)
+    return cursor
 
 
-def started(attempt: Attempt) -> int:
-    """The start of the import, the same for all its attempts, epoch seconds."""
-    return int(attempt.task.started_at or attempt.task.created_at)
+def _first_cursor(parsed: Parsed, directory: str, rejects_file: str, deleted: int) -> dict[str, Any]:
+    """The cursor at the start of the merge. `part` and `after` tell the place, `done` the rows before it."""
+    figures = Figures(parsed.read, duplicate=parsed.duplicate, rejected=parsed.rejected)
+    return {
+        "parsed": asdict(parsed),
+        "directory": directory,
+        "movies_deleted": deleted,
+        "part": 0,
+        "after": None,
+        "done": 0,
+        "rejects": [rejects_file, parsed.rejects],
+        "figures": asdict(figures),
+    }
+
+
+class _Merge:
+    """The second phase, from a cursor on."""
+
+    def __init__(self, attempt: Attempt, cursor: dict[str, Any]) -> None:
+        self._attempt, self._cursor = attempt, cursor
+        self._dry_run = bool(attempt.task.params.get("dry_run"))
+        self._parsed = Parsed(**cursor["parsed"])
+        self._figures = Figures(**cursor["figures"])
+        self._published = rejects_path(attempt.settings.data_dir, attempt.task.id)
+        self._take_over_rejects()
+
+    def _take_over_rejects(self) -> None:
+        name, size = self._cursor["rejects"]
+        before, own = self._attempt.directory / name, self._attempt.directory / _rejects_file(self._attempt)
+        if before != own and before.exists():  # else it was published by an attempt that got no further
+            shutil.copyfile(before, own)
+        self._cursor["rejects"] = [own.name, size]
+
+    def run(self) -> None:
+        for part in self._parsed.parts[self._cursor["part"] :]:
+            merger = self._merger(part)
+            for some in merger.ranges(self._cursor["after"]):
+                self._merge(merger, some)
+            self._cursor |= {"part": self._cursor["part"] + 1, "after": None}
+        settle(self._attempt.database, self._attempt.transaction)
+        self._finish()
+
+    def _merger(self, part: dict[str, Any]) -> Merger:
+        directory, seq = self._attempt.directory / self._cursor["directory"], self._attempt.task.seq
+        if part["rows"] == RATINGS:
+            found = [Run(directory / name, count) for name, count in part["runs"]]
+            rows = self._attempt.settings.import_chunk
+            return RatingMerger(found, seq, self._cursor["movies_deleted"], rows)
+        noun = catalogue.MOVIE if part["rows"] == MOVIES else catalogue.LINK
+        return CatalogueMerger(directory / part["spool"], noun, seq, _start(self._attempt))
+
+    def _merge(self, merger: Merger, some: Range) -> None:
+        """One range. The cursor is changed within the transaction that writes it at its end."""
+        done = self._cursor["done"] + some.size
+        with self._transaction(done) as connection:
+            refused = merger.merge(connection, some, self._figures, dry_run=self._dry_run)
+            if refused:
+                name, size = self._cursor["rejects"]
+                size = rejects.append(self._attempt.directory / name, refused, at=size)
+                self._cursor["rejects"] = [name, size]
+            self._cursor |= {"after": some.end, "done": done, "figures": asdict(self._figures)}
+
+    @contextmanager
+    def _transaction(self, done: int) -> Iterator[Connection]:
+        if self._dry_run:
+            with self._attempt.database.read() as connection:
+                yield connection
+            self._attempt.report(done=done)
+        else:
+            with self._attempt.transaction(cursor=self._cursor, done=done) as connection:
+                yield connection
+
+    def _finish(self) -> None:
+        self._publish_rejects()
+        figures = self._figures
+        shown = rejects.first(self._published, SHOWN_REJECTS)
+        if figures.rejected == figures.read:
+            raise _no_good_row(self._parsed, shown)
+        result = {"format": self._parsed.formats[0], "formats": self._parsed.formats} | asdict(figures)
+        result |= {"rejects": shown, "dry_run": self._dry_run}
+        seconds = self._attempt.clock() - (self._attempt.task.started_at or self._attempt.clock())
+        with self._attempt.transaction(result=result | {"seconds": round(seconds, 3)}):
+            pass
+
+    def _publish_rejects(self) -> None:
+        """Move the file of rejects to its place. A kill after it leaves nothing to be done."""
+        name, size = self._cursor["rejects"]
+        file = self._attempt.directory / name
+        if file.exists():
+            rejects.append(file, [], at=size)
+            self._published.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(self._published)
+
+
+def _no_good_row(parsed: Parsed, shown: list[dict[str, Any]]) -> Invalid:
+    if not parsed.read:
+        return Invalid("The file has a header and no rows. Nothing was imported.")
+    advice = "See the reasons."
+    if parsed.unknown_movies:
+        advice = (
+            "Import movies.csv first."
+            if parsed.unknown_movies == parsed.rejected
+            else (f"{parsed.unknown_movies} of them rate unknown movies: import movies.csv first.")
+        )
+    errors = [
+        {"detail": f"line {row['line']}, {row['column'] or 'whole line'}: {row['reason']}", "pointer": ""}
+        for row in shown
+    ]
+    return Invalid(f"None of {parsed.read} rows could be imported. {advice}", errors=errors)

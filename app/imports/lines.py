@@ -1,0 +1,33 @@
+"""Line-aligned blocks of a byte stream, in bounded memory whatever the lines are like."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+BLOCK = 1 << 20
+LONGEST_LINE = 65_536
+"""Bytes. A longer line is cut to one byte more, by which it is known, and rejected."""
+
+
+def blocks(stream: BinaryIO, size: int = BLOCK) -> Iterator[bytes]:
+    """Whole lines, about `size` bytes of them at a time; a byte order mark at the start is left out."""
+    rest = b""
+    first = True
+    while data := stream.read(size):
+        if first:
+            data, first = data.removeprefix(b"\xef\xbb\xbf"), False
+        end = data.rfind(b"\n") + 1
+        if not end:  # not one line ends here: keep the start, drop what makes it too long anyway
+            rest = (rest + data)[: LONGEST_LINE + 1]
+            continue
+        yield rest + data[:end]
+        rest = data[end:][: LONGEST_LINE + 1]
+    if rest:
+        yield rest
+
+
+def split(block: bytes) -> list[bytes]:
+    """The lines of a block without their ends."""
+    lines = block.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return [line.removesuffix(b"\r") for line in lines]

@@ -1,0 +1,179 @@
+"""The second phase: range by range into the database, each with the cursor in one short transaction."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from app.imports import runs
+from app.imports.columns import UNTIMED, Columns
+from app.imports.rejects import Reject
+from app.imports.strict import UNKNOWN_MOVIE
+from app.repository import catalogue, imports, movies
+from app.repository.imports import CHANGES, Key, Rated
+
+CATALOGUE_ROWS = 500
+COMPACT_EVERY = 64
+"""Ranges after which the pending changes of movie counts are summed up."""
+
+
+@dataclass
+class Figures:
+    """What became of the rows that were read; the others add up to `read`."""
+
+    read: int = 0
+    new: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+    older: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+
+
+class Range(NamedTuple):
+    """`size` rows that are written in one transaction. `end`: where the next range starts, for the cursor."""
+
+    rows: Any
+    size: int
+    end: Any
+
+
+class Merger(Protocol):
+    """Writes one part of an import."""
+
+    def ranges(self, after: Any) -> Iterator[Range]:
+        """The ranges behind `after`, the `end` of another; from the start for None."""
+
+    def merge(
+        self, connection: Connection, some: Range, figures: Figures, *, dry_run: bool = False
+    ) -> list[Reject]:
+        """Write a range and count what became of it; answers what cannot be taken after all."""
+
+
+@dataclass
+class _Outcome:
+    """What a range of ratings comes to: what is to be written, and over what."""
+
+    written: list[tuple[int, int, float, int]] = field(default_factory=list)
+    before: list[tuple[Key, Rated]] = field(default_factory=list)
+
+
+class RatingMerger:
+    """Merges the runs of a part, `rows` ratings at a time. `movies_deleted`: as of the parse."""
+
+    def __init__(self, found: list[runs.Run], import_seq: int, movies_deleted: int, rows: int) -> None:
+        self._runs, self._seq, self._rows = found, import_seq, rows
+        self._movies_deleted = movies_deleted
+        self._written = 0
+
+    def ranges(self, after: list[int] | None) -> Iterator[Range]:
+        user_id, movie_id = after or (-1, -1)
+        for columns, others in runs.merge(self._runs, (user_id, movie_id)):
+            for start in range(0, len(others), self._rows):
+                some, more = columns[start : start + self._rows], others[start : start + self._rows]
+                end = [int(some.user_id[-1]), int(some.movie_id[-1])]
+                yield Range((some, more), len(more), end)
+
+    def merge(
+        self, connection: Connection, some: Range, figures: Figures, *, dry_run: bool = False
+    ) -> list[Reject]:
+        columns, others = some.rows
+        if not dry_run:
+            imports.keep_writers_out(connection)
+        columns, rejects = self._known(connection, columns)
+        figures.duplicate += int(others.sum())
+        figures.rejected += len(rejects)
+        outcome = _judge(connection, columns, figures)
+        if not dry_run:
+            self._write(connection, outcome)
+        return rejects
+
+    def _known(self, connection: Connection, columns: Columns) -> tuple[Columns, list[Reject]]:
+        """Without the ratings of movies that were deleted since the parse."""
+        if imports.movies_deleted(connection) == self._movies_deleted:
+            return columns, []
+        known = np.isin(columns.movie_id, np.array(movies.known_ids(connection), np.int64))
+        gone = columns.movie_id[~known].tolist()
+        return columns[known], [Reject(None, "movie_id", str(i), f"{UNKNOWN_MOVIE} by now") for i in gone]
+
+    def _write(self, connection: Connection, outcome: _Outcome) -> None:
+        imports.put_ratings(connection, outcome.written, self._seq)
+        imports.keep_before_images(connection, self._seq, outcome.before)
+        imports.change_counts(connection, _changes(outcome))
+        self._written += 1
+        if self._written % COMPACT_EVERY == 0:
+            imports.compact_counts(connection)
+
+
+def _judge(connection: Connection, columns: Columns, figures: Figures) -> _Outcome:
+    """Newer ratings win, of equally new ones the import's; counted into `figures`."""
+    scores = ((columns.score & ~np.uint8(UNTIMED)) / 2).tolist()
+    keys = list(zip(columns.user_id.tolist(), columns.movie_id.tolist(), strict=True))
+    rows = [(*key, score, at) for key, score, at in zip(keys, scores, columns.rated_at.tolist(), strict=True)]
+    there = imports.rated(connection, keys)
+    if not there:
+        figures.new += len(rows)
+        return _Outcome(rows)
+    outcome = _Outcome()
+    for row, key, untimed in zip(rows, keys, (columns.score >= UNTIMED).tolist(), strict=True):
+        _, _, score, rated_at = row
+        old = there.get(key)
+        if old is None:
+            figures.new += 1
+        elif score == old[0] and (untimed or rated_at == old[1]):
+            figures.unchanged += 1
+            continue
+        elif rated_at < old[1]:
+            figures.older += 1
+            continue
+        else:
+            figures.replaced += 1
+            outcome.before.append((key, old))
+        outcome.written.append(row)
+    return outcome
+
+
+def _changes(outcome: _Outcome) -> np.ndarray[Any, Any]:
+    """By how much a range changes the count and sum of each movie, of dtype `CHANGES`."""
+    added = [(movie_id, 1, int(score * 2)) for _, movie_id, score, _ in outcome.written]
+    taken = [(movie_id, -1, -int(score * 2)) for (_, movie_id), (score, _, _) in outcome.before]
+    return imports.total(np.array(added + taken, CHANGES))
+
+
+_FIELDS = {catalogue.MOVIE: ("title", "year", "genre"), catalogue.LINK: ("imdb_id", "tmdb_id")}
+_KEPT = "the movie was made or changed here, and is kept"
+
+
+class CatalogueMerger:
+    """Merges a spool of movies or links (`noun`) by id, the last row of an id. `now`: epoch seconds."""
+
+    def __init__(self, spool: Path, noun: str, import_seq: int, now: float) -> None:
+        self._spool, self._noun, self._seq, self._now = spool, noun, import_seq, now
+
+    def ranges(self, after: int | None) -> Iterator[Range]:
+        at = after or 0
+        with self._spool.open("rb") as spool:
+            spool.seek(at)
+            while lines := [line for _, line in zip(range(CATALOGUE_ROWS), spool, strict=False)]:
+                at += sum(map(len, lines))
+                yield Range([json.loads(line) for line in lines], len(lines), at)
+
+    def merge(
+        self, connection: Connection, some: Range, figures: Figures, *, dry_run: bool = False
+    ) -> list[Reject]:
+        lines = {row[1]: row[0] for row in some.rows}
+        rows = {row[1]: dict(zip(_FIELDS[self._noun], row[2:], strict=True)) for row in some.rows}
+        if dry_run:
+            written = catalogue.judge(connection, self._noun, rows, self._seq)
+        else:
+            written = catalogue.write(connection, self._noun, rows, self._seq, now=self._now)
+        figures.new += len(written.new)
+        figures.replaced += len(written.replaced)
+        figures.unchanged += len(written.unchanged)
+        figures.duplicate += len(written.duplicate) + some.size - len(rows)
+        figures.rejected += len(written.kept)
+        return [Reject(lines[key], "", str(key), _KEPT) for key in written.kept]

@@ -1,0 +1,109 @@
+"""The first phase: files to sorted runs and spools, with no lock on the database and no write to it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from app.imports import rejects, strict
+from app.imports.files import Member
+from app.imports.formats import MOVIES, RATINGS, Format, recognise_member
+from app.imports.lines import blocks, split
+from app.imports.rejects import Reject
+from app.imports.runs import RunWriter
+
+
+class Report(Protocol):
+    def __call__(self, *, done: int) -> None: ...
+
+
+@dataclass
+class Parsed:
+    """What the parse found, as the cursor keeps it.
+
+    `parts`: `{"rows": "ratings", "runs": [[name, rows], ...]}` or `{"rows": "movies", "spool": name}`,
+    in the order in which they are merged. `rejects`: the size of the file of rejects.
+    """
+
+    read: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    rejects: int = 0
+    unknown_movies: int = 0
+    formats: list[str] = field(default_factory=list)
+    parts: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def good(self) -> int:
+        return self.read - self.duplicate - self.rejected
+
+
+class Parser:
+    """Parses the members of one upload into `directory`. `start`: of the import, epoch seconds."""
+
+    def __init__(
+        self, directory: Path, rejects_file: Path, known_movies: set[int], start: int, report: Report
+    ) -> None:
+        self.directory, self.start = directory, start
+        self._rejects_file = rejects_file
+        self.parsed = Parsed()
+        self._known_movies = known_movies
+        self._report = report
+        self._done = 0
+        self._reject([])
+
+    def parse(self, member: Member) -> None:
+        """Read one member whole. Raises `Invalid`, `TooLarge`."""
+        known, header = recognise_member(member)
+        self.parsed.formats.append(known.name)
+        number = len(self.parsed.parts)
+        if known.rows == RATINGS:
+            part = self._ratings(member, known, header, self.directory / str(number))
+        else:
+            part = self._spool(member, known, header, f"{number}.jsonl")
+        self.parsed.parts.append({"rows": known.rows} | part)
+
+    def _ratings(self, member: Member, known: Format, header: list[str], directory: Path) -> dict[str, Any]:
+        directory.mkdir(parents=True)
+        writer = RunWriter(directory)
+        parse = strict.rating_parser(known, header, self.start)
+        column = known.columns["movie_id"]
+        for first_line, lines in self._lines(member):
+            good, bad = strict.ratings(lines, first_line, parse, self._known_movies, column, self.start)
+            writer.add(good)
+            self._reject(bad)
+        writer.flush()
+        self.parsed.duplicate += writer.duplicates
+        return {"runs": [[str(run.path.relative_to(self.directory)), run.rows] for run in writer.runs]}
+
+    def _spool(self, member: Member, known: Format, header: list[str], name: str) -> dict[str, Any]:
+        parse = strict.movies if known.rows == MOVIES else strict.links
+        with (self.directory / name).open("w", encoding="utf-8") as spool:
+            for first_line, lines in self._lines(member):
+                rows = list(parse(lines, first_line, known, header, self._known_movies))
+                self._reject([row for row in rows if isinstance(row, Reject)])
+                spool.writelines(json.dumps(row) + "\n" for row in rows if not isinstance(row, Reject))
+        return {"spool": name}
+
+    def _lines(self, member: Member) -> Iterator[tuple[int, list[bytes]]]:
+        """The lines behind the header in blocks, each with the number of its first line."""
+        number = 1
+        before = self._done
+        with member.open() as source:
+            for block in blocks(source.stream):
+                lines = split(block)
+                if number == 1:
+                    yield 2, lines[1:]
+                else:
+                    yield number, lines
+                number += len(lines)
+                self._done = before + source.position()
+                self._report(done=self._done)
+        self.parsed.read += number - 2
+
+    def _reject(self, bad: list[Reject]) -> None:
+        self.parsed.rejected += len(bad)
+        self.parsed.unknown_movies += sum(reject.reason == strict.UNKNOWN_MOVIE for reject in bad)
+        if bad or not self.parsed.rejects:
+            self.parsed.rejects = rejects.append(self._rejects_file, bad, at=self.parsed.rejects)

@@ -1,0 +1,141 @@
+"""Sorted runs on disk, and their merge (Knuth, TAOCP 3, section 5.4: external sorting).
+
+A run holds ratings sorted by user and movie, each pair once. Runs are in the order of the file, so that
+of two equally new ratings of a pair the one in the later run is the later line.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from app.imports.columns import Columns, Integers
+
+RUN_ROWS = 2_000_000
+WINDOW_ROWS = 65_536
+
+
+def order(columns: Columns) -> Integers:
+    """The permutation that sorts by user and movie, stable; by one packed key where that has the room."""
+    user, movie = columns.user_id, columns.movie_id
+    if len(user) and int(movie.max()).bit_length() + int(user.max()).bit_length() <= 63:
+        packed = (user << int(movie.max()).bit_length()) | movie
+        return np.argsort(packed, kind="stable")
+    return np.lexsort((movie, user))
+
+
+def unique(columns: Columns) -> tuple[Columns, Integers]:
+    """One rating a pair of user and movie, sorted: the newest, of equally new ones the last.
+
+    Also answers by each one how many others it stands for, int64 [n].
+    """
+    columns = columns[order(columns)]
+    same = (columns.user_id[1:] == columns.user_id[:-1]) & (columns.movie_id[1:] == columns.movie_id[:-1])
+    if not same.any():
+        return columns, np.zeros(len(columns), np.int64)
+    columns = columns[np.lexsort((columns.rated_at, columns.movie_id, columns.user_id))]
+    last = np.flatnonzero(np.append(~same, True))
+    return columns[last], np.diff(last, prepend=-1) - 1
+
+
+class Run(NamedTuple):
+    """A file with the four columns one behind the other."""
+
+    path: Path
+    rows: int
+
+    def read(self, start: int, count: int) -> Columns:
+        """Up to `count` rows from row `start`."""
+        count = max(0, min(count, self.rows - start))
+        user_id, movie_id, rated_at = (
+            np.fromfile(self.path, np.int64, count, offset=8 * (column * self.rows + start))
+            for column in range(3)
+        )
+        score = np.fromfile(self.path, np.uint8, count, offset=8 * 3 * self.rows + start)
+        return Columns(user_id, movie_id, rated_at, score)
+
+
+def write(path: Path, columns: Columns) -> Run:
+    with path.open("wb") as file:
+        for column in (columns.user_id, columns.movie_id, columns.rated_at, columns.score):
+            column.tofile(file)
+    return Run(path, len(columns))
+
+
+@dataclass
+class RunWriter:
+    """Collects ratings and writes them as runs of up to `rows` (a full buffer) into `directory`."""
+
+    directory: Path
+    rows: int = RUN_ROWS
+    duplicates: int = 0
+    runs: list[Run] = field(default_factory=list)
+    _buffer: list[Columns] = field(default_factory=list)
+    _buffered: int = 0
+
+    def add(self, columns: Columns) -> None:
+        self._buffer.append(columns)
+        self._buffered += len(columns)
+        if self._buffered >= self.rows:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._buffered:
+            return
+        parts, self._buffer, self._buffered = self._buffer, [], 0
+        columns, others = unique(Columns.joined(parts))
+        self.duplicates += int(others.sum())
+        self.runs.append(write(self.directory / f"{len(self.runs)}.run", columns))
+
+
+class _Reader:
+    """One run, read from the front in windows."""
+
+    def __init__(self, run: Run, after_user: int, window: int) -> None:
+        self._run, self._size, self._next = run, window, 0
+        self.window = run.read(0, 0)
+        if after_user > 0:
+            users = np.fromfile(run.path, np.int64, run.rows)
+            self._next = int(np.searchsorted(users, after_user))
+        self.fill()
+
+    @property
+    def ended(self) -> bool:
+        return self._next >= self._run.rows
+
+    def fill(self) -> None:
+        """Top the window up until it holds more than one user, or the end of the run."""
+        while not self.ended and (
+            len(self.window) < self._size // 2 or self.window.user_id[0] == self.window.user_id[-1]
+        ):
+            more = self._run.read(self._next, self._size)
+            self._next += len(more)
+            self.window = Columns.joined((self.window, more))
+
+    def take(self, below: int | None) -> Columns:
+        """Take the rows of users below `below` out of the window; all of them for None."""
+        size = len(self.window)
+        taken = self.window[: size if below is None else int(np.searchsorted(self.window.user_id, below))]
+        self.window = self.window[len(taken) :]
+        self.fill()
+        return taken
+
+
+def merge(
+    runs: list[Run], after: tuple[int, int] = (-1, -1), window: int = WINDOW_ROWS
+) -> Iterator[tuple[Columns, Integers]]:
+    """All ratings behind the pair `after`, sorted, in batches of whole users; as `unique` answers them."""
+    readers = [_Reader(run, after[0], window) for run in runs if run.rows]
+    while readers:
+        open_ends = [int(reader.window.user_id[-1]) for reader in readers if not reader.ended]
+        below = min(open_ends, default=None)
+        parts = [reader.take(below) for reader in readers]
+        columns, others = unique(Columns.joined(parts))
+        behind = (columns.user_id > after[0]) | (
+            (columns.user_id == after[0]) & (columns.movie_id > after[1])
+        )
+        if behind.any():
+            yield columns[behind], others[behind]
+        readers = [reader for reader in readers if not reader.ended or len(reader.window)]

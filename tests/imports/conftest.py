@@ -1,0 +1,93 @@
+"""Fixtures: files that are imported on the spot, and what the database then holds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.config import Settings
+from app.movies import Movie
+from app.repository import movies, tasks
+from app.storage import Database
+from app.storage.schema import metadata
+from app.tasks.attempt import Attempt
+from app.tasks.task import IMPORT_RATINGS, Task
+from app.tasks.worker import execute
+
+NOW = 1_700_000_000.5
+
+Import = Callable[..., Task]
+
+
+def queue(database: Database, path: Path | None, filename: str, **params: Any) -> Task:
+    """A queued import of a file."""
+    described = {"file": None if path is None else str(path), "filename": filename, "size": 0, "sha256": ""}
+    described |= {"user_id": None, "dry_run": False, "undo_of": None} | params
+    with database.write() as connection:
+        return tasks.create(connection, IMPORT_RATINGS, described, now=NOW)
+
+
+def attempt(database: Database, settings: Settings, **arguments: Any) -> Attempt:
+    """The next attempt at the task that has waited longest."""
+    with database.write() as connection:
+        task = tasks.claim(connection, now=NOW)
+    assert task is not None
+    return Attempt(task, database, settings, clock=lambda: NOW, **arguments)
+
+
+@pytest.fixture
+def run_import(database: Database, engine_settings: Settings, tmp_path: Path) -> Import:
+    """Import some bytes or text: the ended task."""
+
+    def run(content: bytes | str, filename: str = "file.csv", **params: Any) -> Task:
+        path = tmp_path / "upload"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        task = queue(database, path, filename, **params)
+        execute(attempt(database, engine_settings))
+        with database.read() as connection:
+            ended = tasks.get(connection, task.id)
+        assert ended is not None
+        return ended
+
+    return run
+
+
+@pytest.fixture
+def catalogue(database: Database) -> list[int]:
+    """Ten movies, 1 to 10, alone in the database."""
+    with database.write() as connection:
+        connection.execute(metadata.tables["movies"].delete())
+        movies.import_catalogue(connection, [Movie(i, f"Film {i}") for i in range(1, 11)], now=1, source="x")
+    return list(range(1, 11))
+
+
+Row = tuple[Any, ...]
+
+
+def table(database: Database, name: str) -> list[Row]:
+    """Every row of a table, sorted."""
+    with database.read() as connection:
+        return sorted((tuple(row) for row in connection.execute(sa.select(metadata.tables[name]))), key=repr)
+
+
+def ratings(database: Database) -> dict[tuple[int, int], tuple[float, int]]:
+    """{(user, movie): (score, time)}."""
+    return {(row[0], row[1]): (row[2], row[3]) for row in table(database, "ratings")}
+
+
+def counts_are_right(database: Database) -> bool:
+    """Whether the counts and sums of all movies are those of their ratings."""
+    with database.read() as connection:
+        kept = connection.execute(sa.text("SELECT id, rating_count, rating_sum FROM movies")).all()
+        query = "SELECT movie_id, count(*), sum(score) FROM ratings GROUP BY movie_id"
+        true = {row[0]: (row[1], row[2]) for row in connection.execute(sa.text(query))}
+    return {row[0]: (row[1], row[2]) for row in kept if row[1] or row[2]} == true
+
+
+def adds_up(task: Task) -> bool:
+    """Whether the figures of an import add up to the rows read."""
+    assert task.result is not None, task.error
+    parts = ("new", "replaced", "unchanged", "older", "duplicate", "rejected")
+    return bool(task.result["read"] == sum(task.result[name] for name in parts))

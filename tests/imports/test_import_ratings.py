@@ -1,0 +1,217 @@
+"""Imports from the file to the database."""
+
+import csv
+import gzip
+from typing import Any
+
+import pytest
+
+from app.config import Settings
+from app.movies import Movie
+from app.ratings import Rating
+from app.repository import movies, tasks
+from app.repository import ratings as rating_queries
+from app.sample import MOVIES
+from app.storage import Database
+from app.tasks import import_ratings
+from app.tasks.import_ratings import rejects_path
+from app.tasks.worker import execute
+from tests.imports.conftest import (
+    NOW,
+    Import,
+    adds_up,
+    attempt,
+    counts_are_right,
+    queue,
+    ratings,
+    table,
+)
+
+pytestmark = pytest.mark.usefixtures("catalogue")
+HEADER = "user_id,movie_id,score,rated_at\n"
+
+
+def figures(result: dict[str, Any] | None) -> dict[str, int]:
+    assert result is not None
+    names = ("read", "new", "replaced", "unchanged", "older", "duplicate", "rejected")
+    return {name: result[name] for name in names if result[name]}
+
+
+def test_ratings_are_stored_and_counted(run_import: Import, database: Database) -> None:
+    task = run_import(HEADER + "2,1,4.5,1000\n1,3,0.5,2023-01-01T00:00:00Z\n1,1,5,2000\n")
+    assert task.status == "complete"
+    assert figures(task.result) == {"read": 3, "new": 3}
+    assert ratings(database) == {(1, 1): (5.0, 2000), (1, 3): (0.5, 1_672_531_200), (2, 1): (4.5, 1000)}
+    assert counts_are_right(database)
+    assert {row[4] for row in table(database, "ratings")} == {task.seq}
+
+
+def test_bom_crlf_gzip_and_column_order_make_no_difference(run_import: Import, database: Database) -> None:
+    text = b'\xef\xbb\xbfscore,user_id,movie_id\r\n4.5,1,1\r\n"3","1",2'
+    assert figures(run_import(gzip.compress(text), "x.csv.gz").result) == {"read": 2, "new": 2}
+    assert ratings(database) == {(1, 1): (4.5, int(NOW)), (1, 2): (3.0, int(NOW))}
+
+
+def test_every_bad_row_is_rejected_by_itself_with_its_reason(
+    run_import: Import, database: Database, engine_settings: Settings
+) -> None:
+    rows = [
+        ("1,1,4,1000", None),
+        ('1,"2,4,1000', ("", "a quote that is not closed, or not doubled, in this line")),
+        ("1,3,4,1000", None),
+        ("x,3,4,1000", ("user_id", "not a whole number from 0")),
+        (",3,4,1000", ("user_id", "missing")),
+        ("9223372036854775808,3,4,1000", ("user_id", "above 9223372036854775807")),
+        ("1,3.0,4,1000", ("movie_id", "not a whole number from 0")),
+        ("1,99,4,1000", ("movie_id", "unknown movie")),
+        ("1,3,4.25,1000", ("score", "not on the scale of 0.5 to 5 in steps of 0.5")),
+        ("1,3,nan,1000", ("score", "not a number")),
+        ("1,3,4,soon", ("rated_at", "neither epoch seconds nor an ISO 8601 time")),
+        ("1,3,4,1700000901", ("rated_at", "in the future (times are epoch seconds or ISO 8601)")),
+        ("1,3,4,1700000300", None),
+        ("1,3,4", ("", "3 columns where the header has 4")),
+        ("1,3,4,1000,5", ("", "5 columns where the header has 4")),
+        ("", ("", "blank line")),
+        ("1,4,4,\x00", ("rated_at", "neither epoch seconds nor an ISO 8601 time")),
+        ("1,4,4,1000", None),
+    ]
+    task = run_import(HEADER + "".join(row + "\n" for row, _ in rows))
+    expected = [(n, *bad) for n, (_, bad) in enumerate(rows, 2) if bad]
+    with rejects_path(engine_settings.data_dir, task.id).open(newline="") as file:
+        found = [(int(r["line"]), r["column"], r["reason"]) for r in csv.DictReader(file)]
+    assert found == expected
+    assert task.result is not None
+    assert [r["line"] for r in task.result["rejects"]] == [row[0] for row in expected][:20]
+    assert figures(task.result) == {"read": 18, "new": 3, "duplicate": 1, "rejected": 14}
+    assert set(ratings(database)) == {(1, 1), (1, 3), (1, 4)}
+
+
+def test_a_line_that_is_not_utf_8_or_too_long_spoils_no_other(run_import: Import, database: Database) -> None:
+    text = HEADER.encode() + b"1,1,4,\xff\n1,2,4,1\n1,3," + b"4" * 3_000_000 + b",5\n1,4,4,1\n"
+    assert figures(run_import(text).result) == {"read": 4, "new": 2, "rejected": 2}
+    assert set(ratings(database)) == {(1, 2), (1, 4)}
+
+
+def test_the_newer_rating_wins_and_the_later_line_of_equally_new_ones(
+    run_import: Import, database: Database
+) -> None:
+    run_import(HEADER + "1,1,1,1000\n1,2,2,1000\n1,3,3,1000\n1,4,4,1000\n")
+    rows = "1,1,2,999\n1,2,2,1000\n1,3,5,1000\n1,4,1,1001\n1,4,2,1001\n1,4,3,1000\n1,5,5,1\n"
+    task = run_import(HEADER + rows)
+    assert figures(task.result) == {
+        "read": 7, "new": 1, "replaced": 2, "unchanged": 1, "older": 1, "duplicate": 2
+    }  # fmt: skip
+    expected = {1: (1.0, 1000), 2: (2.0, 1000), 3: (5.0, 1000), 4: (2.0, 1001), 5: (5.0, 1)}
+    assert ratings(database) == {(1, movie): row for movie, row in expected.items()}
+    assert counts_are_right(database)
+    assert len(table(database, "rating_before_images")) == 2
+
+
+@pytest.mark.parametrize("text", [HEADER + "1,1,4,1000\n2,1,3,1000\n", "user_id,movie_id,score\n1,1,4\n"])
+def test_the_same_file_again_changes_nothing_and_says_so(
+    run_import: Import, database: Database, text: str
+) -> None:
+    first = run_import(text)
+    before = table(database, "ratings")
+    again = run_import(text)
+    assert first.result is not None
+    assert figures(again.result) == {"read": first.result["read"], "unchanged": first.result["read"]}
+    assert table(database, "ratings") == before
+
+
+def test_a_rating_through_the_api_survives_an_older_file(run_import: Import, database: Database) -> None:
+    with database.write() as connection:
+        rating_queries.put(connection, Rating(1, 1, 5.0, 2000))
+    assert figures(run_import(HEADER + "1,1,1,1000\n").result) == {"read": 1, "older": 1}
+    assert ratings(database) == {(1, 1): (5.0, 2000)}
+
+
+def test_an_import_without_a_good_row_fails_and_says_what_to_do(run_import: Import) -> None:
+    task = run_import(HEADER + "1,98,4,1000\n1,99,4,1000\n")
+    assert task.status == "failed"
+    assert task.error is not None
+    assert task.error["detail"] == "None of 2 rows could be imported. Import movies.csv first."
+    assert "line 2" in task.error["errors"][0]["detail"]
+    empty = run_import(HEADER)
+    assert empty.error is not None
+    assert "no rows" in empty.error["detail"]
+
+
+def test_movielens_files_as_they_are(run_import: Import, database: Database) -> None:
+    text = (
+        "movieId,title,genres\n"
+        '11,"American President, The (1995)",Comedy|Drama\n'
+        "12,Ready Player One,(no genres listed)\n"
+        "1,Film 1,\n"
+    )
+    task = run_import(text, "movies.csv")
+    assert figures(task.result) == {"read": 3, "new": 2, "unchanged": 1}
+    with database.read() as connection:
+        found = movies.by_ids(connection, [11, 12])
+    assert (found[11].title, found[11].year, found[11].genre) == (
+        "The American President", 1995, "Comedy|Drama"
+    )  # fmt: skip
+    assert (found[12].title, found[12].year, found[12].genre) == ("Ready Player One", None, None)
+    ratings_file = "userId,movieId,rating,timestamp\n1,11,4.0,964982703\n"
+    assert figures(run_import(ratings_file).result) == {"read": 1, "new": 1}
+    links = run_import("movieId,imdbId,tmdbId\n11,0112346,9087\n12,1677720,\n99,1,1\n")
+    assert figures(links.result) == {"read": 3, "new": 2, "rejected": 1}
+    assert table(database, "links") == [(11, 112346, 9087), (12, 1677720, None)]
+
+
+def test_movies_are_never_written_over_those_made_here(run_import: Import, database: Database) -> None:
+    with database.write() as connection:
+        movies.replace(connection, 2, "Mine", 2001, None)
+    rows = "1,Film 1,,\n2,Other,1999,\n3,New name,1999,Drama\n3,Newest name,1999,Drama\n4,x,1700,\n5,,2000,\n"
+    task = run_import("id,title,year,genre\n" + rows)
+    assert figures(task.result) == {"read": 6, "replaced": 1, "unchanged": 1, "duplicate": 1, "rejected": 3}
+    assert adds_up(task)
+    with database.read() as connection:
+        found = movies.by_ids(connection, [2, 3])
+    assert (found[2].title, found[3].title) == ("Mine", "Newest name")
+
+
+def test_an_import_without_a_file_takes_the_bundled_sample(
+    database: Database, engine_settings: Settings
+) -> None:
+    with database.write() as connection:
+        sample = [
+            Movie(int(row["id"]), row["title"]) for row in csv.DictReader(MOVIES.open(encoding="utf-8"))
+        ]
+        movies.import_catalogue(connection, sample, now=1, source="starter")
+    task = queue(database, None, "")
+    execute(attempt(database, engine_settings))
+    with database.read() as connection:
+        ended = tasks.get(connection, task.id)
+    assert ended is not None
+    assert figures(ended.result)["new"] == figures(ended.result)["read"] > 1000
+    assert len(ratings(database)) == figures(ended.result)["new"]
+    assert counts_are_right(database)
+
+
+def test_a_dry_run_reports_and_writes_nothing(run_import: Import, database: Database) -> None:
+    run_import(HEADER + "1,1,1,1000\n")
+    before = {name: table(database, name) for name in ("ratings", "movies", "rating_before_images")}
+    text = HEADER + "1,1,2,2000\n1,2,2,1000\nx,2,2,1000\n"
+    dry = run_import(text, dry_run=True)
+    assert before == {name: table(database, name) for name in before}
+    assert figures(dry.result) == figures(run_import(text).result)
+    dry = run_import("id,title,year,genre\n1,Film 1,,\n99,Other,1999,\n3,New name,1999,Drama\n", dry_run=True)
+    assert figures(dry.result) == {"read": 3, "new": 1, "replaced": 1, "unchanged": 1}
+
+
+def test_ratings_of_a_movie_deleted_between_the_phases_are_rejected(
+    run_import: Import, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parse = import_ratings._parse
+
+    def parse_then_delete(attempt: Any) -> Any:
+        cursor = parse(attempt)
+        with database.write() as connection:
+            movies.delete(connection, 2, force=False)
+        return cursor
+
+    monkeypatch.setattr(import_ratings, "_parse", parse_then_delete)
+    task = run_import(HEADER + "1,1,1,1000\n1,2,1,1000\n")
+    assert figures(task.result) == {"read": 2, "new": 1, "rejected": 1}
+    assert set(ratings(database)) == {(1, 1)}
