@@ -44,6 +44,7 @@ class TrainSettings:
         )
 
 
+DEFAULTS = TrainSettings()
 Progress = Callable[[int, int], None]
 
 
@@ -66,7 +67,7 @@ class Trainer(Protocol):
 
 def train(
     interactions: Interactions,
-    settings: TrainSettings = TrainSettings(),
+    settings: TrainSettings = DEFAULTS,
     *,
     start: Floats | None = None,
     progress: Progress | None = None,
