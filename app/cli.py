@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = Settings.from_environment()
-        logging.basicConfig(
-            level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-        )
-        logging.getLogger("httpx").setLevel(logging.WARNING)
+        logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
+        logging.getLogger("matinee").setLevel(settings.log_level)
         command: Callable[[Settings, argparse.Namespace], int] = options.command
         return command(settings, options)
     except AppError as error:
@@ -79,6 +78,9 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
 def _demo(settings: Settings, options: argparse.Namespace) -> int:
     from app import demo
 
+    if settings.log_level == "INFO":  # it tells its story itself
+        settings = replace(settings, log_level="WARNING")
+        logging.getLogger("matinee").setLevel(logging.WARNING)
     return demo.run(settings, options.folder, once=options.once, user=options.user)
 
 

@@ -115,6 +115,10 @@ class MatineeClient:
         headers = response.headers
         return Recommendations(ids, headers.get("X-Source", ""), headers.get("X-Model-Version") or None)
 
+    def rich_recommendations(self, user_id: int, limit: int = 10) -> JsonObject:
+        """With titles and reasons: `source`, `model_version`, `recommendations`."""
+        return _object(self._get(f"/users/{user_id}/recommendations", params={"limit": limit}))
+
     def start_rebuild(self, idempotency_key: str | None = None) -> JsonObject:
         headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
         return _object(self._call(lambda: self._http.post("/recommender/rebuild", headers=headers)))

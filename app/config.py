@@ -39,6 +39,9 @@ class Settings:
     sweeps: int = _setting(8, "sweeps", "alternations of a rebuild over users and movies")
     regularization: float = _setting(0.006, "lambda", "regularisation, scaled by frequency")
     unobserved_weight: float = _setting(0.2, "alpha0", "weight of every pair that was not rated")
+    gate_margin: float = _setting(
+        0.01, "NDCG@100", "by how much a new model may be worse than the served one"
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":

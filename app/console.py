@@ -47,13 +47,20 @@ def import_file(client: MatineeClient, path: Path | None) -> bool:
 
 
 def show(client: MatineeClient, user_id: int, limit: int) -> None:
-    """Print a user's recommendations, with the liked movies that they come from."""
-    answer = client.recommendations(user_id, limit)
-    print(f"\nFor user {user_id} ({answer.source}, model {answer.model_version}):")
-    for place, movie_id in enumerate(answer.movie_ids, 1):
-        movie = client.movie(movie_id)
-        year = f" ({movie['year']})" if movie["year"] else ""
-        print(f"  {place:2}. {movie['title']}{year}  {(movie['genre'] or '').replace('|', ', ')}")
+    """Print a user's recommendations, each with the rated movies that speak for it."""
+    answer = client.rich_recommendations(user_id, limit)
+    print(f"\nFor user {user_id} ({answer['source']}, model {answer['model_version']}):")
+    for place, movie in enumerate(answer["recommendations"], 1):
+        print(f"{place:3}. {_title(movie)}")
+        if movie["because"]:
+            reasons = (f"{reason['title']} ({reason['score']:g})" for reason in movie["because"])
+            print(f"     because of {', '.join(reasons)}")
+
+
+def _title(movie: dict[str, Any]) -> str:
+    year = f" ({movie['year']})" if movie["year"] else ""
+    genre = f"  {movie['genre'].replace('|', ', ')}" if movie["genre"] else ""
+    return f"{movie['title']}{year}{genre}"
 
 
 def _ended_well(task: dict[str, Any]) -> bool:

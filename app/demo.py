@@ -62,12 +62,15 @@ def _somebody(folder: Path | None) -> int:
 
 def _listen(settings: Settings) -> socket.socket:
     """The configured address, or any free port if somebody else has that one."""
-    listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # By its full name: asyncio switches Nagle's algorithm off for sockets that say TCP only.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))
     except OSError:
         listening.bind((settings.host, 0))
+    listening.listen()  # from here on a client waits for the server instead of being refused
     return listening
 
 

@@ -1,27 +1,12 @@
-"""The service of one process: what is opened on first use, and the recommendations it gives."""
+"""The service of one process: what is opened on first use."""
 
 import threading
-from dataclasses import dataclass
-
-import numpy as np
-from sqlalchemy.engine import Connection
 
 from app.config import Settings
-from app.recommender.model import Model
-from app.recommender.ranking import Mask, rank
 from app.recommender.store import ModelStore
-from app.repository import models, movies, ratings
+from app.serving import ActiveModel
 from app.storage import Database, open_database
 from app.tasks.embedded import EmbeddedWorker
-
-
-@dataclass(frozen=True, slots=True)
-class Recommended:
-    """Movie ids, best first. `source`: personal, own or popular; `version` is 0 while there is no model."""
-
-    movie_ids: list[int]
-    source: str
-    version: int
 
 
 class Service:
@@ -32,8 +17,7 @@ class Service:
         self._lock = threading.Lock()
         self._database: Database | None = None
         self._worker: EmbeddedWorker | None = None
-        self._store = ModelStore(settings.models_dir)
-        self._listed: tuple[Model, int, Mask | None] | None = None
+        self.model = ActiveModel(ModelStore(settings.models_dir))
 
     @property
     def database(self) -> Database:
@@ -62,27 +46,3 @@ class Service:
             worker.close()
         if database is not None:
             database.close()
-
-    def recommend(self, user_id: int, limit: int) -> Recommended:
-        """The plain list: unrated movies by preference; what they rated fills up a list that falls short."""
-        with self.database.read() as connection:
-            active = models.active(connection)
-            if active is None:
-                best = movies.popular(connection, limit=limit)
-                return Recommended([movie.id for movie in best], "popular", 0)
-            model, mask = self._model(connection, active)
-            rated = ratings.of_user(connection, user_id)
-        ids, scores, times = (
-            zip(*((r.movie_id, r.score, r.rated_at) for r in rated), strict=True) if rated else ((), (), ())
-        )
-        ranking = rank(model, ids, scores, times, limit=limit, mask=mask)
-        return Recommended(ranking.movie_ids.tolist(), ranking.source, active.version)
-
-    def _model(self, connection: Connection, active: models.Active) -> tuple[Model, Mask | None]:
-        """The active model, and which of its movies still exist (None: all of them)."""
-        model = self._store.load(active.checksum, version=active.version, created_at=active.created_at)
-        listed = self._listed
-        if listed is None or listed[0] is not model or listed[1] != active.movies_deleted:
-            mask = np.isin(model.movie_ids, movies.known_ids(connection))
-            listed = self._listed = model, active.movies_deleted, None if mask.all() else mask
-        return model, listed[2]

@@ -28,9 +28,9 @@ class PostgresServer:
         data = self._directory / "data"
         self._run(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
         options = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=200")
+        command = [str(binaries / "postgres"), "-D", str(data), "-k", str(self._directory)]
         self._process = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", self._directory]
-            + [part for option in options for part in ("-c", option)],
+            command + [part for option in options for part in ("-c", option)],
             user=self._user,
             cwd=self._directory,
             stdout=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ LAYERS = (  # each may import from itself and from what stands behind it
     ("app.console",),
     ("app.api", "app.web"),
     ("app.service",),
+    ("app.serving",),
     ("app.tasks",),
     ("app.imports", "app.recommender"),
     ("app.repository",),

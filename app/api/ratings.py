@@ -14,6 +14,7 @@ from app.repository import ratings
 router = APIRouter(prefix="/ratings", tags=["ratings"])
 
 Id = Annotated[int, Field(ge=0, le=MAX_ID)]
+Score = Annotated[float, Field(ge=LOWEST, le=HIGHEST, multiple_of=STEP)]
 
 
 class RatingBody(BaseModel):
@@ -21,7 +22,7 @@ class RatingBody(BaseModel):
 
     movie_id: Id
     user_id: Id
-    score: Annotated[float, Field(ge=LOWEST, le=HIGHEST, multiple_of=STEP)]
+    score: Score
 
 
 class RatingAnswer(RatingBody):

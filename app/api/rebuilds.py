@@ -38,13 +38,12 @@ def rebuild(
 @router.get("/{task_id}", response_model=RebuildAnswer)
 def rebuild_status(task_id: str, response: Response, service: ServiceDependency) -> dict[str, Any]:
     """How far it is; `sample` is what user 1 is recommended once it is complete."""
+    sample: list[int] = []
     with service.database.read() as connection:
         task = tasks.get(connection, task_id)
-        known = bool(ratings.listing(connection, limit=1, user_id=SAMPLE_USER))
-    if task is None or task.kind != REBUILD_MODEL:
-        return {"task_id": task_id, "status": "unknown", "sample": []}
+        if task is None or task.kind != REBUILD_MODEL:
+            return {"task_id": task_id, "status": "unknown", "sample": sample}
+        if task.status == COMPLETE and (rated := ratings.of_user(connection, SAMPLE_USER)):
+            sample, _ = service.model.serve(connection).plain(rated, SAMPLE_SIZE)
     poll_again(response, task)
-    sample = (
-        service.recommend(SAMPLE_USER, SAMPLE_SIZE).movie_ids if known and task.status == COMPLETE else []
-    )
     return {"task_id": task_id, "status": task.status, "sample": sample}

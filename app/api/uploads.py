@@ -55,6 +55,7 @@ class Receiver:
         self._file.truncate()
         self._hash = hashlib.sha256()
         self._size = 0
+        self._kept = False
 
     async def receive(self, request: Request) -> Upload:
         """Read the body, raw or multipart. Raises `TooLarge`, `UnsupportedMediaType`, `Invalid`, ..."""
@@ -128,12 +129,14 @@ class Receiver:
         )
 
     def keep(self, path: Path) -> None:
-        """Give the file its place; it is no longer this receiver's."""
+        """Move the file to its place; it is no longer this receiver's to remove."""
         self.path.rename(path)
+        self._kept = True
 
     def close(self) -> None:
         """Let go of the file; what was not kept is gone."""
-        self.path.unlink(missing_ok=True)
+        if not self._kept:  # else the path may be another receiver's by now
+            self.path.unlink(missing_ok=True)
         self._file.close()
 
 

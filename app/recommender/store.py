@@ -31,7 +31,13 @@ class ModelStore:
         with self._lock:
             if not (self._loaded and self._loaded[0] == checksum and self._loaded[1].version == version):
                 path = self.path(checksum)
-                model = model_file.load(path, checksum, version=version, created_at=created_at)
+                try:
+                    model = model_file.load(path, checksum, version=version, created_at=created_at)
+                except OSError as error:
+                    raise model_file.CorruptModel(
+                        f"Model version {version} cannot be read ({error.strerror}); "
+                        "rebuild, or activate another version."
+                    ) from error
                 self._loaded = checksum, model
             return self._loaded[1]
 

@@ -1,5 +1,6 @@
 """Rebuild the model from every rating: train, evaluate, publish."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,14 @@ import numpy as np
 from app.recommender import als, evaluation, gate
 from app.recommender.interactions import Interactions
 from app.recommender.model import Model
+from app.recommender.model_file import CorruptModel
 from app.recommender.store import ModelStore
 from app.repository import models, ratings
 from app.tasks.attempt import Attempt
 
 READ_AT_ONCE = 50_000
+
+log = logging.getLogger("matinee.rebuild")
 
 
 def run(attempt: Attempt) -> None:
@@ -20,7 +24,7 @@ def run(attempt: Attempt) -> None:
     training, held_out = evaluation.split(interactions)
     model = _train(attempt, training)
     attempt.report(phase="evaluate", done=0, total=None, unit=None)
-    decision, summary = _judge(model, held_out)
+    decision, summary = _judge(attempt, model, held_out)
     checksum = ModelStore(attempt.settings.models_dir).save(model)
     row = {
         "task_id": attempt.task.id,
@@ -64,10 +68,28 @@ def _train(attempt: Attempt, training: Interactions) -> Model:
     return als.train(training, settings, progress=lambda done, total: attempt.report(done=done, total=total))
 
 
-def _judge(model: Model, held_out: evaluation.HeldOut | None) -> tuple[gate.Decision, dict[str, Any]]:
-    if held_out is None:
-        return gate.decide(None, None), {}
+def _judge(
+    attempt: Attempt, model: Model, held_out: evaluation.HeldOut
+) -> tuple[gate.Decision, dict[str, Any]]:
+    """The new model, the popular list and the model being served, on the same held-out users."""
     candidate = evaluation.evaluate(model, held_out)
     popularity = evaluation.evaluate_popularity(model, held_out)
     summary = {"model": candidate.summary(), "popularity": popularity.summary()}
-    return gate.decide(candidate, popularity), summary
+    incumbent = None
+    if (served := _incumbent(attempt)) is not None:
+        incumbent = evaluation.evaluate(served, held_out)
+        summary["incumbent"] = incumbent.summary() | {"version": served.version}
+    return gate.decide(candidate, popularity, incumbent, attempt.settings.gate_margin), summary
+
+
+def _incumbent(attempt: Attempt) -> Model | None:
+    with attempt.database.read() as connection:
+        active = models.active(connection)
+    if active is None:
+        return None
+    try:
+        store = ModelStore(attempt.settings.models_dir)
+        return store.load(active.checksum, version=active.version, created_at=active.created_at)
+    except CorruptModel as error:
+        log.warning("version %d is not compared: %s", active.version, error)
+        return None

@@ -9,7 +9,8 @@ MAX = 2**63 - 1
 
 
 def rate(client: TestClient, movie: int = 1, user: int = 7, score: float = 5) -> int:
-    return client.post("/ratings", json={"movie_id": movie, "user_id": user, "score": score}).status_code
+    answer = client.post("/ratings", json={"movie_id": movie, "user_id": user, "score": score})
+    return int(answer.status_code)
 
 
 def test_a_second_rating_replaces_the_first(client: TestClient) -> None:

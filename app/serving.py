@@ -1,0 +1,200 @@
+"""Recommendations from the active model: plain lists of ids, rich ones with reasons, similar movies."""
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from app.movies import Movie
+from app.ratings import Rating
+from app.recommender.model import Model
+from app.recommender.model_file import CorruptModel
+from app.recommender.ranking import Mask, Ranking, rank
+from app.recommender.store import ModelStore
+from app.repository import models, movies
+
+REASONS = 3
+"""How many of a user's ratings a recommendation names as its reasons."""
+
+log = logging.getLogger("matinee.serving")
+
+Source = Literal["personal", "own", "popular"]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which movies may be listed."""
+
+    genre: str | None = None
+    year_from: int | None = None
+    year_to: int | None = None
+    exclude: tuple[int, ...] = ()
+
+    @property
+    def any(self) -> bool:
+        return self != Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A rated movie, its score, and what it adds to the preference for the recommended one."""
+
+    movie: Movie
+    score: float
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A movie, the predicted preference (about 1 for a liked one, 0 without a model), and the reasons."""
+
+    movie: Movie
+    preference: float
+    because: list[Reason]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """One request's view: the active model and which of its movies exist (None: all), in one transaction."""
+
+    connection: Connection
+    model: Model | None
+    existing: Mask | None = None
+
+    @property
+    def version(self) -> int:
+        """0 while there is no model."""
+        return self.model.version if self.model else 0
+
+    def knows(self, movie_id: int) -> bool:
+        """Whether the model has this movie and it still exists."""
+        if self.model is None:
+            return False
+        row = int(self.model.rows([movie_id])[0])
+        return row >= 0 and (self.existing is None or bool(self.existing[row]))
+
+    def plain(self, rated: list[Rating], limit: int) -> tuple[list[int], Source]:
+        """Movie ids: unrated movies by preference; what they rated fills up a list that falls short."""
+        if self.model is None:
+            return self._filled([], limit), "popular"
+        ranking = _rank(self.model, rated, limit, self.existing)
+        ids: list[int] = ranking.movie_ids.tolist()
+        if len(ids) < limit and ranking.source != "personal":
+            ids = self._filled(ids, limit)
+        return ids, ranking.source
+
+    def _filled(self, ids: list[int], limit: int) -> list[int]:
+        seen = set(ids)
+        popular = (movie.id for movie in movies.popular(self.connection, limit=limit + len(ids)))
+        return (ids + [movie_id for movie_id in popular if movie_id not in seen])[:limit]
+
+    def rich(
+        self, rated: list[Rating], limit: int, filters: Filters, diversity: float = 0.0
+    ) -> tuple[list[Recommendation], Source]:
+        """Movies with titles and reasons; never one that they rated. Personal, else popular."""
+        ranking = None
+        if self.model is not None:
+            ranking = _rank(self.model, rated, limit, self._mask(filters), fill=False, diversity=diversity)
+        if ranking is None or ranking.source != "personal":
+            return [Recommendation(m, 0.0, []) for m in self._popular(rated, limit, filters)], "popular"
+        return self._explained(rated, ranking), "personal"
+
+    def _popular(self, rated: list[Rating], limit: int, filters: Filters) -> list[Movie]:
+        hidden = {rating.movie_id for rating in rated} | set(filters.exclude)
+        found = movies.search(
+            self.connection,
+            "",
+            limit=limit + len(hidden),
+            genre=filters.genre,
+            years=(filters.year_from, filters.year_to),
+        )
+        return [movie for movie in found if movie.id not in hidden][:limit]
+
+    def _mask(self, filters: Filters) -> Mask | None:
+        if self.model is None or not filters.any:
+            return self.existing
+        years = (filters.year_from, filters.year_to)
+        wanted = movies.matching_ids(self.connection, genre=filters.genre, years=years)
+        mask: Mask = np.isin(self.model.movie_ids, wanted)
+        mask &= ~np.isin(self.model.movie_ids, filters.exclude)
+        return mask
+
+    def _explained(self, rated: list[Rating], ranking: Ranking) -> list[Recommendation]:
+        if self.model is None:
+            return []
+        by_id = movies.by_ids(self.connection, [*ranking.movie_ids.tolist(), *(r.movie_id for r in rated)])
+        contributions = self.model.contributions(
+            [r.movie_id for r in rated], [r.score for r in rated], ranking.movie_ids
+        )
+        recommendations = []
+        for movie_id, preference, row in zip(
+            ranking.movie_ids.tolist(), ranking.scores.tolist(), contributions, strict=True
+        ):
+            strongest = [i for i in np.argsort(-row, kind="stable")[:REASONS].tolist() if row[i] > 0]
+            because = [Reason(by_id[rated[i].movie_id], rated[i].score, float(row[i])) for i in strongest]
+            recommendations.append(Recommendation(by_id[movie_id], preference, because))
+        return recommendations
+
+    def similar(self, movie_id: int, limit: int) -> list[tuple[Movie, float]]:
+        """The movies that the same people like, best first, with their cosine. Raises `NotFound`."""
+        movies.get(self.connection, movie_id)
+        if self.model is None:
+            return []
+        ids, cosine = self.model.similar(movie_id, limit)
+        by_id = movies.by_ids(self.connection, ids.tolist())
+        return [(by_id[i], c) for i, c in zip(ids.tolist(), cosine.tolist(), strict=True) if i in by_id]
+
+
+def _rank(
+    model: Model,
+    rated: list[Rating],
+    limit: int,
+    mask: Mask | None,
+    *,
+    fill: bool = True,
+    diversity: float = 0.0,
+) -> Ranking:
+    return rank(
+        model,
+        [rating.movie_id for rating in rated],
+        [rating.score for rating in rated],
+        [rating.rated_at for rating in rated],
+        limit=limit,
+        mask=mask,
+        fill_rated=fill,
+        diversity=diversity,
+    )
+
+
+class ActiveModel:
+    """The model that is served, and which of its movies still exist; reloaded when either changes."""
+
+    def __init__(self, store: ModelStore) -> None:
+        self._store = store
+        self._known: tuple[Model, int, Mask | None] | None = None
+        self._unreadable = 0
+
+    def serve(self, connection: Connection) -> Serving:
+        """What is served in this transaction; the model before if the active one cannot be read."""
+        active = models.active(connection)
+        if active is None:
+            return Serving(connection, None)
+        model = self._load(active)
+        known = self._known
+        if model is not None and (
+            known is None or known[0] is not model or known[1] != active.movies_deleted
+        ):
+            mask = np.isin(model.movie_ids, movies.known_ids(connection))
+            known = self._known = model, active.movies_deleted, None if mask.all() else mask
+        return Serving(connection, known[0], known[2]) if known else Serving(connection, None)
+
+    def _load(self, active: models.Active) -> Model | None:
+        try:
+            return self._store.load(active.checksum, version=active.version, created_at=active.created_at)
+        except CorruptModel as error:
+            if self._unreadable != active.version:
+                log.error("%s", error.detail)
+                self._unreadable = active.version
+            return None

@@ -1,0 +1,115 @@
+"""Imports over HTTP: what is taken, what is refused before a task exists, what is left on disk."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.config import Settings
+from app.main import create_app
+
+CSV = {"Content-Type": "text/csv"}
+GOOD = b"user_id,movie_id,score\n7,1,5\n7,2,0.5\n"
+
+
+def run_import(client: TestClient, run_tasks: Callable[[], None], **request: Any) -> dict[str, Any]:
+    started = client.post("/imports", **request)
+    assert started.status_code == 202, started.text
+    run_tasks()
+    task: dict[str, Any] = client.get(started.headers["location"]).json()
+    return task
+
+
+def test_no_body_imports_the_bundled_sample(client: TestClient, run_tasks: Callable[[], None]) -> None:
+    task = run_import(client, run_tasks)
+    assert task["status"] == "complete"
+    assert task["result"]["read"] == task["result"]["new"] == 3044
+    again = run_import(client, run_tasks)
+    assert again["result"]["unchanged"] == 3044
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"content": GOOD, "headers": CSV},
+        {"content": GOOD, "headers": {"Content-Type": "text/csv; charset=utf-8"}},
+        {"content": GOOD},
+        {"content": iter([GOOD[:9], GOOD[9:]]), "headers": CSV},
+        {"files": {"file": ("my ratings.csv", GOOD)}},
+    ],
+)
+def test_a_csv_is_taken_raw_or_as_a_form(
+    client: TestClient, run_tasks: Callable[[], None], request_: dict[str, Any]
+) -> None:
+    task = run_import(client, run_tasks, **request_)
+    assert task["status"] == "complete"
+    assert task["result"]["new"] == 2
+    scores = {r["movie_id"]: r["score"] for r in client.get("/ratings?user_id=7").json()}
+    assert scores == {1: 5.0, 2: 0.5}
+
+
+def test_one_bad_row_costs_no_good_one(client: TestClient, run_tasks: Callable[[], None]) -> None:
+    content = b"user_id,movie_id,score\n7,1,5\n7,2,9\nx,2,4\n7,424242,4\n8,1,4\n"
+    result = run_import(client, run_tasks, content=content, headers=CSV)["result"]
+    assert (result["read"], result["new"], result["rejected"]) == (5, 2, 3)
+    assert sorted(reject["line"] for reject in result["rejects"]) == [3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (b"", CSV, 422),
+        (b"name,age\n1,2\n", CSV, 422),
+        (b"\xff\xfeu\x00s\x00e\x00r\x00", CSV, 422),
+        (b"user_id,movie_id,score\r7,1,5\r", CSV, 422),
+        (GOOD, {"Content-Type": "application/json"}, 415),
+        (GOOD, {"Content-Type": "image/png"}, 415),
+    ],
+)
+def test_what_cannot_be_read_is_refused_whole(
+    client: TestClient, settings: Settings, content: bytes, headers: dict[str, str], status: int
+) -> None:
+    answer = client.post("/imports", content=content, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert len(answer.json()["detail"]) > 30
+    assert client.get("/tasks").json() == []
+    assert list(settings.uploads_dir.iterdir()) == []
+
+
+def test_a_form_without_a_file_is_refused(client: TestClient) -> None:
+    answer = client.post("/imports", files={"other": ("a.csv", GOOD)})
+    assert answer.status_code == 422
+    assert "part `file`" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("form", [True, False])
+def test_a_large_upload_is_refused(settings: Settings, declared: bool, form: bool) -> None:
+    client = TestClient(create_app(Settings(settings.data_dir, max_upload=100_000, embedded_worker=False)))
+    large = GOOD + b"7,1,5\n" * 50_000
+    if form:
+        head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+        large, kind = head + large + b"\r\n--x--\r\n", "multipart/form-data; boundary=x"
+    else:
+        kind = "text/csv"
+    content = large if declared else iter([large[:70_000], large[70_000:]])
+    answer = client.post("/imports", content=content, headers={"Content-Type": kind})
+    assert answer.status_code == 413
+    assert "MATINEE_MAX_UPLOAD" in answer.json()["detail"]
+    assert client.get("/tasks").json() == []
+    assert list(settings.uploads_dir.iterdir()) == []
+
+
+def test_unknown_imports_are_unknown(client: TestClient) -> None:
+    assert client.get("/imports/nope").json() == {"task_id": "nope", "status": "unknown"}
+    rebuild = client.post("/recommender/rebuild").json()["task_id"]
+    assert client.get(f"/imports/{rebuild}").json()["status"] == "unknown"
+    assert client.get("/recommender/rebuild/nope").json() == {
+        "task_id": "nope",
+        "status": "unknown",
+        "sample": [],
+    }
+    missing = client.get("/tasks/nope")
+    assert missing.status_code == 404
+    assert "GET /tasks" in missing.json()["detail"]
