@@ -1,5 +1,6 @@
 """Import a file: parse it to sorted runs, then merge them range by range, exactly once."""
 
+import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from app.errors import Invalid
+from app.errors import Invalid, StorageFull
 from app.imports import rejects
 from app.imports.counts import settle
 from app.imports.files import Member, members
@@ -18,8 +19,9 @@ from app.imports.merge import CatalogueMerger, Figures, Merger, Range, RatingMer
 from app.imports.parse import Parsed, Parser
 from app.imports.runs import Run
 from app.repository import catalogue, imports, movies
+from app.repository.tasks import Fenced
 from app.sample import RATINGS as SAMPLE
-from app.tasks.attempt import Attempt
+from app.tasks.attempt import Attempt, Stopped
 
 SHOWN_REJECTS = 20
 
@@ -27,9 +29,19 @@ SHOWN_REJECTS = 20
 def run(attempt: Attempt) -> None:
     """Do the whole task, or what an earlier attempt has left of it."""
     settle(attempt.database, attempt.transaction)
-    cursor = attempt.task.cursor or _parse(attempt)
-    _Merge(attempt, cursor).run()
-    shutil.rmtree(attempt.directory, ignore_errors=True)
+    try:
+        cursor = attempt.task.cursor or _parse(attempt)
+        _Merge(attempt, cursor).run()
+    except (Stopped, Fenced):
+        raise
+    except Exception as error:  # there will be no further attempt
+        settle(attempt.database, attempt.database.write)
+        shutil.rmtree(attempt.directory, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull(
+                "The disk of the data directory is full. Make room and import again."
+            ) from error
+        raise
 
 
 def rejects_path(data_dir: Path, task_id: str) -> Path:
@@ -115,6 +127,8 @@ class _Merge:
             for some in merger.ranges(self._cursor["after"]):
                 self._merge(merger, some)
             self._cursor |= {"part": self._cursor["part"] + 1, "after": None}
+        with self._attempt.transaction(cursor=self._cursor):
+            pass  # from here on the runs are not needed again
         settle(self._attempt.database, self._attempt.transaction)
         self._finish()
 
@@ -156,6 +170,7 @@ class _Merge:
             raise _no_good_row(self._parsed, shown)
         result = {"format": self._parsed.formats[0], "formats": self._parsed.formats} | asdict(figures)
         result |= {"rejects": shown, "dry_run": self._dry_run}
+        shutil.rmtree(self._attempt.directory, ignore_errors=True)  # before the end: who would do it after?
         seconds = self._attempt.clock() - (self._attempt.task.started_at or self._attempt.clock())
         with self._attempt.transaction(result=result | {"seconds": round(seconds, 3)}):
             pass

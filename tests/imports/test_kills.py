@@ -1,0 +1,174 @@
+"""An import that is killed, wherever it is, ends as if it had not been."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.config import Settings
+from app.movies import Movie
+from app.ratings import Rating
+from app.repository import movies, tasks
+from app.repository import ratings as rating_queries
+from app.storage import Database, open_database
+from app.tasks.import_ratings import rejects_path
+from app.tasks.worker import execute
+from tests.imports.conftest import NOW, attempt, counts_are_right, queue, table
+
+RATINGS = "user_id,movie_id,score,rated_at\n" + "".join(
+    f"{user},{movie},{(user + movie) % 10 / 2 + 0.5},{1000 + (user * 7 + movie * 5) % 40}\n"
+    for movie in (3, 1, 2, 99, 3, 4)
+    for user in (5, 2, 9, 1)
+)
+MOVIES = "id,title,year,genre\n" + "".join(f"{i},Film {i} new,2000,\n" for i in (1, 2, 3, 20, 3, 21)) + "x\n"
+KEPT = ("ratings", "movies", "rating_before_images", "catalogue_before_images", "links", "count_changes")
+
+
+class Killed(BaseException):
+    pass
+
+
+class Bomb:
+    """Goes off at the `fuse`-th operation on a file below `directory`, or commit; then is harmless."""
+
+    def __init__(self) -> None:
+        self.directory: str | None = None
+        self.fuse = 0
+
+    def step(self) -> None:
+        if self.directory is not None:
+            self.fuse -= 1
+            if self.fuse == 0:
+                self.directory = None
+                raise Killed
+
+    def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if (
+            self.directory is not None
+            and event.startswith(("open", "os.", "shutil."))
+            and any(
+                isinstance(argument, (str, Path)) and self.directory in str(argument)
+                for argument in arguments
+            )
+        ):
+            self.step()
+
+    @contextmanager
+    def armed(self, directory: Path, fuse: int) -> Iterator[None]:
+        self.directory, self.fuse = str(directory), fuse
+        try:
+            yield
+        finally:
+            self.directory = None
+
+
+BOMB = Bomb()
+sys.addaudithook(BOMB.audit)
+
+
+def prepared(directory: Path) -> None:
+    """A database with movies 1 to 5, one made here, and ratings, some of which are newer than the file's."""
+    database = open_database(Settings(data_dir=directory / "data"))
+    with database.write() as connection:
+        connection.execute(sa.text("DELETE FROM movies"))
+        films = [Movie(i, f"Film {i}") for i in range(1, 6)]
+        movies.import_catalogue(connection, films, now=1, source="starter")
+        movies.replace(connection, 2, "Mine", None, None)
+        for user, movie, at in ((5, 3, 1), (5, 1, 5000), (2, 2, 1), (9, 4, 1), (3, 3, 1)):
+            rating_queries.put(connection, Rating(user, movie, 4.5, at))
+    database.close()
+
+
+def outcome(database: Database, settings: Settings, task_id: str) -> dict[str, Any]:
+    """All that an import leaves behind."""
+    with database.read() as connection:
+        task = tasks.get(connection, task_id)
+    assert task is not None
+    rejects = rejects_path(settings.data_dir, task_id)
+    kept: dict[str, Any] = {name: table(database, name) for name in KEPT}
+    kept |= {"status": task.status, "result": task.result, "error": task.error}
+    kept |= {
+        "rejects": rejects.read_text() if rejects.exists() else None,
+        "counts": counts_are_right(database),
+    }
+    return kept | {"left": sorted(str(path) for path in (settings.data_dir / "work").glob("*"))}
+
+
+def run(
+    directory: Path, content: str, fuses: list[int], params: dict[str, Any]
+) -> tuple[dict[str, Any], int]:
+    """Import `content` over a prepared database, killed once by each fuse: what it left, how many kills."""
+    settings = Settings(data_dir=directory / "data", import_chunk=3, task_crashes=1000)
+    upload = directory / "upload"
+    upload.write_text(content)
+    database = open_database(settings)
+    sa.event.listen(database.engine, "commit", lambda _connection: BOMB.step())
+    task = queue(database, upload, "file.csv", **params)
+    kills = 0
+    for fuse in [*fuses, 1_000_000]:
+        with database.read() as connection:
+            if not tasks.has_queued(connection):
+                break
+        started = attempt(database, settings)
+        try:
+            with BOMB.armed(settings.data_dir, fuse):
+                execute(started)
+            break
+        except Killed:
+            kills += 1
+            with database.write() as connection:
+                tasks.recover(connection, crashes=1000, now=NOW)
+    left = outcome(database, settings, task.id)
+    database.close()
+    return left, kills
+
+
+Run = Callable[[str, list[int]], tuple[dict[str, Any], int]]
+
+
+@pytest.fixture
+def run_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr("app.imports.runs.RUN_ROWS", 7)
+    monkeypatch.setattr("app.imports.lines.BLOCK", 64)
+    monkeypatch.setattr("app.imports.merge.CATALOGUE_ROWS", 2)
+    monkeypatch.setattr("app.imports.merge.COMPACT_EVERY", 2)
+    monkeypatch.setattr("app.repository.imports.SETTLED_AT_ONCE", 2)
+    prepared(tmp_path / "template")
+    numbers = iter(range(1_000_000))
+
+    def run_copy(content: str, fuses: list[int], **params: Any) -> tuple[dict[str, Any], int]:
+        directory = tmp_path / str(next(numbers))
+        shutil.copytree(tmp_path / "template", directory)
+        left = run(directory, content, fuses, params)
+        shutil.rmtree(directory)
+        return left
+
+    return run_copy
+
+
+@pytest.mark.parametrize("content", [RATINGS, MOVIES], ids=["ratings", "movies"])
+def test_a_kill_at_any_moment_changes_nothing(run_killed: Run, content: str) -> None:
+    expected, _ = run_killed(content, [])
+    assert expected["status"] == "complete"
+    assert expected["counts"]
+    assert not expected["left"]
+    assert not expected["count_changes"]
+    for fuse in range(1, 1000):
+        left, kills = run_killed(content, [fuse])
+        assert left == expected, f"killed at operation {fuse}"
+        if not kills:
+            break
+    assert fuse > 20
+
+
+@pytest.mark.parametrize("between", [1, 2, 3, 5, 8, 13])
+def test_many_kills_change_nothing(run_killed: Run, between: int) -> None:
+    expected, _ = run_killed(RATINGS, [])
+    left, kills = run_killed(RATINGS, [fuse + between for fuse in range(60)])
+    assert left == expected
+    assert kills >= 5
