@@ -53,8 +53,8 @@ class Csr:
 
     def select(self, keep: NDArray[np.bool_]) -> "Csr":
         """The entries where `keep` [entries] holds; all rows and columns stay."""
-        lengths = np.bincount(self.row_numbers()[keep], minlength=self.rows)
-        return Csr(_pointers(lengths), self.indices[keep], self.values[keep], self.columns)
+        before = np.concatenate([[0], np.cumsum(keep)])  # kept entries in front of each
+        return Csr(before[self.indptr], self.indices[keep], self.values[keep], self.columns)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,9 +12,11 @@ The compiler vectorises the inner loops: k is a constant to it, rows are contigu
 reordered (fastmath). Four columns at a time keep that many cache misses in flight.
 """
 
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict
-from itertools import pairwise
+from itertools import islice, pairwise
 from os import cpu_count
 
 import numpy as np
@@ -30,6 +32,7 @@ LANES = 16  # factors come in multiples of this
 STEPS = 2
 CHUNKS = 64  # pieces of work in a half sweep
 CHUNK = 20_000  # entries; a smaller piece is not worth handing out
+ZERO, ONE = np.float32(0), np.float32(1)
 SOLVED = np.float32(1e-30)  # squared residual; a further step would divide by what has underflowed
 BLOCK = 16_384  # rows of factors in one step of a sum
 
@@ -48,27 +51,39 @@ def train(
     if settings.factors % LANES:
         raise ValueError(f"{settings.factors} factors; set a multiple of {LANES}")
     weights = interactions.confidences()
-    transposed = transpose(weights)
     objective = settings.objective(weights.rows, weights.columns)
     movies = np.array(first_factors(weights.columns, settings) if start is None else start, np.float32)
     users = np.zeros((weights.rows, settings.factors), np.float32)
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads or cpu_count()) as pool:
-        for half in range(2 * settings.sweeps):
-            if half % 2 == 0:
-                users, movies = half_sweep(pool, weights, users, movies, objective, objective.user_offset)
-            else:
-                movies, users = half_sweep(pool, transposed, movies, users, objective, objective.movie_offset)
+    halves = 2 * settings.sweeps
+    with closing(alternate(weights, movies, objective, threads)) as sides:
+        for done, both in enumerate(islice(sides, halves), 1):
+            users, movies = both
             if progress:
-                progress(half + 1, 2 * settings.sweeps)
+                progress(done, halves)
+    with threadpool_limits(1, user_api="blas"):
         return Model.rotated(
             interactions.movie_ids,
             movies,
             gram(users),
-            support=transposed.lengths,
+            support=np.bincount(weights.indices, minlength=weights.columns),
             counts=interactions.counts(),
             objective=objective,
             settings=asdict(settings),
         )
+
+
+def alternate(
+    weights: Csr, movies: Floats, objective: Objective, threads: int | None = None
+) -> Generator[tuple[Floats, Floats]]:
+    """User factors [U, k] and movie factors [M, k] after each half sweep, users first, without end."""
+    transposed = transpose(weights)
+    users = np.zeros((weights.rows, movies.shape[1]), np.float32)
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads or cpu_count()) as pool:
+        while True:
+            users, movies = half_sweep(pool, weights, users, movies, objective, objective.user_offset)
+            yield users, movies
+            movies, users = half_sweep(pool, transposed, movies, users, objective, objective.movie_offset)
+            yield users, movies
 
 
 def half_sweep(
@@ -90,7 +105,7 @@ def half_sweep(
     penalties = objective.diagonal(np.zeros(1), weights.lengths, offset)[:, 0].astype(np.float32)
     shared = (objective.unobserved * np.maximum(values, 0)).astype(np.float32)
     lanes = (0,) * (fixed.shape[1] // LANES)
-    table = (weights.indptr, weights.indices, weights.values)
+    table = (weights.indptr, weights.indices, weights.values, np.float32(objective.linear))
 
     def solve(rows: tuple[int, int]) -> None:
         solve_rows(lanes, *rows, *table, fixed, shared, penalties, steps, solution)
@@ -101,7 +116,7 @@ def half_sweep(
 
 @fast
 def solve_rows(  # type: ignore[no-untyped-def]
-    lanes, first, last, indptr, indices, weights, fixed, shared, penalties, steps, solution
+    lanes, first, last, indptr, indices, weights, linear, fixed, shared, penalties, steps, solution
 ):
     """Improve solution[first:last] in place; `len(lanes)` makes k a constant to the compiler."""
     k = LANES * len(lanes)
@@ -116,8 +131,9 @@ def solve_rows(  # type: ignore[no-untyped-def]
         for f in range(k):
             diagonal[f] = shared[f] + penalties[row]
             residual[f] = -diagonal[f] * x[f]
-        add_product(lanes, indices[here], weights[here], fixed, x, np.float32(1), np.float32(-1), residual)
-        norm = np.float32(0)
+        entries = (indices[here], weights[here], linear, fixed)
+        add_product(lanes, *entries, x, ONE, -ONE, residual)
+        norm = ZERO
         for f in range(k):
             direction[f] = residual[f] / diagonal[f]
             norm += residual[f] * direction[f]
@@ -126,38 +142,39 @@ def solve_rows(  # type: ignore[no-untyped-def]
                 break
             for f in range(k):
                 image[f] = diagonal[f] * direction[f]
-            add_product(
-                lanes, indices[here], weights[here], fixed, direction, np.float32(0), np.float32(1), image
-            )
+            add_product(lanes, *entries, direction, ZERO, ONE, image)
             norm = advance(lanes, x, residual, direction, image, diagonal, norm)
 
 
 @fast
 def add_product(  # type: ignore[no-untyped-def]
-    lanes, columns, weights, fixed, vector, target, sign, out
+    lanes, columns, weights, linear, fixed, vector, target, sign, out
 ):
-    """out [k] += sum over the n entries of weight * (target + sign * y.vector) * y."""
+    """out [k] += sum over the n entries of (target * (weight + linear) + sign * weight * y.vector) * y."""
     k = LANES * len(lanes)
-    n = len(columns)
+    n, extra = len(columns), target * linear
     for e in range(0, n - 3, 4):
         y0, y1 = fixed[columns[e]], fixed[columns[e + 1]]
         y2, y3 = fixed[columns[e + 2]], fixed[columns[e + 3]]
-        dot0 = dot1 = dot2 = dot3 = np.float32(0)
+        dot0 = dot1 = dot2 = dot3 = ZERO
         for f in range(k):
             dot0 += vector[f] * y0[f]
             dot1 += vector[f] * y1[f]
             dot2 += vector[f] * y2[f]
             dot3 += vector[f] * y3[f]
-        c0, c1 = weights[e] * (target + sign * dot0), weights[e + 1] * (target + sign * dot1)
-        c2, c3 = weights[e + 2] * (target + sign * dot2), weights[e + 3] * (target + sign * dot3)
+        c0, c1 = extra + weights[e] * (target + sign * dot0), extra + weights[e + 1] * (target + sign * dot1)
+        c2, c3 = (
+            extra + weights[e + 2] * (target + sign * dot2),
+            extra + weights[e + 3] * (target + sign * dot3),
+        )
         for f in range(k):
             out[f] += c0 * y0[f] + c1 * y1[f] + c2 * y2[f] + c3 * y3[f]
     for e in range(n - n % 4, n):
         y = fixed[columns[e]]
-        dot = np.float32(0)
+        dot = ZERO
         for f in range(k):
             dot += vector[f] * y[f]
-        c = weights[e] * (target + sign * dot)
+        c = extra + weights[e] * (target + sign * dot)
         for f in range(k):
             out[f] += c * y[f]
 
@@ -166,11 +183,11 @@ def add_product(  # type: ignore[no-untyped-def]
 def advance(lanes, x, residual, direction, image, diagonal, norm):  # type: ignore[no-untyped-def]
     """One step of preconditioned conjugate gradients; returns the new residual's norm."""
     k = LANES * len(lanes)
-    curvature = np.float32(0)
+    curvature = ZERO
     for f in range(k):
         curvature += direction[f] * image[f]
     length = norm / curvature
-    new = np.float32(0)
+    new = ZERO
     for f in range(k):
         x[f] += length * direction[f]
         residual[f] -= length * image[f]

@@ -41,14 +41,15 @@ def solved(weights: Csr, fixed: NDArray[Any], objective: Objective, steps: int) 
     st.integers(1, 40),
     st.sampled_from([1.4, 1000.0]),
     st.sampled_from([16, 48, 128]),
+    st.sampled_from([0.0, 0.2]),
     st.integers(0, 2**32 - 1),
 )
 def test_conjugate_gradients_reach_the_exact_solution(
-    lengths: list[int], columns: int, weight: float, k: int, seed: int
+    lengths: list[int], columns: int, weight: float, k: int, linear: float, seed: int
 ) -> None:
     weights = sparse(lengths, columns, weight, seed)
     fixed = np.random.default_rng(seed).standard_normal((columns, k)).astype(np.float32) * np.float32(0.3)
-    objective = Objective(unobserved=0.2, regularization=0.05)
+    objective = Objective(unobserved=0.2, regularization=0.05, linear=linear)
     exact, turned = als.half_sweep(weights, fixed.astype(float), objective, 1.0)
     assert solved(weights, fixed, objective, steps=3 * k) == pytest.approx(exact @ turned.T, abs=2e-3)
 
