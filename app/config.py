@@ -40,7 +40,7 @@ class Settings:
     regularization: float = _setting(0.006, "lambda", "regularisation, scaled by frequency")
     unobserved_weight: float = _setting(0.2, "alpha0", "weight of every pair that was not rated")
     gate_margin: float = _setting(
-        0.01, "NDCG@100", "by how much a new model may be worse than the served one"
+        0.01, "NDCG@100", "how much worse than the served one a new model may be"
     )
 
     @classmethod

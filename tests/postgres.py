@@ -16,7 +16,7 @@ START_TIMEOUT = 30
 
 
 class PostgresServer:
-    """Runs as nobody where the tests run as root (PostgreSQL refuses root); without fsync, on a socket only."""
+    """Runs as nobody where the tests run as root, which PostgreSQL refuses; no fsync, a socket only."""
 
     def __init__(self) -> None:
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None

@@ -12,10 +12,11 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "configuration.md"
 
 
 def documented() -> list[str]:
-    return [
-        f"| `{PREFIX}{row.name.upper()}` | {_shown(row.default)} | {row.metadata['unit']} | {row.metadata['meaning']} |"
+    rows = [
+        (f"`{PREFIX}{row.name.upper()}`", _shown(row.default), row.metadata["unit"], row.metadata["meaning"])
         for row in fields(Settings)
     ]
+    return [f"| {' | '.join(row)} |" for row in rows]
 
 
 def _shown(default: object) -> str:

@@ -68,8 +68,8 @@ class Receiver:
             filename = await self._receive_form(request)
         elif kind and kind not in CSV_TYPES + PACKED_TYPES:
             raise UnsupportedMediaType(
-                f"An import cannot be {kind}. Send the file with Content-Type: text/csv (or application/gzip, "
-                "application/zip), or as the part `file` of multipart/form-data."
+                f"An import cannot be {kind}. Send the file with Content-Type: text/csv (or "
+                "application/gzip, application/zip), or as the part `file` of multipart/form-data."
             )
         else:
             await self._write_all(request.stream())

@@ -1,45 +1,82 @@
 """The models of a data directory: one file each, named by its checksum."""
 
+import hashlib
 import threading
 from pathlib import Path
+from typing import Protocol
 
+from app.config import Settings
 from app.recommender import model_file
 from app.recommender.model import Model
+
+
+class Shared(Protocol):
+    """Where processes on other machines find models (see `app.storage.redis`)."""
+
+    def put(self, checksum: str, data: bytes) -> None: ...
+
+    def get(self, checksum: str) -> bytes | None: ...
 
 
 class ModelStore:
     """Keeps the model that was asked for last in memory; any number of threads share it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, shared: Shared | None = None) -> None:
         self._directory = directory
+        self._shared = shared
         self._lock = threading.Lock()
-        self._loaded: tuple[str, Model] | None = None
+        self._loaded: Model | None = None
+        self._checksum = ""
+
+    @classmethod
+    def of(cls, settings: Settings) -> "ModelStore":
+        """The store of these settings. Raises `ConfigurationError` for a Redis without its client."""
+        if not settings.redis_url:
+            return cls(settings.models_dir)
+        from app.storage.redis import SharedModels
+
+        return cls(settings.models_dir, SharedModels(settings.redis_url))
 
     def save(self, model: Model) -> str:
-        """Write a model; answers its checksum. A model that is there already is written over by itself."""
+        """Write a model and share it; answers its checksum. The same model again changes nothing."""
         self._directory.mkdir(parents=True, exist_ok=True)
         new = self._directory / f"{threading.get_ident()}.new"
         checksum = model_file.save(model, new)
         new.replace(self.path(checksum))
+        if self._shared is not None:
+            self._shared.put(checksum, self.path(checksum).read_bytes())
         return checksum
 
     def load(self, checksum: str, *, version: int, created_at: float) -> Model:
         """The model of that checksum; raises `CorruptModel` if its file is missing or damaged."""
-        loaded = self._loaded
-        if loaded and loaded[0] == checksum and loaded[1].version == version:
-            return loaded[1]
+        model = self._loaded
+        if model is not None and self._checksum == checksum and model.version == version:
+            return model
         with self._lock:
-            if not (self._loaded and self._loaded[0] == checksum and self._loaded[1].version == version):
-                path = self.path(checksum)
-                try:
-                    model = model_file.load(path, checksum, version=version, created_at=created_at)
-                except OSError as error:
-                    raise model_file.CorruptModel(
-                        f"Model version {version} cannot be read ({error.strerror}); "
-                        "rebuild, or activate another version."
-                    ) from error
-                self._loaded = checksum, model
-            return self._loaded[1]
+            if self._loaded is None or self._checksum != checksum or self._loaded.version != version:
+                self._fetch(checksum)
+                self._loaded = self._read(checksum, version, created_at)
+                self._checksum = checksum
+            return self._loaded
+
+    def _fetch(self, checksum: str) -> None:
+        if self._shared is None or self.path(checksum).exists():
+            return
+        data = self._shared.get(checksum)
+        if data and hashlib.sha256(data).hexdigest() == checksum:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            new = self._directory / f"{threading.get_ident()}.new"
+            new.write_bytes(data)
+            new.replace(self.path(checksum))
+
+    def _read(self, checksum: str, version: int, created_at: float) -> Model:
+        try:
+            return model_file.load(self.path(checksum), checksum, version=version, created_at=created_at)
+        except OSError as error:
+            raise model_file.CorruptModel(
+                f"Model version {version} cannot be read ({error.strerror}); "
+                "rebuild, or activate another version."
+            ) from error
 
     def path(self, checksum: str) -> Path:
         return self._directory / f"{checksum}.npz"

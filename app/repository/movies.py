@@ -200,6 +200,14 @@ def _sources(connection: Connection, ids: list[int]) -> dict[int, str]:
     return {row.id: row.source for row in rows}
 
 
+def matching_ids(
+    connection: Connection, *, genre: str | None, years: tuple[int | None, int | None]
+) -> list[int]:
+    """The ids of the movies that match every filter."""
+    query = _filtered("", genre, years).with_only_columns(movies.c.id)
+    return list(connection.execute(query).scalars())
+
+
 def known_ids(connection: Connection) -> list[int]:
     """The ids of every movie, ascending."""
     return list(connection.execute(sa.select(movies.c.id).order_by(movies.c.id)).scalars())

@@ -20,7 +20,7 @@ COLUMNS = np.dtype([("user_id", np.int64), ("movie_id", np.int64), ("score", np.
 
 
 def put(connection: Connection, rating: Rating) -> bool:
-    """Write a rating over whatever was there: True when there was none. Raises `NotFound` without the movie."""
+    """Write a rating over any other: True when there was none. Raises `NotFound` without the movie."""
     movie_queries.get(connection, rating.movie_id, lock=True)  # also keeps two writers of one rating apart
     old = _score(connection, rating.user_id, rating.movie_id)
     values = {"score": rating.score, "rated_at": rating.rated_at, "import_seq": None}

@@ -31,7 +31,7 @@ def rows() -> Iterator[tuple[int, int, float, int]]:
         at = choose.randrange(FIRST_TIME, LAST_TIME)
         for taste, films in TASTES.items():
             for movie_id in films:
-                if choose.random() < (0.7 if taste == own else 0.14):
+                if choose.random() < (0.5 if taste == own else 0.12):
                     at += choose.randrange(20, 2_000)
                     yield FIRST_USER + number, movie_id, _score(choose, taste == own), at
 

@@ -1,8 +1,6 @@
 """Writing many ratings at once, where the engines differ most."""
 
-from collections.abc import Iterable
-from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Connection
 
@@ -12,16 +10,25 @@ from app.storage.schema import ratings
 ROWS = 200
 """Rows of one INSERT on SQLite; more gain nothing."""
 
-Row = tuple[int, int, float, int]
+
+class RatingColumns(NamedTuple):
+    """Ratings as lists of equal length."""
+
+    user_id: list[int]
+    movie_id: list[int]
+    score: list[float]
+    rated_at: list[int]
 
 
-def put_ratings(connection: Connection, rows: Iterable[Row], import_seq: int | None) -> None:
-    """Write (user, movie, score, time) over whatever is there; best sorted by user and movie."""
+def put_ratings(connection: Connection, columns: RatingColumns, import_seq: int | None) -> None:
+    """Write ratings over whatever is there; best sorted by user and movie."""
     if connection.dialect.name == "sqlite":
-        _by_driver(connection, rows, import_seq)
+        _by_driver(connection, columns, import_seq)
         return
-    names = ("user_id", "movie_id", "score", "rated_at")
-    values = [dict(zip(names, row, strict=True)) | {"import_seq": import_seq} for row in rows]
+    values = [
+        dict(zip(RatingColumns._fields, row, strict=True)) | {"import_seq": import_seq}
+        for row in zip(*columns, strict=True)
+    ]
     if values:
         statement = insert_for(connection.dialect.name)(ratings)
         changed = {name: statement.excluded[name] for name in ("score", "rated_at", "import_seq")}
@@ -29,15 +36,18 @@ def put_ratings(connection: Connection, rows: Iterable[Row], import_seq: int | N
         connection.execute(statement, values)
 
 
-def _by_driver(connection: Connection, rows: Iterable[Row], import_seq: int | None) -> None:
+def _by_driver(connection: Connection, columns: RatingColumns, import_seq: int | None) -> None:
     """By statements of many rows, past SQLAlchemy: its handling of parameters would take twice the time."""
     driver: Any = connection.connection.driver_connection
+    width = len(columns)
+    values: list[Any] = [None] * (width * len(columns.user_id))
+    for place, column in enumerate(columns):
+        values[place::width] = column
     seq = "NULL" if import_seq is None else str(int(import_seq))
-    iterator = iter(rows)
-    while some := list(islice(iterator, ROWS)):
-        values = ",".join([f"(?,?,?,?,{seq})"] * len(some))
+    for start in range(0, len(values), width * ROWS):
+        some = values[start : start + width * ROWS]
+        rows = ",".join([f"(?,?,?,?,{seq})"] * (len(some) // width))
         driver.execute(
-            "INSERT OR REPLACE INTO ratings (user_id, movie_id, score, rated_at, import_seq)"  # noqa: S608
-            f" VALUES {values}",
-            list(chain.from_iterable(some)),
+            f"INSERT OR REPLACE INTO ratings (user_id, movie_id, score, rated_at, import_seq) VALUES {rows}",  # noqa: S608
+            some,
         )

@@ -41,7 +41,7 @@ class Database(ABC):
             return
         if revision is not None and revision > head_revision():
             raise ConfigurationError(
-                f"The database was written by a newer release (schema {revision}, this one has {head_revision()}). "
+                f"The database was written by a newer release: schema {revision}, here {head_revision()}. "
                 "Install that release, or set MATINEE_DATA_DIR or MATINEE_DATABASE_URL to another database."
             )
         with self.exclusive("migrate"), self.write() as connection:

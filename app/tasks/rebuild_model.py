@@ -14,6 +14,9 @@ from app.repository import models, ratings
 from app.tasks.attempt import Attempt
 
 READ_AT_ONCE = 50_000
+SMALL_CATALOGUE = 3.0
+"""Over the number of movies, the least regularisation. With 60 movies, lambda .006 puts 63% of what the bundled
+sample's users should like into their top 5, .05 93%; from 500 movies up the setting decides."""
 
 log = logging.getLogger("matinee.rebuild")
 
@@ -25,7 +28,7 @@ def run(attempt: Attempt) -> None:
     model = _train(attempt, training)
     attempt.report(phase="evaluate", done=0, total=None, unit=None)
     decision, summary = _judge(attempt, model, held_out)
-    checksum = ModelStore(attempt.settings.models_dir).save(model)
+    checksum = ModelStore.of(attempt.settings).save(model)
     row = {
         "task_id": attempt.task.id,
         "checksum": checksum,
@@ -61,7 +64,7 @@ def _train(attempt: Attempt, training: Interactions) -> Model:
     settings = als.TrainSettings(
         factors=attempt.settings.factors,
         sweeps=attempt.settings.sweeps,
-        regularization=attempt.settings.regularization,
+        regularization=max(attempt.settings.regularization, SMALL_CATALOGUE / max(1, len(training.movie_ids))),
         unobserved=attempt.settings.unobserved_weight,
     )
     attempt.report(phase="train", done=0, total=2 * settings.sweeps, unit="half sweeps")
@@ -88,7 +91,7 @@ def _incumbent(attempt: Attempt) -> Model | None:
     if active is None:
         return None
     try:
-        store = ModelStore(attempt.settings.models_dir)
+        store = ModelStore.of(attempt.settings)
         return store.load(active.checksum, version=active.version, created_at=active.created_at)
     except CorruptModel as error:
         log.warning("version %d is not compared: %s", active.version, error)

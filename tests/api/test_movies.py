@@ -56,7 +56,7 @@ def test_a_list_is_paged_by_its_link_header(client: TestClient) -> None:
         ("query=AMELIE", ["Amélie"]),
         ("query=part+godfather", ["The Godfather: Part II"]),
         ("query=100%25", []),
-        ("genre=war&year_to=1980", ["Dr. Strangelove or: How I Learned to Stop Worrying and Love the Bomb", "Apocalypse Now"]),
+        ("genre=war&year_from=1970&year_to=1980", ["Apocalypse Now"]),
         ("genre=wa", []),
         ("year_from=2003", ["Finding Nemo"]),
     ],

