@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from app.imports import runs
-from app.imports.columns import UNTIMED, Columns
+from app.imports.columns import Columns
 from app.imports.rejects import Reject
 from app.imports.strict import UNKNOWN_MOVIE
 from app.repository import catalogue, imports, movies
@@ -54,12 +55,11 @@ class Merger(Protocol):
         """Write a range and count what became of it; answers what cannot be taken after all."""
 
 
-@dataclass
-class _Outcome:
-    """What a range of ratings comes to: what is to be written, and over what."""
+class _Outcome(NamedTuple):
+    """What a range of ratings comes to: what is to be written, and what was there instead."""
 
-    written: list[tuple[int, int, float, int]] = field(default_factory=list)
-    before: list[tuple[Key, Rated]] = field(default_factory=list)
+    written: Columns
+    before: list[tuple[Key, Rated]]
 
 
 class RatingMerger:
@@ -101,7 +101,11 @@ class RatingMerger:
         return columns[known], [Reject(None, "movie_id", str(i), f"{UNKNOWN_MOVIE} by now") for i in gone]
 
     def _write(self, connection: Connection, outcome: _Outcome) -> None:
-        imports.put_ratings(connection, outcome.written, self._seq)
+        rows = outcome.written
+        lists = imports.RatingColumns(
+            rows.user_id.tolist(), rows.movie_id.tolist(), rows.scores().tolist(), rows.rated_at.tolist()
+        )
+        imports.put_ratings(connection, lists, self._seq)
         imports.keep_before_images(connection, self._seq, outcome.before)
         imports.change_counts(connection, _changes(outcome))
         self._written += 1
@@ -111,37 +115,40 @@ class RatingMerger:
 
 def _judge(connection: Connection, columns: Columns, figures: Figures) -> _Outcome:
     """Newer ratings win, of equally new ones the import's; counted into `figures`."""
-    scores = ((columns.score & ~np.uint8(UNTIMED)) / 2).tolist()
-    keys = list(zip(columns.user_id.tolist(), columns.movie_id.tolist(), strict=True))
-    rows = [(*key, score, at) for key, score, at in zip(keys, scores, columns.rated_at.tolist(), strict=True)]
-    there = imports.rated(connection, keys)
+    users, movies_ = columns.user_id.tolist(), columns.movie_id.tolist()
+    there = imports.rated(connection, users, movies_)
     if not there:
-        figures.new += len(rows)
-        return _Outcome(rows)
-    outcome = _Outcome()
-    for row, key, untimed in zip(rows, keys, (columns.score >= UNTIMED).tolist(), strict=True):
-        _, _, score, rated_at = row
+        figures.new += len(users)
+        return _Outcome(columns, [])
+    written, before = [], []
+    scores, times = columns.scores().tolist(), columns.rated_at.tolist()
+    untimed = columns.untimed().tolist()
+    for index, key in enumerate(zip(users, movies_, strict=True)):
         old = there.get(key)
         if old is None:
             figures.new += 1
-        elif score == old[0] and (untimed or rated_at == old[1]):
+        elif scores[index] == old[0] and (untimed[index] or times[index] == old[1]):
             figures.unchanged += 1
             continue
-        elif rated_at < old[1]:
+        elif times[index] < old[1]:
             figures.older += 1
             continue
         else:
             figures.replaced += 1
-            outcome.before.append((key, old))
-        outcome.written.append(row)
-    return outcome
+            before.append((key, old))
+        written.append(index)
+    return _Outcome(columns[np.array(written, np.int64)], before)
 
 
-def _changes(outcome: _Outcome) -> np.ndarray[Any, Any]:
+def _changes(outcome: _Outcome) -> NDArray[np.void]:
     """By how much a range changes the count and sum of each movie, of dtype `CHANGES`."""
-    added = [(movie_id, 1, int(score * 2)) for _, movie_id, score, _ in outcome.written]
-    taken = [(movie_id, -1, -int(score * 2)) for (_, movie_id), (score, _, _) in outcome.before]
-    return imports.total(np.array(added + taken, CHANGES))
+    size = len(outcome.written)
+    changes = np.zeros(size + len(outcome.before), CHANGES)
+    changes["movie_id"][:size] = outcome.written.movie_id
+    changes["count"][:size] = 1
+    changes["half_steps"][:size] = outcome.written.half_steps()
+    changes[size:] = [(movie_id, -1, -int(score * 2)) for (_, movie_id), (score, _, _) in outcome.before]
+    return imports.total(changes)
 
 
 _FIELDS = {catalogue.MOVIE: ("title", "year", "genre"), catalogue.LINK: ("imdb_id", "tmdb_id")}

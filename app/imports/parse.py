@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from app.imports import rejects, strict
+from app.imports import lanes, rejects, strict
 from app.imports.files import Member
 from app.imports.formats import MOVIES, RATINGS, Format, recognise_member
+from app.imports.lanes import fast_lane, strict_lane
 from app.imports.lines import blocks, split
 from app.imports.rejects import Reject
 from app.imports.runs import RunWriter
@@ -51,6 +52,7 @@ class Parser:
         self._known_movies = known_movies
         self._report = report
         self._done = 0
+        self._line = 1
         self._reject([])
 
     def parse(self, member: Member) -> None:
@@ -66,41 +68,41 @@ class Parser:
 
     def _ratings(self, member: Member, known: Format, header: list[str], directory: Path) -> dict[str, Any]:
         directory.mkdir(parents=True)
-        writer = RunWriter(directory)
-        parse = strict.rating_parser(known, header, self.start)
-        column = known.columns["movie_id"]
-        for first_line, lines in self._lines(member):
-            good, bad = strict.ratings(lines, first_line, parse, self._known_movies, column, self.start)
-            writer.add(good)
-            self._reject(bad)
-        writer.flush()
+        make = fast_lane if member.size >= lanes.FAST_FROM else strict_lane
+        lane = make(known, header, self._known_movies, self.start)
+        with RunWriter(directory) as writer:
+            for block in self._blocks(member):
+                good, bad, lines = lane(block, self._line)
+                self._line += lines
+                writer.add(good)
+                self._reject(bad)
         self.parsed.duplicate += writer.duplicates
         return {"runs": [[str(run.path.relative_to(self.directory)), run.rows] for run in writer.runs]}
 
     def _spool(self, member: Member, known: Format, header: list[str], name: str) -> dict[str, Any]:
         parse = strict.movies if known.rows == MOVIES else strict.links
         with (self.directory / name).open("w", encoding="utf-8") as spool:
-            for first_line, lines in self._lines(member):
-                rows = list(parse(lines, first_line, known, header, self._known_movies))
+            for block in self._blocks(member):
+                lines = split(block)
+                rows = list(parse(lines, self._line, known, header, self._known_movies))
+                self._line += len(lines)
                 self._reject([row for row in rows if isinstance(row, Reject)])
                 spool.writelines(json.dumps(row) + "\n" for row in rows if not isinstance(row, Reject))
         return {"spool": name}
 
-    def _lines(self, member: Member) -> Iterator[tuple[int, list[bytes]]]:
-        """The lines behind the header in blocks, each with the number of its first line."""
-        number = 1
-        before = self._done
+    def _blocks(self, member: Member) -> Iterator[bytes]:
+        """The lines behind the header in blocks; `_line` is the number of the first of each."""
+        before, self._line = self._done, 1
         with member.open() as source:
             for block in blocks(source.stream):
-                lines = split(block)
-                if number == 1:
-                    yield 2, lines[1:]
-                else:
-                    yield number, lines
-                number += len(lines)
+                start = 0
+                if self._line == 1:
+                    self._line, start = 2, block.find(b"\n") + 1 or len(block)
+                if start < len(block):
+                    yield block[start:]
                 self._done = before + source.position()
                 self._report(done=self._done)
-        self.parsed.read += number - 2
+        self.parsed.read += self._line - 2
 
     def _reject(self, bad: list[Reject]) -> None:
         self.parsed.rejected += len(bad)

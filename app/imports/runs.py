@@ -5,7 +5,7 @@ of two equally new ratings of a pair the one in the later run is the later line.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,30 +64,47 @@ def write(path: Path, columns: Columns) -> Run:
     return Run(path, len(columns))
 
 
-@dataclass
 class RunWriter:
-    """Collects ratings and writes them as runs of up to `rows` (a full buffer) into `directory`."""
+    """Collects ratings and writes them into `directory` as runs of about `RUN_ROWS`.
 
-    directory: Path
-    rows: int = RUN_ROWS
-    duplicates: int = 0
-    runs: list[Run] = field(default_factory=list)
-    _buffer: list[Columns] = field(default_factory=list)
-    _buffered: int = 0
+    They are sorted and written beside the caller, one at a time. `runs` and `duplicates` are whole when the
+    context has ended.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.runs: list[Run] = []
+        self.duplicates = 0
+        self._directory = directory
+        self._buffer: list[Columns] = []
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
 
     def add(self, columns: Columns) -> None:
         self._buffer.append(columns)
-        self._buffered += len(columns)
-        if self._buffered >= self.rows:
-            self.flush()
+        if sum(map(len, self._buffer)) >= RUN_ROWS:
+            self._flush()
 
-    def flush(self) -> None:
-        if not self._buffered:
-            return
-        parts, self._buffer, self._buffered = self._buffer, [], 0
+    def _flush(self) -> None:
+        parts, self._buffer = self._buffer, []
+        if self._writing:
+            self._writing.result()
+        if any(map(len, parts)):
+            self._writing = self._thread.submit(self._write, parts)
+
+    def _write(self, parts: list[Columns]) -> None:
         columns, others = unique(Columns.joined(parts))
         self.duplicates += int(others.sum())
-        self.runs.append(write(self.directory / f"{len(self.runs)}.run", columns))
+        self.runs.append(write(self._directory / f"{len(self.runs)}.run", columns))
+
+    def __enter__(self) -> "RunWriter":
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        with self._thread:
+            if error is None:
+                self._flush()
+                if self._writing:
+                    self._writing.result()
 
 
 class _Reader:

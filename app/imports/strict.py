@@ -5,13 +5,13 @@ A record is a line, whatever its quotes say: an open quote spoils its own line a
 
 import csv
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.imports.columns import UNTIMED, Columns
+from app.imports.columns import UNTIMED, Columns, Integers
 from app.imports.formats import Format
 from app.imports.lines import LONGEST_LINE
 from app.imports.rejects import Reject
@@ -136,17 +136,16 @@ def rating_parser(known: Format, header: list[str], start: int) -> Callable[[byt
 
 
 def ratings(
-    lines: list[bytes],
-    first_line: int,
+    lines: Iterable[tuple[int, bytes]],
     parse: Callable[[bytes], RatingRow],
     known_movies: Container[int],
     movie_column: str,
     start: int,
-) -> tuple[Columns, list[Reject]]:
-    """The good rows of some lines, in order, and the rejected ones."""
-    good: list[tuple[int, int, int, int]] = []
+) -> tuple[Columns, Integers, list[Reject]]:
+    """The good rows of some (number, line) with their line numbers, and the rejected ones."""
+    good: list[tuple[int, int, int, int, int]] = []
     rejects = []
-    for number, line in enumerate(lines, first_line):
+    for number, line in lines:
         try:
             user_id, movie_id, score, rated_at = parse(line)
             if movie_id not in known_movies:
@@ -156,9 +155,10 @@ def ratings(
             continue
         if rated_at is None:
             score, rated_at = score | UNTIMED, start
-        good.append((user_id, movie_id, rated_at, score))
-    table = np.array(good, dtype=np.int64).reshape(-1, 4)
-    return Columns(table[:, 0], table[:, 1], table[:, 2], table[:, 3].astype(np.uint8)), rejects
+        good.append((user_id, movie_id, rated_at, score, number))
+    table = np.array(good, dtype=np.int64).reshape(-1, 5)
+    columns = Columns(table[:, 0], table[:, 1], table[:, 2], table[:, 3].astype(np.uint8))
+    return columns, table[:, 4], rejects
 
 
 def movies(

@@ -8,11 +8,11 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.storage.bulk import put_ratings
+from app.storage.bulk import RatingColumns, put_ratings
 from app.storage.database import insert_for
 from app.storage.schema import count_changes, counters, later_writes, movies, rating_before_images, ratings
 
-__all__ = ["put_ratings"]
+__all__ = ["RatingColumns", "put_ratings"]
 
 Key = tuple[int, int]
 Rated = tuple[float, int, int | None]
@@ -32,21 +32,24 @@ def keep_writers_out(connection: Connection) -> None:
         connection.execute(sa.text("LOCK TABLE ratings IN SHARE ROW EXCLUSIVE MODE"))
 
 
-def rated(connection: Connection, keys: Sequence[Key]) -> dict[Key, Rated]:
-    """Those of the sorted `keys` (user, movie) that are rated already."""
-    if not keys:
+def rated(connection: Connection, user_id: Sequence[int], movie_id: Sequence[int]) -> dict[Key, Rated]:
+    """Those of the pairs of user and movie, sorted, that are rated already, maybe with others between."""
+    if not user_id:
         return {}
-    near = sa.select(*_RATED).where(ratings.c.user_id.between(keys[0][0], keys[-1][0]))
-    most = 4 * len(keys) + 1000
+    pair = sa.tuple_(ratings.c.user_id, ratings.c.movie_id)
+    first, last = sa.tuple_(user_id[0], movie_id[0]), sa.tuple_(user_id[-1], movie_id[-1])
+    most = 4 * len(user_id) + 1000
+    near = sa.select(*_RATED).where(
+        ratings.c.user_id.between(user_id[0], user_id[-1]), pair.between(first, last)
+    )
     found = connection.execute(near.limit(most)).all()
-    if len(found) == most:  # other users' ratings lie between: look the keys up one by one
-        pair = sa.tuple_(ratings.c.user_id, ratings.c.movie_id)
+    if len(found) == most:  # too many others: look the pairs up by themselves
+        keys = list(zip(user_id, movie_id, strict=True))
+        parts = (keys[start : start + _PAIRS] for start in range(0, len(keys), _PAIRS))
         found = [
             row
-            for start in range(0, len(keys), _PAIRS)
-            for row in connection.execute(
-                sa.select(*_RATED).where(pair.in_(keys[start : start + _PAIRS]))
-            ).all()
+            for part in parts
+            for row in connection.execute(sa.select(*_RATED).where(pair.in_(part))).all()
         ]
     return {(row[0], row[1]): (row[2], row[3], row[4]) for row in found}
 

@@ -41,7 +41,8 @@ def _by_driver(connection: Connection, columns: RatingColumns, import_seq: int |
     driver: Any = connection.connection.driver_connection
     width = len(columns)
     values: list[Any] = [None] * (width * len(columns.user_id))
-    for place, column in enumerate(columns):
+    lists: tuple[list[Any], ...] = columns
+    for place, column in enumerate(lists):
         values[place::width] = column
     seq = "NULL" if import_seq is None else str(int(import_seq))
     for start in range(0, len(values), width * ROWS):

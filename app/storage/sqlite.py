@@ -13,11 +13,18 @@ from app.storage.database import Database
 from app.storage.locks import Turns, file_lock
 
 
+CHECKPOINT_ROWS = 50_000
+"""Changed rows after which the log is moved into the database."""
+LONGEST_LOG = 8000
+"""Pages of the log after which even a commit does that."""
+
+
 class SQLiteDatabase(Database):
     """One file beside its write-ahead log. `durable` commits survive a power cut (synchronous=FULL)."""
 
     def __init__(self, url: str, *, durable: bool = True) -> None:
         self._durable = durable
+        self._checkpointed = 0  # total_changes of the one connection that a worker writes with
         self._directory = Path(sa.make_url(url).database or "").absolute().parent
         self._directory.mkdir(parents=True, exist_ok=True)
         self._turns = Turns(self._directory)
@@ -35,17 +42,27 @@ class SQLiteDatabase(Database):
             f"synchronous={'FULL' if self._durable else 'NORMAL'}",
             "foreign_keys=ON",
             "cache_size=-16000",
+            f"wal_autocheckpoint={1000 if self._durable else LONGEST_LOG}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        with (
-            self._turns.take(),
-            self.engine.connect().execution_options(sqlite_immediate=True) as connection,
-            connection.begin(),
-        ):
-            yield connection
+        with self.engine.connect().execution_options(sqlite_immediate=True) as connection:
+            with self._turns.take(), connection.begin():
+                yield connection
+            if not self._durable:
+                self._checkpoint(connection)
+
+    def _checkpoint(self, connection: Connection) -> None:
+        """Move a log that has grown into the database: now, while it is somebody else's turn to write.
+
+        SQLite by itself would do so within a commit, and the next writer would wait for the disk.
+        """
+        driver: Any = connection.connection.driver_connection
+        if driver.total_changes - self._checkpointed >= CHECKPOINT_ROWS:
+            driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._checkpointed = driver.total_changes
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
