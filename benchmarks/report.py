@@ -36,10 +36,10 @@ class Report:
         self.rows.append(row)
 
     def at_least(self, name: str, value: float, target: float) -> None:
-        self.bars.append(Bar(name, round(value, 5), f">= {target:g}", value >= target))
+        self.bars.append(Bar(name, float(f"{value:.4g}"), f">= {target:g}", value >= target))
 
     def at_most(self, name: str, value: float, target: float) -> None:
-        self.bars.append(Bar(name, round(value, 5), f"<= {target:g}", value <= target))
+        self.bars.append(Bar(name, float(f"{value:.4g}"), f"<= {target:g}", value <= target))
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -59,7 +59,8 @@ class Report:
 
     def text(self) -> str:
         facts = machine()
-        head = f"{self.name}: {facts['cpu']}, {facts['cores']} cores, {facts['memory_gb']} GB, Python {facts['python']}"
+        machinery = f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gb']} GB"
+        head = f"{self.name}: {machinery}, Python {facts['python']}, load {facts['load']}"
         tables: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         for row in self.rows:
             tables.setdefault(tuple(row), []).append(row)
@@ -76,7 +77,9 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     numeric = [isinstance(value, int | float) for value in rows[0].values()]
     sides = [">" if number else "<" for number in numeric]
     return "\n".join(
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True)).rstrip()
+        "  ".join(
+            f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True)
+        ).rstrip()
         for line in lines
     )
 
@@ -106,7 +109,9 @@ def versions() -> dict[str, str]:
 def arguments(description: str | None, **options: Any) -> argparse.ArgumentParser:
     """A parser with `--json`, to which a benchmark adds its own; `options` go to `ArgumentParser`."""
     parser = argparse.ArgumentParser(description=description, **options)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write machine, versions, rows and bars")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write machine, versions, rows and bars"
+    )
     return parser
 
 

@@ -51,7 +51,8 @@ def stored(folder: Path, size: str, seed: int = 0) -> Interactions:
         for name, path in zip(names, paths, strict=True):
             np.save(path, getattr(table, name))
     shape = SHAPES[size]
-    table = Csr(*(np.load(path) for path in paths), columns=shape.movies)
+    indptr, indices, values = (np.load(path) for path in paths)
+    table = Csr(indptr, indices, values, shape.movies)
     return Interactions(np.arange(1, shape.users + 1), np.arange(1, shape.movies + 1), table)
 
 
@@ -65,7 +66,9 @@ def _parts(shape: Shape, random: np.random.Generator) -> Iterator[Arrays]:
     for first in range(0, shape.users, USERS_AT_ONCE):
         users = min(USERS_AT_ONCE, shape.users - first)
         main = random.dirichlet(np.full(TASTES, 0.15), users)
-        lengths = np.clip(random.lognormal(np.log(shape.mean) - 0.6, 1.1, users), 20, shape.movies / 4).astype(int)
+        lengths = np.clip(
+            random.lognormal(np.log(shape.mean) - 0.6, 1.1, users), 20, shape.movies / 4
+        ).astype(int)
         user = np.repeat(np.arange(users), lengths)
         drawn = (main.cumsum(1)[user] < random.random(len(user))[:, None]).sum(1).clip(max=TASTES - 1)
         movie = np.empty(len(user), np.int64)

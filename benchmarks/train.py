@@ -51,7 +51,7 @@ def kernel(weights: Csr, factors: int, threads: int, sweeps: int, objective: Obj
 
 def implicit(cg: bool) -> Callable[..., Iterator[Factors]]:
     def run(weights: Csr, factors: int, threads: int, sweeps: int, objective: Objective) -> Iterator[Factors]:
-        from implicit.cpu import _als, als  # noqa: F401
+        from implicit.cpu import als
         from scipy.sparse import csr_matrix
 
         shape = (weights.rows, weights.columns)
@@ -60,9 +60,8 @@ def implicit(cg: bool) -> Callable[..., Iterator[Factors]]:
             factors=factors, regularization=FLAT, num_threads=threads, use_cg=cg, random_state=0
         )
         turned = data.T.tocsr()
-        random = np.random.default_rng(0)
-        model.user_factors = random.random((shape[0], factors), np.float32) * np.float32(0.01)
-        model.item_factors = random.random((shape[1], factors), np.float32) * np.float32(0.01)
+        model.user_factors = np.zeros((shape[0], factors), np.float32)
+        model.item_factors = first_factors(shape[1], TrainSettings(factors=factors))  # better than its own
         for _ in range(sweeps):
             model.solver(data, model.user_factors, model.item_factors, FLAT, num_threads=threads)
             model.solver(turned, model.item_factors, model.user_factors, FLAT, num_threads=threads)
@@ -105,7 +104,7 @@ def objective_of(name: str, weights: Csr) -> Objective:
     return Objective(0.2, 0.2 * FLAT, exponent=0.0, linear=0.2)
 
 
-@njit(fastmath=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(fastmath=True, nogil=True)
 def observed(indptr, indices, weights, linear, users, movies):  # type: ignore[no-untyped-def]
     """Sum of w p^2 - 2 (w + linear) p over the entries."""
     total = 0.0
@@ -133,7 +132,9 @@ def loss(weights: Csr, support: NDArray[Any], objective: Objective, users: Any, 
     return float(value) / len(weights.values) + 1
 
 
-def measure(engine: Engine, folder: Path, size: str, factors: int, threads: int, goal: float | None) -> dict[str, Any]:
+def measure(
+    engine: Engine, folder: Path, size: str, factors: int, threads: int, goal: float | None
+) -> dict[str, Any]:
     """One engine from reading the ratings to `goal` (or the last sweep), in the process that calls it."""
     weights = synthetic.stored(folder, size).confidences()
     objective = objective_of(engine.objective, weights)
@@ -198,7 +199,9 @@ def compare(report: Report, folder: Path, size: str, factors: int, threads: int,
 
 def main() -> int:
     parser = arguments(__doc__.splitlines()[0])
-    parser.add_argument("--size", choices=synthetic.SHAPES, action="append", help="default 1M; may be repeated")
+    parser.add_argument(
+        "--size", choices=synthetic.SHAPES, action="append", help="default 1M; may be repeated"
+    )
     parser.add_argument("--factors", type=int, default=64)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--peers", default="irspack CG,irspack Cholesky,implicit CG,implicit Cholesky")

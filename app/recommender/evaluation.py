@@ -53,12 +53,14 @@ def held_out_users(users: int) -> int:
     return chosen if chosen >= FEWEST else 0
 
 
-def split(interactions: Interactions, seed: int = 0) -> tuple[Interactions, HeldOut]:
-    """The ratings to train on, and the held-out users (nobody if they would be too few).
+def split(
+    interactions: Interactions, seed: int = 0, chosen: int | None = None
+) -> tuple[Interactions, HeldOut]:
+    """The ratings to train on, and the held-out users: nobody if they would be too few, or `chosen` many.
 
     Users and ratings are chosen by a hash of their ids, so the choice is stable as others come and go.
     """
-    chosen = held_out_users(len(interactions.user_ids))
+    chosen = held_out_users(len(interactions.user_ids)) if chosen is None else chosen
     hashes = mix(interactions.user_ids, seed)
     out = np.zeros(len(hashes), bool)
     out[np.argsort(hashes, kind="stable")[:chosen]] = True
