@@ -34,14 +34,22 @@ class Settings:
     worker_nice: int = _setting(15, "niceness", "priority of the worker, 0 (normal) to 19 (lowest)")
     shutdown_grace: float = _setting(5.0, "seconds", "how long a stop waits for the worker to checkpoint")
     task_crashes: int = _setting(5, "crashes", "after so many crashes without progress a task is failed")
+    task_attempts: int = _setting(
+        4, "attempts", "how often a task that fails for the moment is tried in a row"
+    )
+    keep_tasks: float = _setting(30.0, "days", "how long ended tasks and what they left are kept, at least 1")
+    keep_models: int = _setting(10, "versions", "how many models are kept; the one that is served always is")
+    max_queue: int = _setting(1_000, "tasks", "with so many queued, no further task is taken")
+    rebuild_every: float = _setting(
+        0.0, "hours", "rebuild this long after the last one began, if ratings changed"
+    )
+    rebuild_after: int = _setting(0, "changes", "rebuild after so many changed ratings")
     import_chunk: int = _setting(4_000, "rows", "rows of an import in one transaction")
     factors: int = _setting(64, "factors", "size k of the model, a multiple of 16")
     sweeps: int = _setting(8, "sweeps", "alternations of a rebuild over users and movies")
     regularization: float = _setting(0.006, "lambda", "regularisation, scaled by frequency")
     unobserved_weight: float = _setting(0.2, "alpha0", "weight of every pair that was not rated")
-    gate_margin: float = _setting(
-        0.01, "NDCG@100", "how much worse than the served one a new model may be"
-    )
+    gate_margin: float = _setting(0.01, "NDCG@100", "how much worse than the served one a new model may be")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":

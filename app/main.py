@@ -7,8 +7,20 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from app.api import imports, movies, problems, ratings, rebuilds, recommendations, tasks
+from app.api import (
+    imports,
+    models,
+    movies,
+    problems,
+    ratings,
+    rebuilds,
+    recommendations,
+    status,
+    tasks,
+)
+from app.api.feed import Feed
 from app.api.guard import Guard
+from app.api.statistics import Statistics
 from app.config import Settings
 from app.service import Service
 
@@ -16,6 +28,7 @@ from app.service import Service
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
+    app.state.feed.close_on_signals()
     await run_in_threadpool(lambda: service.database)
     yield
     await run_in_threadpool(service.close)
@@ -29,14 +42,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Matinee", summary="Movie ratings in, recommendations out.", lifespan=_lifespan, docs_url=None
     )
     app.state.service = Service(settings)
-    app.add_middleware(Guard, allowed_hosts=settings.allowed_hosts.split(","), max_body=settings.max_body)
+    app.state.feed = Feed(app.state.service)
+    app.state.statistics = Statistics()
+    app.add_middleware(Guard, settings=settings, statistics=app.state.statistics)
     problems.install(app)
-    for module in (movies, ratings, recommendations, rebuilds, imports, tasks):
+    for module in (status, movies, ratings, recommendations, rebuilds, imports, tasks, models):
         app.include_router(module.router)
-
-    @app.get("/health", tags=["operations"])
-    async def health() -> dict[str, str]:
-        return {"status": "ok"}
 
     return app
 

@@ -190,6 +190,10 @@ class ActiveModel:
             known = self._known = model, active.movies_deleted, None if mask.all() else mask
         return Serving(connection, known[0], known[2]) if known else Serving(connection, None)
 
+    def check(self, version: models.ModelVersion) -> None:
+        """Raises `CorruptModel` unless that version can be served."""
+        self._store.read(version.checksum, version=version.version, created_at=version.created_at)
+
     def _load(self, active: models.Active) -> Model | None:
         try:
             return self._store.load(active.checksum, version=active.version, created_at=active.created_at)

@@ -2,13 +2,16 @@
 
 import ipaddress
 import re
+import time
 import uuid
-from collections.abc import Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.admission import Admission, patience
 from app.api.problems import problem_response
+from app.api.statistics import Statistics
+from app.config import Settings
 from app.errors import AppError, BadRequest, Forbidden, TooLarge
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]", "testserver")
@@ -25,10 +28,13 @@ class _MisdirectedRequest(AppError):
 class Guard:
     """Pure ASGI middleware. Without a configured secret only callers on this machine are let in."""
 
-    def __init__(self, app: ASGIApp, *, allowed_hosts: Iterable[str] = (), max_body: int) -> None:
+    def __init__(self, app: ASGIApp, *, settings: Settings, statistics: Statistics) -> None:
         self.app = app
-        self._hosts = {*LOCAL_NAMES, *(name.strip().lower() for name in allowed_hosts if name.strip())}
-        self._max_body = max_body
+        names = settings.allowed_hosts.split(",")
+        self._hosts = {*LOCAL_NAMES, *(name.strip().lower() for name in names if name.strip())}
+        self._max_body = settings.max_body
+        self._statistics = statistics
+        self._admission = Admission()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -37,9 +43,12 @@ class Guard:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         scope["request_id"] = request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        started, status = time.perf_counter(), 500
 
         async def send_with_headers(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 answer = MutableHeaders(scope=message)
                 answer["X-Request-ID"] = request_id
                 for name, value in SECURITY_HEADERS.items():
@@ -48,10 +57,22 @@ class Guard:
 
         try:
             self._check(scope, headers)
+            await self._admit(scope, headers, receive, send_with_headers)
         except AppError as error:
             await problem_response(error, request_id)(scope, receive, send_with_headers)
+        finally:
+            if not _waits(scope, headers):
+                self._statistics.count(status, time.perf_counter() - started)
+
+    async def _admit(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        if _waits(scope, headers):
+            await self.app(scope, receive, send)
             return
-        await self.app(scope, self._limited(scope, receive), send_with_headers)
+        await self._admission.enter(patience(headers.get("x-request-timeout")))
+        try:
+            await self.app(scope, self._limited(scope, receive), send)
+        finally:
+            self._admission.leave()
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         _check_caller(scope)
@@ -96,6 +117,12 @@ class Guard:
             return message
 
         return receive_counted
+
+
+def _waits(scope: Scope, headers: Headers) -> bool:
+    """Whether a request takes its time by its nature - uploads, streams, long polls - or must not queue."""
+    path = scope["path"]
+    return path in STREAMED or path.endswith("/events") or "prefer" in headers or path.startswith("/health")
 
 
 def _host_name(host: str) -> str:

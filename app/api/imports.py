@@ -7,8 +7,7 @@ from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from app.api.dependencies import ServiceDependency, accepted, idempotency_key, poll_again
-from app.api.rebuilds import Started
-from app.api.tasks import task_answer
+from app.api.tasks import Started, task_answer
 from app.api.uploads import Receiver, Upload
 from app.imports import formats
 from app.ratings import MAX_ID
@@ -70,7 +69,14 @@ def _start(
         }
     started = False
     try:
-        task, replayed = start(service.database, IMPORT_RATINGS, params, key=key, task_id=task_id)
+        task, replayed = start(
+            service.database,
+            IMPORT_RATINGS,
+            params,
+            key=key,
+            task_id=task_id,
+            max_queue=service.settings.max_queue,
+        )
         started = not replayed
         return task, replayed
     finally:

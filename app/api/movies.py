@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, decode_cursor, link_next
 from app.movies import Movie
-from app.repository import movies
+from app.repository import movies, ratings
 
 router = APIRouter(prefix="/movies", tags=["movies"])
 
@@ -79,6 +79,14 @@ def new_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]:
     """Those that nobody has rated yet, then the ones added last."""
     with service.database.read() as connection:
         return movies.newest(connection, limit=limit)
+
+
+@router.get("/{movie_id}/histogram")
+def histogram(movie_id: MovieId, service: ServiceDependency) -> dict[str, int]:
+    """How many ratings of each score the movie has, from 0.5 to 5.0."""
+    with service.database.read() as connection:
+        movies.get(connection, movie_id)
+        return ratings.histogram(connection, movie_id)
 
 
 @router.get("/{movie_id}")

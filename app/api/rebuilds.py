@@ -3,9 +3,9 @@
 from typing import Any
 
 from fastapi import APIRouter, BackgroundTasks, Request, Response
-from pydantic import BaseModel
 
 from app.api.dependencies import ServiceDependency, accepted, idempotency_key, poll_again
+from app.api.tasks import Started
 from app.repository import ratings, tasks
 from app.tasks.start import start
 from app.tasks.task import COMPLETE, REBUILD_MODEL
@@ -13,11 +13,6 @@ from app.tasks.task import COMPLETE, REBUILD_MODEL
 router = APIRouter(prefix="/recommender/rebuild", tags=["tasks"])
 
 SAMPLE_USER, SAMPLE_SIZE = 1, 3
-
-
-class Started(BaseModel):
-    task_id: str
-    status: str
 
 
 class RebuildAnswer(Started):
@@ -30,7 +25,7 @@ def rebuild(
 ) -> dict[str, Any]:
     """Build a new model from every rating. Joins the rebuild that waits already, if any."""
     key = idempotency_key(request, fingerprint="")
-    task, replayed = start(service.database, REBUILD_MODEL, {}, key=key)
+    task, replayed = start(service.database, REBUILD_MODEL, {}, key=key, max_queue=service.settings.max_queue)
     background.add_task(service.wake_worker)
     return accepted(response, task, f"/recommender/rebuild/{task.id}", replayed=replayed)
 

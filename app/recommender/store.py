@@ -54,8 +54,7 @@ class ModelStore:
             return model
         with self._lock:
             if self._loaded is None or self._checksum != checksum or self._loaded.version != version:
-                self._fetch(checksum)
-                self._loaded = self._read(checksum, version, created_at)
+                self._loaded = self.read(checksum, version=version, created_at=created_at)
                 self._checksum = checksum
             return self._loaded
 
@@ -69,7 +68,9 @@ class ModelStore:
             new.write_bytes(data)
             new.replace(self.path(checksum))
 
-    def _read(self, checksum: str, version: int, created_at: float) -> Model:
+    def read(self, checksum: str, *, version: int, created_at: float) -> Model:
+        """As `load`, past what is in memory."""
+        self._fetch(checksum)
         try:
             return model_file.load(self.path(checksum), checksum, version=version, created_at=created_at)
         except OSError as error:

@@ -27,6 +27,7 @@ class ModelVersion:
     users: int
     movies: int
     created_at: float
+    rating_changes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +81,16 @@ def listing(connection: Connection, *, limit: int, before: int | None = None) ->
     if before is not None:
         query = query.where(models.c.version < before)
     return [ModelVersion(**row) for row in connection.execute(query).mappings()]
+
+
+def newest(connection: Connection) -> ModelVersion | None:
+    """The version that was built last, served or not."""
+    return next(iter(listing(connection, limit=1)), None)
+
+
+def forget(connection: Connection, *, keep: int) -> set[str]:
+    """Delete all but the newest versions and the active one; answers the checksums of those that stay."""
+    newest_ones = sa.select(models.c.version).order_by(models.c.version.desc()).limit(keep)
+    stay = sa.or_(models.c.active, models.c.version.in_(newest_ones.scalar_subquery()))
+    connection.execute(models.delete().where(sa.not_(stay)))
+    return set(connection.execute(sa.select(models.c.checksum)).scalars())

@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from app.errors import NotFound
-from app.ratings import Rating
+from app.ratings import HIGHEST, STEP, Rating
 from app.repository import movies as movie_queries
+from app.repository.imports import note_later_write
 from app.storage.database import insert_for
-from app.storage.schema import movies, ratings
+from app.storage.schema import counters, movies, ratings
 
 _COLUMNS = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at)
+
+CHANGE_SLOTS = 16
 
 COLUMNS = np.dtype([("user_id", np.int64), ("movie_id", np.int64), ("score", np.float32)])
 
@@ -22,34 +25,55 @@ COLUMNS = np.dtype([("user_id", np.int64), ("movie_id", np.int64), ("score", np.
 def put(connection: Connection, rating: Rating) -> bool:
     """Write a rating over any other: True when there was none. Raises `NotFound` without the movie."""
     movie_queries.get(connection, rating.movie_id, lock=True)  # also keeps two writers of one rating apart
-    old = _score(connection, rating.user_id, rating.movie_id)
+    old = _take(connection, rating.user_id, rating.movie_id)
     values = {"score": rating.score, "rated_at": rating.rated_at, "import_seq": None}
     statement = insert_for(connection.dialect.name)(ratings).values(
         user_id=rating.user_id, movie_id=rating.movie_id, **values
     )
     connection.execute(statement.on_conflict_do_update(index_elements=["user_id", "movie_id"], set_=values))
     _count(connection, rating.movie_id, int(old is None), rating.score - (old or 0.0))
+    note_changes(connection, 1, slot=rating.user_id)
     return old is None
 
 
 def delete(connection: Connection, user_id: int, movie_id: int) -> None:
     """Take a rating back. Raises `NotFound`."""
     movie_queries.get(connection, movie_id, lock=True)
-    old = _score(connection, user_id, movie_id)
+    old = _take(connection, user_id, movie_id)
     if old is None:
         raise NotFound(f"User {user_id} has not rated movie {movie_id}.")
     connection.execute(ratings.delete().where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id))
     _count(connection, movie_id, -1, -old)
+    note_changes(connection, 1, slot=user_id)
 
 
-def _score(connection: Connection, user_id: int, movie_id: int) -> float | None:
-    query = sa.select(ratings.c.score).where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id)
-    return connection.execute(query).scalar()
+def _take(connection: Connection, user_id: int, movie_id: int) -> float | None:
+    """The score that is about to change, if any; the undo of the import that wrote it has to know."""
+    columns = (ratings.c.score, ratings.c.import_seq)
+    query = sa.select(*columns).where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id)
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    if row.import_seq is not None:
+        note_later_write(connection, row.import_seq, user_id, movie_id)
+    return float(row.score)
 
 
 def _count(connection: Connection, movie_id: int, more: int, score: float) -> None:
     values = {"rating_count": movies.c.rating_count + more, "rating_sum": movies.c.rating_sum + score}
     connection.execute(movies.update().where(movies.c.id == movie_id).values(**values))
+
+
+def note_changes(connection: Connection, changed: int, *, slot: int = 0) -> None:
+    """Count changed ratings. Several slots: on PostgreSQL writers would queue for the row of a single one."""
+    row = counters.c.name == f"ratings_changed_{slot % CHANGE_SLOTS}"
+    connection.execute(counters.update().where(row).values(value=counters.c.value + changed))
+
+
+def changes(connection: Connection) -> int:
+    """How many ratings were ever written, replaced or deleted."""
+    query = sa.select(sa.func.coalesce(sa.func.sum(counters.c.value), 0))
+    return int(connection.execute(query.where(counters.c.name.startswith("ratings_changed_"))).scalar_one())
 
 
 def of_user(connection: Connection, user_id: int) -> list[Rating]:
@@ -81,6 +105,15 @@ def every(connection: Connection) -> Iterator[Rating]:
     query = sa.select(*_COLUMNS).order_by(ratings.c.user_id, ratings.c.movie_id)
     for row in connection.execution_options(yield_per=10_000).execute(query):
         yield Rating(*row)
+
+
+def histogram(connection: Connection, movie_id: int) -> dict[str, int]:
+    """How many ratings of each score a movie has. Reads every rating: there is no index by movie."""
+    query = sa.select(ratings.c.score, sa.func.count()).where(ratings.c.movie_id == movie_id)
+    counts = {f"{step * STEP:.1f}": 0 for step in range(1, int(HIGHEST / STEP) + 1)}
+    return counts | {
+        f"{score:.1f}": count for score, count in connection.execute(query.group_by(ratings.c.score))
+    }
 
 
 def columns(connection: Connection, size: int) -> Iterator[NDArray[Any]]:

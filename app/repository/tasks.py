@@ -1,22 +1,34 @@
-"""Queries on tasks and idempotency keys.
+"""Queries on tasks, their timeline, and idempotency keys.
 
-A task is claimed under a new attempt number; `advance` and everything built on it hit the row only
-under that number, so that a worker that was replaced can change nothing.
+A task is claimed under a new attempt number; `advance` hits the row only under that number, so that a worker
+that was replaced can change nothing. Every change of a status is an event of the timeline, in the same
+transaction.
 """
 
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.errors import Invalid
-from app.storage.schema import idempotency_keys, tasks
+from app.errors import Conflict, Invalid
+from app.storage.schema import idempotency_keys, task_events, tasks
 from app.tasks.task import ACTIVE, CANCELLED, CANCELLING, FAILED, QUEUED, RUNNING, Task
 
 
 class Fenced(Exception):
     """This attempt was replaced by a newer one: its transaction must roll back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of a task's timeline; `number` grows with time. `type`: status, progress or log."""
+
+    number: int
+    at: float
+    type: str
+    data: dict[str, Any]
 
 
 def _task(row: Any) -> Task:
@@ -29,7 +41,9 @@ def create(
     """Queue a task."""
     values = {"id": task_id or str(uuid.uuid4()), "kind": kind, "params": params, "status": QUEUED}
     statement = tasks.insert().values(**values, created_at=now).returning(*tasks.c)
-    return _task(connection.execute(statement).mappings().one())
+    task = _task(connection.execute(statement).mappings().one())
+    _tell_status(connection, task, now)
+    return task
 
 
 def get(connection: Connection, task_id: str) -> Task | None:
@@ -63,41 +77,45 @@ def waiting(connection: Connection, kind: str) -> Task | None:
     return _task(row) if row else None
 
 
-def claim(connection: Connection, *, now: float) -> Task | None:
-    """Start the next attempt of the task that has waited longest."""
-    query = sa.select(tasks.c.seq).where(tasks.c.status == QUEUED).order_by(tasks.c.seq).limit(1)
+def counts(connection: Connection) -> dict[str, int]:
+    """How many tasks are in each status that is not an end."""
+    query = (
+        sa.select(tasks.c.status, sa.func.count()).where(tasks.c.status.in_(ACTIVE)).group_by(tasks.c.status)
+    )
+    return dict.fromkeys(ACTIVE, 0) | {row[0]: row[1] for row in connection.execute(query)}
+
+
+def claim(connection: Connection, *, now: float, worker: str = "") -> Task | None:
+    """Start the next attempt of the task that is due and has waited longest."""
+    due = (tasks.c.status == QUEUED, tasks.c.not_before <= now)
+    query = sa.select(tasks.c.seq).where(*due).order_by(tasks.c.seq).limit(1)
     seq = connection.execute(query.with_for_update(skip_locked=True)).scalar()
     if seq is None:
         return None
-    statement = tasks.update().where(tasks.c.seq == seq).returning(*tasks.c)
-    values = {"status": RUNNING, "attempt": tasks.c.attempt + 1}
+    values = {"status": RUNNING, "attempt": tasks.c.attempt + 1, "worker": worker}
     values["started_at"] = sa.func.coalesce(tasks.c.started_at, now)
-    return _task(connection.execute(statement.values(**values)).mappings().one())
+    return _change(connection, seq, values, now)
 
 
-def has_queued(connection: Connection) -> bool:
-    return (
-        connection.execute(sa.select(tasks.c.seq).where(tasks.c.status == QUEUED).limit(1)).first()
-        is not None
+def has_due(connection: Connection, *, now: float) -> bool:
+    due = (tasks.c.status == QUEUED, tasks.c.not_before <= now)
+    return connection.execute(sa.select(tasks.c.seq).where(*due).limit(1)).first() is not None
+
+
+def advance(connection: Connection, task: Task, values: dict[str, Any], *, now: float) -> Task:
+    """Write `values` into the row of this attempt; answers the row. Raises `Fenced`."""
+    mine = (
+        tasks.c.seq == task.seq,
+        tasks.c.attempt == task.attempt,
+        tasks.c.status.in_((RUNNING, CANCELLING)),
     )
-
-
-def advance(connection: Connection, task: Task, values: dict[str, Any]) -> str:
-    """Write `values` into the row of this attempt and answer its status. Raises `Fenced`."""
-    statement = (
-        tasks.update()
-        .where(
-            tasks.c.seq == task.seq,
-            tasks.c.attempt == task.attempt,
-            tasks.c.status.in_((RUNNING, CANCELLING)),
-        )
-        .values(**values)
-        .returning(tasks.c.status)
-    )
-    rows = connection.execute(statement).scalars().all()
-    if len(rows) != 1:
+    statement = tasks.update().where(*mine).values(**values).returning(*tasks.c)
+    row = connection.execute(statement).mappings().first()
+    if row is None:
         raise Fenced(f"attempt {task.attempt} of task {task.id} was replaced")
-    return str(rows[0])
+    if "status" in values:
+        _tell_status(connection, _task(row), now)
+    return _task(row)
 
 
 def recover(connection: Connection, *, crashes: int, now: float) -> list[Task]:
@@ -105,37 +123,121 @@ def recover(connection: Connection, *, crashes: int, now: float) -> list[Task]:
 
     Only for the holder of the runner lock, before its first claim.
     """
-    query = sa.select(tasks).where(tasks.c.status.in_((RUNNING, CANCELLING)))
+    query = sa.select(tasks).where(tasks.c.status.in_((RUNNING, CANCELLING))).with_for_update()
     left = [_task(row) for row in connection.execute(query).mappings().all()]
     for task in left:
-        values: dict[str, Any] = {"status": QUEUED, "crashes": task.crashes + 1}
         if task.status == CANCELLING:
-            values = {"status": CANCELLED, "finished_at": now}
-        elif task.crashes + 1 >= crashes:
-            values |= {"status": FAILED, "finished_at": now, "error": _crashed(task.crashes + 1)}
-        connection.execute(tasks.update().where(tasks.c.seq == task.seq).values(**values))
+            _change(connection, task.seq, {"status": CANCELLED, "finished_at": now}, now)
+            continue
+        tell(connection, task, "log", {"level": "error", "text": f"worker {task.worker} died"}, now=now)
+        values: dict[str, Any] = {"status": QUEUED, "crashes": task.crashes + 1}
+        if task.crashes + 1 >= crashes:
+            error = _worker_died(task.crashes + 1, history(connection, task))
+            values |= {"status": FAILED, "finished_at": now, "error": error}
+        _change(connection, task.seq, values, now)
     return left
 
 
-def _crashed(times: int) -> dict[str, Any]:
+def _worker_died(times: int, what: list[dict[str, Any]]) -> dict[str, Any]:
     detail = f"The worker died {times} times in a row on this task without progress; see its log for why."
-    return {"type": "urn:matinee:worker-died", "title": "Worker died", "status": 500, "detail": detail}
+    problem = {"type": "urn:matinee:worker-died", "title": "Worker died", "status": 500, "detail": detail}
+    return problem | {"errors": what}
+
+
+def history(connection: Connection, task: Task) -> list[dict[str, Any]]:
+    """What went wrong with a task so far, in the form of problem details' `errors`."""
+    lines = [e.data for e in events(connection, task.seq) if e.type == "log" and e.data["level"] == "error"]
+    return [{"detail": line["text"], "pointer": ""} for line in lines]
 
 
 def request_cancel(connection: Connection, task_id: str, *, now: float) -> Task | None:
     """Cancel: a queued task at once, a running one at its next safe point; an ended one stays as it is."""
-    for status, values in (
+    moves: tuple[tuple[str, dict[str, Any]], ...] = (
         (QUEUED, {"status": CANCELLED, "finished_at": now}),
         (RUNNING, {"status": CANCELLING}),
-    ):
+    )
+    for status, values in moves:
         where = (tasks.c.id == task_id, tasks.c.status == status)
-        connection.execute(tasks.update().where(*where).values(**values))
+        statement = tasks.update().where(*where).values(**values).returning(*tasks.c)
+        if row := connection.execute(statement).mappings().first():
+            _tell_status(connection, _task(row), now)
+            return _task(row)
     return get(connection, task_id)
 
 
-def active_uploads(connection: Connection) -> set[str]:
-    """The ids of tasks that have not ended: what they uploaded is still needed."""
+def retry(connection: Connection, task: Task, *, now: float) -> Task:
+    """Queue a failed or cancelled task again, from its cursor. Raises `Conflict` for another status."""
+    values = {
+        "status": QUEUED,
+        "error": None,
+        "finished_at": None,
+        "crashes": 0,
+        "failures": 0,
+        "not_before": 0,
+    }
+    where = (tasks.c.seq == task.seq, tasks.c.status.in_((FAILED, CANCELLED)))
+    row = (
+        connection.execute(tasks.update().where(*where).values(**values).returning(*tasks.c))
+        .mappings()
+        .first()
+    )
+    if row is None:
+        raise Conflict(
+            f"Task {task.id} is {task.status}; only one that failed or was cancelled is tried again."
+        )
+    _tell_status(connection, _task(row), now)
+    return _task(row)
+
+
+def _change(connection: Connection, seq: int, values: dict[str, Any], now: float) -> Task:
+    statement = tasks.update().where(tasks.c.seq == seq).values(**values).returning(*tasks.c)
+    task = _task(connection.execute(statement).mappings().one())
+    _tell_status(connection, task, now)
+    return task
+
+
+def _tell_status(connection: Connection, task: Task, now: float) -> None:
+    data = {"status": task.status, "attempt": task.attempt, "worker": task.worker}
+    tell(connection, task, "status", data, now=now)
+
+
+def tell(connection: Connection, task: Task, type_: str, data: dict[str, Any], *, now: float) -> None:
+    """Add to the timeline; in the transaction that changes the row, so that its order is that of the row."""
+    connection.execute(task_events.insert().values(task_seq=task.seq, at=now, type=type_, data=data))
+
+
+def events(connection: Connection, seq: int, *, after: int = 0, limit: int | None = None) -> list[Event]:
+    """A task's timeline behind the event `after`."""
+    columns = (task_events.c.number, task_events.c.at, task_events.c.type, task_events.c.data)
+    query = sa.select(*columns).where(task_events.c.task_seq == seq, task_events.c.number > after)
+    return [Event(*row) for row in connection.execute(query.order_by(task_events.c.number).limit(limit))]
+
+
+def last_event(connection: Connection) -> int:
+    """The number of the newest event of any task."""
+    newest = sa.select(sa.func.coalesce(sa.func.max(task_events.c.number), 0))
+    return int(connection.execute(newest).scalar_one())
+
+
+def active_ids(connection: Connection) -> set[str]:
+    """The ids of tasks that have not ended."""
     return set(connection.execute(sa.select(tasks.c.id).where(tasks.c.status.in_(ACTIVE))).scalars())
+
+
+def kept_ids(connection: Connection) -> set[str]:
+    """The ids of all tasks."""
+    return set(connection.execute(sa.select(tasks.c.id)).scalars())
+
+
+def forget(connection: Connection, *, before: float, limit: int = 500) -> list[Task]:
+    """Delete tasks that ended before that time, with their timeline and keys; answers them."""
+    query = sa.select(tasks).where(tasks.c.finished_at < before).order_by(tasks.c.seq).limit(limit)
+    old = [_task(row) for row in connection.execute(query).mappings().all()]
+    seqs, ids = [task.seq for task in old], [task.id for task in old]
+    connection.execute(task_events.delete().where(task_events.c.task_seq.in_(seqs)))
+    connection.execute(idempotency_keys.delete().where(idempotency_keys.c.task_id.in_(ids)))
+    connection.execute(tasks.delete().where(tasks.c.seq.in_(seqs)))
+    return old
 
 
 def task_of_key(connection: Connection, scope: str, key: str, fingerprint: str) -> Task | None:

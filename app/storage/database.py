@@ -34,6 +34,10 @@ class Database(ABC):
     def exclusive(self, name: str) -> AbstractContextManager[None]:
         """Hold the lock `name` against every other process of this database; waits for it."""
 
+    @abstractmethod
+    def size(self) -> int:
+        """Bytes that the database takes on disk."""
+
     def migrate(self) -> None:
         """Bring the schema to the newest revision; costs one query when it is there already."""
         revision = self._revision()

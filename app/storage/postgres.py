@@ -20,6 +20,14 @@ class PostgresDatabase(Database):
         with self.engine.begin() as connection:
             yield connection
 
+    def size(self) -> int:
+        with self.read() as connection:
+            return int(
+                connection.execute(
+                    sa.select(sa.func.pg_database_size(sa.func.current_database()))
+                ).scalar_one()
+            )
+
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
         key = lock_number(name)

@@ -62,8 +62,25 @@ tasks = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("started_at", sa.Double),
     sa.Column("finished_at", sa.Double),
+    sa.Column("rate", sa.Double),  # units a second in this phase
+    sa.Column("worker", sa.Text),  # who runs it, or ran it last
+    sa.Column(
+        "failures", sa.Integer, nullable=False, server_default="0"
+    ),  # transient, since the last progress
+    sa.Column("not_before", sa.Double, nullable=False, server_default="0"),  # when a retry is due
     sa.Index(None, "status", "seq"),
     sa.Index(None, "kind", "seq"),
+)
+
+task_events = sa.Table(
+    "task_events",
+    metadata,
+    sa.Column("number", Key, primary_key=True, autoincrement=True),
+    sa.Column("task_seq", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),  # status, progress, log
+    sa.Column("data", sa.JSON, nullable=False),
+    sa.Index(None, "task_seq", "number"),
 )
 
 idempotency_keys = sa.Table(
@@ -91,6 +108,7 @@ models = sa.Table(
     sa.Column("users", sa.BigInteger, nullable=False),
     sa.Column("movies", sa.BigInteger, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("rating_changes", sa.BigInteger, nullable=False, server_default="0"),  # ever, when it was built
 )
 
 counters = sa.Table(

@@ -12,7 +12,6 @@ from sqlalchemy.engine import Connection
 from app.storage.database import Database
 from app.storage.locks import Turns, file_lock
 
-
 CHECKPOINT_ROWS = 50_000
 """Changed rows after which the log is moved into the database."""
 LONGEST_LOG = 8000
@@ -25,7 +24,8 @@ class SQLiteDatabase(Database):
     def __init__(self, url: str, *, durable: bool = True) -> None:
         self._durable = durable
         self._checkpointed = 0  # total_changes of the one connection that a worker writes with
-        self._directory = Path(sa.make_url(url).database or "").absolute().parent
+        self._file = Path(sa.make_url(url).database or "").absolute()
+        self._directory = self._file.parent
         self._directory.mkdir(parents=True, exist_ok=True)
         self._turns = Turns(self._directory)
         self.engine = sa.create_engine(
@@ -63,6 +63,10 @@ class SQLiteDatabase(Database):
         if driver.total_changes - self._checkpointed >= CHECKPOINT_ROWS:
             driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._checkpointed = driver.total_changes
+
+    def size(self) -> int:
+        files = (self._file, self._file.with_name(self._file.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:

@@ -16,6 +16,11 @@ from app.tasks.task import CANCELLING, COMPLETE, Task
 REPORT_EVERY = 0.2
 """Seconds between two progress reports that are not part of a transaction anyway."""
 
+TELL_EVERY = 0.5
+"""Seconds between two progress events of the timeline within one phase."""
+
+SHOWN = ("phase", "done", "total", "unit", "message")
+
 
 class Stopped(Exception):
     """The worker has to stop: the task goes back to queued and is taken up from its cursor."""
@@ -43,8 +48,8 @@ class Attempt:
         self.clock = clock
         self._stopping = stopping
         self._pending: dict[str, Any] = {}
-        self._reported = 0.0
-        self.completed = False
+        self._reported = self._told = 0.0
+        self._phase = (clock(), task.done)
 
     @property
     def directory(self) -> Path:
@@ -58,16 +63,31 @@ class Attempt:
         `progress` takes phase, done, total, unit, message and cursor. Raises `tasks.Fenced` (rolled back)
         if the attempt was replaced; once it is committed, `Cancelled` or `Stopped` if it has to end here.
         """
-        values = self._pending | progress | {"crashes": 0}
-        if result is not None:
-            values |= {"status": COMPLETE, "result": result, "finished_at": self.clock()}
         with self.database.write() as connection:
             yield connection
-            status = tasks.advance(connection, self.task, values)
-        self._pending, self._reported = {}, self.clock()
-        self.completed = result is not None
-        if not self.completed:
-            self._safe_point(status)
+            now = self.clock()
+            values = self._pending | progress | self._rate(progress, now) | {"crashes": 0, "failures": 0}
+            if result is not None:
+                values |= {"status": COMPLETE, "result": result, "finished_at": now}
+            row = tasks.advance(connection, self.task, values, now=now)
+            if "phase" in values or now - self._told >= TELL_EVERY:
+                shown = {name: getattr(row, name) for name in (*SHOWN, "rate")} | {"eta_seconds": row.eta}
+                tasks.tell(connection, row, "progress", shown, now=now)
+                self._told = now
+        self._pending, self._reported = {}, now
+        if result is None:
+            self._safe_point(row.status)
+
+    def _rate(self, progress: dict[str, Any], now: float) -> dict[str, Any]:
+        """Units a second since the phase began, in this attempt."""
+        values = self._pending | progress
+        if "phase" in values:
+            self._phase = (now, values.get("done") or 0)
+            return {"rate": None}
+        started, first = self._phase
+        if "done" not in values or now <= started:
+            return {}
+        return {"rate": (values["done"] - first) / (now - started)}
 
     def report(self, **progress: Any) -> None:
         """Tell how far it is; written at most every `REPORT_EVERY` seconds. Raises as `transaction` does."""
@@ -75,6 +95,12 @@ class Attempt:
         if "phase" in progress or self.clock() - self._reported >= REPORT_EVERY or self._stopping():
             with self.transaction():
                 pass
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Add a line to the timeline. Raises `tasks.Fenced`."""
+        with self.database.write() as connection:
+            tasks.advance(connection, self.task, {"attempt": self.task.attempt}, now=self.clock())
+            tasks.tell(connection, self.task, "log", {"level": level, "text": text}, now=self.clock())
 
     def _safe_point(self, status: str) -> None:
         if status == CANCELLING:

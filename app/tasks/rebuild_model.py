@@ -15,14 +15,18 @@ from app.tasks.attempt import Attempt
 
 READ_AT_ONCE = 50_000
 SMALL_CATALOGUE = 3.0
-"""Over the number of movies, the least regularisation. With 60 movies, lambda .006 puts 63% of what the bundled
-sample's users should like into their top 5, .05 93%; from 500 movies up the setting decides."""
+"""Over the number of movies, the least regularisation. With 60 movies, lambda .006 puts 63% of what the
+bundled sample's users should like into their top 5, .05 93%; from 500 movies up the setting decides."""
 
 log = logging.getLogger("matinee.rebuild")
 
 
 def run(attempt: Attempt) -> None:
     """Complete with the version that was built, how good it is and whether it is served."""
+    with attempt.database.read() as connection:
+        changes = ratings.changes(
+            connection
+        )  # before the first is read: what comes later counts for the next
     interactions = _read(attempt)
     training, held_out = evaluation.split(interactions)
     model = _train(attempt, training)
@@ -39,6 +43,7 @@ def run(attempt: Attempt) -> None:
         "ratings": len(interactions),
         "users": len(interactions.user_ids),
         "movies": len(model.movie_ids),
+        "rating_changes": changes,
     }
     result = {name: row[name] for name in ("promoted", "reason", "evaluation", "ratings", "users", "movies")}
     with attempt.transaction(result=result, phase=None, message=decision.reason) as connection:
@@ -64,7 +69,9 @@ def _train(attempt: Attempt, training: Interactions) -> Model:
     settings = als.TrainSettings(
         factors=attempt.settings.factors,
         sweeps=attempt.settings.sweeps,
-        regularization=max(attempt.settings.regularization, SMALL_CATALOGUE / max(1, len(training.movie_ids))),
+        regularization=max(
+            attempt.settings.regularization, SMALL_CATALOGUE / max(1, len(training.movie_ids))
+        ),
         unobserved=attempt.settings.unobserved_weight,
     )
     attempt.report(phase="train", done=0, total=2 * settings.sweeps, unit="half sweeps")

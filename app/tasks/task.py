@@ -1,11 +1,6 @@
 """The task: the public resource of everything that runs in the background, and its states.
 
-queued ---> running ---> complete | failed
-  |  ^--------|  (a stop, a crash, a retry)
-  |           v
-  |      cancelling ---> cancelled
-  v
-cancelled
+`docs/tasks.md` draws them. Every change of a status goes through `repository.tasks`, as one of MOVES.
 """
 
 from dataclasses import dataclass
@@ -16,7 +11,22 @@ COMPLETE, FAILED, CANCELLED = "complete", "failed", "cancelled"
 ACTIVE = (QUEUED, RUNNING, CANCELLING)
 ENDED = (COMPLETE, FAILED, CANCELLED)
 
+MOVES = {
+    (QUEUED, RUNNING),  # claimed
+    (QUEUED, CANCELLED),
+    (RUNNING, QUEUED),  # its worker stopped or died, or it failed for the moment
+    (RUNNING, COMPLETE),
+    (RUNNING, FAILED),
+    (RUNNING, CANCELLING),
+    (CANCELLING, CANCELLED),
+    (CANCELLING, COMPLETE),  # it was done before it heard of it
+    (CANCELLING, FAILED),
+    (FAILED, QUEUED),  # by hand
+    (CANCELLED, QUEUED),  # by hand
+}
+
 IMPORT_RATINGS = "import_ratings"
+UNDO_IMPORT = "undo_import"
 REBUILD_MODEL = "rebuild_model"
 
 
@@ -25,6 +35,7 @@ class Task:
     """A row of `tasks`. Times in epoch seconds; `done` of `total` counts `unit`s of the current `phase`.
 
     `attempt` numbers the claims of the task and fences them: a write under an older number fails.
+    `crashes` and `failures` count what went wrong since the last progress; a retry is not due `not_before`.
     `cursor` is what the next attempt needs to take up where the last committed transaction ended.
     """
 
@@ -46,6 +57,17 @@ class Task:
     created_at: float
     started_at: float | None
     finished_at: float | None
+    rate: float | None = None
+    worker: str | None = None
+    failures: int = 0
+    not_before: float = 0.0
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds to the end of the phase at its rate so far, while that can be told."""
+        if self.status != RUNNING or not self.rate or not self.total:
+            return None
+        return max(0.0, (self.total - self.done) / self.rate)
 
     @property
     def ended(self) -> bool:

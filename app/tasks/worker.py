@@ -1,9 +1,9 @@
 """The worker: claims queued tasks in order and runs them in itself, one at a time."""
 
-import importlib
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -11,17 +11,22 @@ from collections.abc import Callable
 from typing import Any
 
 from app.config import Settings
-from app.errors import AppError
 from app.repository import tasks
 from app.storage import Database, open_database
-from app.tasks.attempt import Attempt, Cancelled, Stopped
-from app.tasks.task import CANCELLED, FAILED, IMPORT_RATINGS, QUEUED, REBUILD_MODEL
-
-KINDS = {IMPORT_RATINGS: "app.tasks.import_ratings", REBUILD_MODEL: "app.tasks.rebuild_model"}
-"""The module of each kind; its `run(attempt)` does the work and completes the task."""
+from app.tasks import retention
+from app.tasks.attempt import Attempt
+from app.tasks.execution import execute
+from app.tasks.schedule import Schedule
+from app.tasks.task import CANCELLING
 
 IDLE = 0.5
 """Seconds between two looks into the queue; a wake-up through the pipe cuts it short."""
+
+CANCEL_GRACE = 0.6
+"""Seconds that a cancelled task has to reach a safe point before the worker starts anew without it."""
+
+WATCH = 0.2
+"""Seconds between two looks at whether the running task was cancelled."""
 
 log = logging.getLogger("matinee.worker")
 
@@ -29,10 +34,13 @@ log = logging.getLogger("matinee.worker")
 class Worker:
     """Runs tasks until it is told to stop. Only one of them per database: the holder of the runner lock."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, start_anew: Callable[[], None]) -> None:
         self.settings = settings
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self._start_anew = start_anew
         self._awake = threading.Event()
         self._stop = threading.Event()
+        self._running: Attempt | None = None
 
     def wake(self) -> None:
         self._awake.set()
@@ -49,68 +57,90 @@ class Worker:
     def run(self) -> None:
         database = open_database(self.settings, durable=False)
         with database.exclusive("runner"):
-            log.info("worker %d runs tasks", os.getpid())
-            with database.write() as connection:
-                left = tasks.recover(connection, crashes=self.settings.task_crashes, now=time.time())
-            for task in left:
-                log.warning("task %s (%s) was left by a worker that died", task.id, task.kind)
+            log.info("worker %s runs tasks", self.name)
+            self._take_up(database)
+            threading.Thread(target=self._watch, args=(database,), daemon=True).start()
+            schedule = Schedule(database, self.settings)
             while not self._stop.is_set():
-                if not run_next(database, self.settings, self._stop.is_set):
+                if not self._run_next(database):
+                    schedule.look()
                     self._awake.wait(IDLE)
                     self._awake.clear()
         database.close()
 
+    def _take_up(self, database: Database) -> None:
+        with database.write() as connection:
+            left = tasks.recover(connection, crashes=self.settings.task_crashes, now=time.time())
+        for task in left:
+            log.warning("task %s (%s) was left by a worker that died", task.id, task.kind)
+        retention.clean(database, self.settings, now=time.time())
 
-def run_next(database: Database, settings: Settings, stopping: Callable[[], bool] = lambda: False) -> bool:
-    """Claim the task that has waited longest and run it; False if there is none."""
+    def _run_next(self, database: Database) -> bool:
+        return run_next(
+            database, self.settings, name=self.name, stopping=self._stop.is_set, running=self._set_running
+        )
+
+    def _set_running(self, attempt: Attempt | None) -> None:
+        self._running = attempt
+
+    def _watch(self, database: Database) -> None:
+        """Some phases have no safe point for a while; a cancel is not kept waiting for them."""
+        since: tuple[Attempt, float] | None = None
+        while not self._stop.wait(WATCH):
+            attempt = self._running
+            if attempt is None:
+                continue
+            with database.read() as connection:
+                task = tasks.get(connection, attempt.task.id)
+            if task is None or task.status != CANCELLING or task.attempt != attempt.task.attempt:
+                continue
+            now = time.monotonic()
+            if since is None or since[0] is not attempt:
+                since = attempt, now
+            elif now - since[1] >= CANCEL_GRACE and self._running is attempt:
+                log.warning("task %s has no safe point; starting anew without it", task.id)
+                self._start_anew()
+
+
+def run_next(
+    database: Database,
+    settings: Settings,
+    *,
+    name: str = "",
+    stopping: Callable[[], bool] = lambda: False,
+    running: Callable[[Attempt | None], None] = lambda _attempt: None,
+) -> bool:
+    """Claim the task that is due and has waited longest and run it; False if there is none."""
     with database.read() as connection:
-        if not tasks.has_queued(connection):
+        if not tasks.has_due(connection, now=time.time()):
             return False
     with database.write() as connection:
-        task = tasks.claim(connection, now=time.time())
+        task = tasks.claim(connection, now=time.time(), worker=name)
     if task is None:
         return False
-    execute(Attempt(task, database, settings, stopping=stopping))
+    attempt = Attempt(task, database, settings, stopping=stopping)
+    running(attempt)
+    try:
+        execute(attempt)
+    finally:
+        running(None)
     return True
-
-
-def execute(attempt: Attempt) -> None:
-    """Run one attempt to its end and write down how it ended."""
-    task, started = attempt.task, attempt.clock()
-    log.info("task %s (%s) attempt %d", task.id, task.kind, task.attempt)
-    try:
-        importlib.import_module(KINDS[task.kind]).run(attempt)
-    except Stopped:
-        _end(attempt, status=QUEUED)
-    except Cancelled:
-        _end(attempt, status=CANCELLED, finished_at=attempt.clock())
-    except tasks.Fenced as reason:
-        log.warning("%s", reason)
-    except AppError as error:
-        _end(attempt, status=FAILED, error=error.problem(), finished_at=attempt.clock())
-    except Exception as error:
-        log.exception("task %s failed", task.id)
-        problem = AppError(f"{type(error).__name__}: {error}").problem()
-        _end(attempt, status=FAILED, error=problem, finished_at=attempt.clock())
-    log.info("task %s ended after %.2f s", task.id, attempt.clock() - started)
-
-
-def _end(attempt: Attempt, **values: Any) -> None:
-    try:
-        with attempt.database.write() as connection:
-            tasks.advance(connection, attempt.task, values)
-    except tasks.Fenced as reason:
-        log.warning("%s", reason)
 
 
 def main(settings: Settings, *, embedded: bool) -> None:
     """Run a worker in this process. `embedded`: standard input is the wire to the parent."""
-    os.nice(settings.worker_nice)
-    worker = Worker(settings)
+    os.nice(max(0, settings.worker_nice - os.nice(0)))  # not once more after starting anew
+    worker = Worker(settings, start_anew=_start_anew)
     _handle_signals(worker, embedded)
     if embedded:
         threading.Thread(target=_follow_parent, args=(worker.wake, worker.stop), daemon=True).start()
     worker.run()
+
+
+def _start_anew() -> None:
+    """Become a fresh worker: same process, same wire, no locks, no threads, nothing in memory."""
+    arguments = [sys.executable, *sys.orig_argv[1:]]
+    os.execv(sys.executable, arguments)  # noqa: S606
 
 
 def _handle_signals(worker: Worker, embedded: bool) -> None:

@@ -46,9 +46,9 @@ def test_an_attempt_that_was_replaced_changes_nothing(database: Database) -> Non
     newer = claim(database)
     assert newer.attempt == zombie.attempt + 1
     with pytest.raises(tasks.Fenced), database.write() as connection:
-        tasks.advance(connection, zombie, {"done": 99})
+        tasks.advance(connection, zombie, {"done": 99}, now=1.0)
     with database.write() as connection:
-        assert tasks.advance(connection, newer, {"done": 1}) == "running"
+        assert tasks.advance(connection, newer, {"done": 1}, now=1.0).status == "running"
     assert find(database, newer).done == 1
 
 
@@ -56,9 +56,9 @@ def test_an_ended_task_is_fenced_too(database: Database) -> None:
     queue(database)
     task = claim(database)
     with database.write() as connection:
-        tasks.advance(connection, task, {"status": "complete"})
+        tasks.advance(connection, task, {"status": "complete"}, now=1.0)
     with pytest.raises(tasks.Fenced), database.write() as connection:
-        tasks.advance(connection, task, {"status": "failed"})
+        tasks.advance(connection, task, {"status": "failed"}, now=1.0)
 
 
 def test_a_task_that_keeps_killing_its_worker_is_failed(database: Database) -> None:
@@ -82,7 +82,7 @@ def test_cancelling_a_queued_task_ends_it_and_a_running_one_at_its_safe_point(da
     assert find(database, second).status == "cancelled"
     assert find(database, first).status == "cancelling"
     with database.write() as connection:
-        assert tasks.advance(connection, running, {"done": 5}) == "cancelling"
+        assert tasks.advance(connection, running, {"done": 5}, now=1.0).status == "cancelling"
         tasks.recover(connection, crashes=3, now=4.0)
     assert find(database, first).status == "cancelled"
 

@@ -1,0 +1,68 @@
+"""Model versions over HTTP: how good each is, which is served, and going back to another."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel
+
+from app.api.dependencies import Cursor, Limit, ServiceDependency, decode_cursor, link_next
+from app.ratings import MAX_ID
+from app.repository import models
+
+router = APIRouter(prefix="/models", tags=["models"])
+
+Version = Annotated[int, Path(ge=1, le=MAX_ID)]
+
+
+class ModelAnswer(BaseModel):
+    version: int
+    task_id: str
+    checksum: str
+    active: bool
+    promoted: bool
+    reason: str
+    settings: dict[str, Any]
+    evaluation: dict[str, Any]
+    ratings: int
+    users: int
+    movies: int
+    created_at: datetime
+
+
+def _answer(version: models.ModelVersion) -> dict[str, Any]:
+    return asdict(version) | {"created_at": datetime.fromtimestamp(version.created_at, UTC)}
+
+
+@router.get("", response_model=list[ModelAnswer])
+def list_models(
+    request: Request,
+    response: Response,
+    service: ServiceDependency,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> list[dict[str, Any]]:
+    """Newest first."""
+    before = decode_cursor(cursor, 1)
+    with service.database.read() as connection:
+        found = models.listing(connection, limit=limit, before=before[0] if before else None)
+    if len(found) == limit:
+        link_next(request, response, found[-1].version)
+    return [_answer(version) for version in found]
+
+
+@router.get("/{version}", response_model=ModelAnswer)
+def get_model(version: Version, service: ServiceDependency) -> dict[str, Any]:
+    with service.database.read() as connection:
+        return _answer(models.get(connection, version))
+
+
+@router.post("/{version}/activate", response_model=ModelAnswer)
+def activate_model(version: Version, service: ServiceDependency) -> dict[str, Any]:
+    """Serve this version from the next request on, in every process. A damaged one is refused."""
+    with service.database.read() as connection:
+        found = models.get(connection, version)
+    service.model.check(found)
+    with service.database.write() as connection:
+        return _answer(models.activate(connection, version))

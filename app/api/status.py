@@ -1,0 +1,97 @@
+"""How the service is: health for machines, status for people."""
+
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+
+from app.api.dependencies import ServiceDependency
+from app.repository import models, movies, ratings, tasks
+
+router = APIRouter(tags=["operations"])
+
+
+class Requests(BaseModel):
+    total: int
+    by_status: dict[str, int]
+    per_minute: list[int]
+
+
+class Latency(BaseModel):
+    p50: float | None
+    p99: float | None
+    per_minute_p99: list[float | None]
+
+
+class Storage(BaseModel):
+    database_bytes: int
+    models_bytes: int
+    uploads_bytes: int
+
+
+class StatusAnswer(BaseModel):
+    """Requests and latencies are of the process that answers; the rest is of the service."""
+
+    version: str
+    uptime_seconds: float
+    requests: Requests
+    latency_ms: Latency
+    queue: dict[str, int]
+    storage: Storage
+    ratings: int
+    movies: int
+    users: int
+    model_version: int
+
+
+@router.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@router.get("/health/live")
+async def live() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/health/ready")
+def ready(service: ServiceDependency) -> dict[str, str]:
+    """The database answers too; 503 if not."""
+    with service.database.read() as connection:
+        tasks.has_due(connection, now=0.0)
+    return {"status": "ok"}
+
+
+@router.get("/status", response_model=StatusAnswer)
+def get_status(request: Request, service: ServiceDependency) -> dict[str, Any]:
+    statistics, settings = request.app.state.statistics, service.settings
+    with service.database.read() as connection:
+        active = models.active(connection)
+        newest = models.newest(connection)
+        queue = tasks.counts(connection)
+        counted = {"ratings": ratings.count(connection), "movies": movies.count(connection)}
+    storage = {
+        "database_bytes": service.database.size(),
+        "models_bytes": _bytes_in(settings.models_dir),
+        "uploads_bytes": _bytes_in(settings.uploads_dir),
+    }
+    return {
+        "version": version("matinee"),
+        "uptime_seconds": round(time.time() - statistics.started, 1),
+        **statistics.summary(),
+        "queue": {"queued": queue["queued"], "running": queue["running"] + queue["cancelling"]},
+        "storage": storage,
+        **counted,
+        "users": newest.users if newest else 0,
+        "model_version": active.version if active else 0,
+    }
+
+
+def _bytes_in(directory: Path) -> int:
+    if not directory.is_dir():
+        return 0
+    return sum(path.stat().st_size for path in directory.iterdir() if path.is_file())
