@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from app.imports import lanes, rejects, strict
+from app.imports import lanes, strict
 from app.imports.files import Member
 from app.imports.formats import MOVIES, RATINGS, Format, recognise_member
 from app.imports.lanes import fast_lane, strict_lane
 from app.imports.lines import blocks, split
-from app.imports.rejects import Reject
+from app.imports.rejects import Reject, RejectFile
 from app.imports.runs import RunWriter
 
 
@@ -24,13 +24,12 @@ class Parsed:
     """What the parse found, as the cursor keeps it.
 
     `parts`: `{"rows": "ratings", "runs": [[name, rows], ...]}` or `{"rows": "movies", "spool": name}`,
-    in the order in which they are merged. `rejects`: the size of the file of rejects.
+    in the order in which they are merged.
     """
 
     read: int = 0
     duplicate: int = 0
     rejected: int = 0
-    rejects: int = 0
     unknown_movies: int = 0
     formats: list[str] = field(default_factory=list)
     parts: list[dict[str, Any]] = field(default_factory=list)
@@ -44,16 +43,15 @@ class Parser:
     """Parses the members of one upload into `directory`. `start`: of the import, epoch seconds."""
 
     def __init__(
-        self, directory: Path, rejects_file: Path, known_movies: set[int], start: int, report: Report
+        self, directory: Path, rejects: RejectFile, known_movies: set[int], start: int, report: Report
     ) -> None:
         self.directory, self.start = directory, start
-        self._rejects_file = rejects_file
+        self._rejects = rejects
         self.parsed = Parsed()
         self._known_movies = known_movies
         self._report = report
         self._done = 0
         self._line = 1
-        self._reject([])
 
     def parse(self, member: Member) -> None:
         """Read one member whole. Raises `Invalid`, `TooLarge`."""
@@ -107,5 +105,5 @@ class Parser:
     def _reject(self, bad: list[Reject]) -> None:
         self.parsed.rejected += len(bad)
         self.parsed.unknown_movies += sum(reject.reason == strict.UNKNOWN_MOVIE for reject in bad)
-        if bad or not self.parsed.rejects:
-            self.parsed.rejects = rejects.append(self._rejects_file, bad, at=self.parsed.rejects)
+        if bad:
+            self._rejects.add(bad)

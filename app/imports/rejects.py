@@ -4,6 +4,7 @@ import csv
 import itertools
 import os
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,29 +28,57 @@ def spreadsheet_safe(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def append(path: Path, rejects: Iterable[Reject], *, at: int = 0) -> int:
-    """Write further rejects at byte `at`, over what an attempt that was killed has left there.
+def rejects_path(data_dir: Path, task_id: str) -> Path:
+    """Where the rejects of an ended import are kept."""
+    return data_dir / "imports" / task_id / "rejects.csv"
 
-    Answers the size of the file, where the next ones go.
+
+class RejectFile:
+    """The file of rejects while an import runs; `publish` puts it in its place.
+
+    `cursor` tells what of it counts. Whatever an attempt that was killed has written behind that is
+    written over. Every attempt has a file of its own: one that was replaced may still be at its.
     """
-    mode = "r+" if path.exists() else "w+"
-    with path.open(mode, encoding="utf-8", newline="") as file:
-        file.truncate(at)
-        file.seek(at)
-        writer = csv.writer(file, lineterminator="\n")
-        if not at:
-            writer.writerow(HEADER)
-        for reject in rejects:
-            line = "" if reject.line is None else reject.line
-            value = spreadsheet_safe(reject.value[:LONGEST_VALUE])
-            writer.writerow((line, reject.column, value, reject.reason))
-        file.flush()
-        os.fsync(file.fileno())
-        return file.tell()
 
+    def __init__(self, directory: Path, attempt: int, published: Path, cursor: list[Any] | None) -> None:
+        self._path, self._published = directory / f"rejects-{attempt}.csv", published
+        directory.mkdir(parents=True, exist_ok=True)
+        name, self._size = cursor or [None, 0]
+        if name is None:
+            self.add([])
+        elif name != self._path.name:
+            before = directory / name
+            shutil.copyfile(before if before.exists() else published, self._path)
 
-def first(path: Path, count: int) -> list[dict[str, Any]]:
-    """The first rejects of a file as `{"line", "column", "value", "reason"}`."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = itertools.islice(csv.DictReader(file), count)
-        return [row | {"line": int(row["line"]) if row["line"] else None} for row in rows]
+    @property
+    def cursor(self) -> list[Any]:
+        """What of the file counts, for the next attempt."""
+        return [self._path.name, self._size]
+
+    def add(self, rejects: Iterable[Reject]) -> int:
+        """Write further ones; answers how many."""
+        count = 0
+        with self._path.open("r+" if self._size else "w", encoding="utf-8", newline="") as file:
+            file.truncate(self._size)
+            file.seek(self._size)
+            writer = csv.writer(file, lineterminator="\n")
+            if not self._size:
+                writer.writerow(HEADER)
+            for reject in rejects:
+                line = "" if reject.line is None else reject.line
+                value = spreadsheet_safe(reject.value[:LONGEST_VALUE])
+                writer.writerow((line, reject.column, value, reject.reason))
+                count += 1
+            file.flush()
+            os.fsync(file.fileno())
+            self._size = os.fstat(file.fileno()).st_size
+        return count
+
+    def publish(self, first: int) -> list[dict[str, Any]]:
+        """Put the file in its place and answer the first rejects in it, as in the header."""
+        self.add([])
+        self._published.parent.mkdir(parents=True, exist_ok=True)
+        self._path.replace(self._published)
+        with self._published.open(encoding="utf-8", newline="") as file:
+            rows = itertools.islice(csv.DictReader(file), first)
+            return [row | {"line": int(row["line"]) if row["line"] else None} for row in rows]

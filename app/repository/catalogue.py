@@ -113,3 +113,27 @@ def _keep_images(
     ]
     if values:
         connection.execute(catalogue_before_images.insert(), values)
+
+
+def take_images(connection: Connection, import_seq: int, limit: int) -> tuple[str, dict[int, Any]] | None:
+    """Take out some of what an import found in its place, of one noun: (noun, row or None by id)."""
+    image = catalogue_before_images.c
+    mine = sa.select(image.noun, image.id, image.row).where(image.import_seq == import_seq)
+    rows = connection.execute(mine.order_by(image.noun, image.id).limit(limit)).all()
+    if not rows:
+        return None
+    noun = rows[0].noun
+    images = {row.id: row.row for row in rows if row.noun == noun}
+    where = (image.import_seq == import_seq, image.noun == noun, image.id.in_(list(images)))
+    connection.execute(catalogue_before_images.delete().where(*where))
+    return noun, images
+
+
+def count_images(connection: Connection, import_seq: int) -> int:
+    image = catalogue_before_images.c
+    query = sa.select(sa.func.count()).where(image.import_seq == import_seq)
+    return int(connection.execute(query).scalar_one())
+
+
+def delete_link(connection: Connection, movie_id: int) -> None:
+    connection.execute(links.delete().where(links.c.movie_id == movie_id))

@@ -10,7 +10,15 @@ from sqlalchemy.engine import Connection
 
 from app.storage.bulk import RatingColumns, put_ratings
 from app.storage.database import insert_for
-from app.storage.schema import count_changes, counters, later_writes, movies, rating_before_images, ratings
+from app.storage.schema import (
+    catalogue_before_images,
+    count_changes,
+    counters,
+    later_writes,
+    movies,
+    rating_before_images,
+    ratings,
+)
 
 __all__ = ["RatingColumns", "put_ratings"]
 
@@ -151,3 +159,58 @@ _ADD: Any = (
         rating_sum=movies.c.rating_sum + sa.bindparam("score"),
     )
 )
+
+
+def written_by(connection: Connection, import_seq: int, after: Key, limit: int) -> list[Key]:
+    """The next ratings behind `after`, by user and movie, that are as that import wrote them."""
+    query = sa.select(ratings.c.user_id, ratings.c.movie_id).where(
+        ratings.c.user_id >= after[0],
+        sa.tuple_(ratings.c.user_id, ratings.c.movie_id) > sa.tuple_(*after),
+        ratings.c.import_seq == import_seq,
+    )
+    rows = connection.execute(query.order_by(ratings.c.user_id, ratings.c.movie_id).limit(limit))
+    return [(row[0], row[1]) for row in rows]
+
+
+def take_before_images(connection: Connection, import_seq: int, first: Key, last: Key) -> dict[Key, Rated]:
+    """Take out what that import replaced between two keys."""
+    image = rating_before_images.c
+    statement = rating_before_images.delete().where(
+        image.import_seq == import_seq,
+        image.user_id.between(first[0], last[0]),
+        sa.tuple_(image.user_id, image.movie_id).between(sa.tuple_(*first), sa.tuple_(*last)),
+    )
+    columns = (image.user_id, image.movie_id, image.score, image.rated_at, image.before_seq)
+    rows = connection.execute(statement.returning(*columns))
+    return {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
+
+
+def restore_ratings(connection: Connection, images: dict[Key, Rated]) -> None:
+    """Put ratings back as they were, with the import that they came from."""
+    for seq in {image[2] for image in images.values()}:
+        some = [(*key, image[0], image[1]) for key, image in sorted(images.items()) if image[2] == seq]
+        user_id, movie_id, score, rated_at = (list(column) for column in zip(*some, strict=True))
+        put_ratings(connection, RatingColumns(user_id, movie_id, score, rated_at), seq)
+
+
+def delete_ratings(connection: Connection, keys: Sequence[Key]) -> None:
+    """Delete ratings; the counts are the caller's."""
+    if keys:
+        where = (ratings.c.user_id == sa.bindparam("user"), ratings.c.movie_id == sa.bindparam("movie"))
+        connection.execute(ratings.delete().where(*where), [{"user": u, "movie": m} for u, m in keys])
+
+
+def later_writes_of(connection: Connection, import_seq: int) -> Iterable[tuple[int, int]]:
+    """(user, movie) of the ratings of an import that were changed or deleted since."""
+    later = later_writes.c
+    query = sa.select(later.user_id, later.movie_id).where(later.import_seq == import_seq)
+    rows = connection.execution_options(yield_per=10_000).execute(
+        query.order_by(later.user_id, later.movie_id)
+    )
+    return ((row[0], row[1]) for row in rows)
+
+
+def forget(connection: Connection, import_seq: int) -> None:
+    """Drop what was kept for the undo of an import."""
+    for table in (rating_before_images, later_writes, catalogue_before_images):
+        connection.execute(table.delete().where(table.c.import_seq == import_seq))

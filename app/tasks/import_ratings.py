@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from app.errors import Invalid, StorageFull
-from app.imports import rejects
 from app.imports.counts import settle
 from app.imports.files import Member, members
 from app.imports.formats import MOVIES, RATINGS
@@ -22,6 +21,8 @@ from app.repository import catalogue, imports, movies
 from app.repository.tasks import Fenced
 from app.sample import RATINGS as SAMPLE
 from app.tasks.attempt import Attempt, Stopped
+from app.tasks.execution import is_transient
+from app.tasks.undo_import import reject_file
 
 SHOWN_REJECTS = 20
 
@@ -30,23 +31,25 @@ def run(attempt: Attempt) -> None:
     """Do the whole task, or what an earlier attempt has left of it."""
     settle(attempt.database, attempt.transaction)
     try:
-        cursor = attempt.task.cursor or _parse(attempt)
-        _Merge(attempt, cursor).run()
+        cursor = attempt.task.cursor
+        _Merge(attempt, cursor if cursor and _has_runs(attempt, cursor) else _parse(attempt, cursor)).run()
     except (Stopped, Fenced):
         raise
-    except Exception as error:  # there will be no further attempt
-        settle(attempt.database, attempt.database.write)
-        shutil.rmtree(attempt.directory, ignore_errors=True)
+    except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(
                 "The disk of the data directory is full. Make room and import again."
             ) from error
+        if not is_transient(error):
+            settle(attempt.database, attempt.database.write)
+            shutil.rmtree(attempt.directory, ignore_errors=True)
         raise
 
 
-def rejects_path(data_dir: Path, task_id: str) -> Path:
-    """Where the rejects of an import are kept."""
-    return data_dir / "imports" / task_id / "rejects.csv"
+def _has_runs(attempt: Attempt, cursor: dict[str, Any]) -> bool:
+    """Whether what was parsed is there still: it goes when a task ends, and the task may be tried again."""
+    merged: bool = cursor["part"] == len(cursor["parsed"]["parts"])
+    return merged or (attempt.directory / cursor["directory"]).is_dir()
 
 
 def _source(params: dict[str, Any]) -> list[Member]:
@@ -63,13 +66,11 @@ def _start(attempt: Attempt) -> int:
     return int(attempt.task.started_at or attempt.task.created_at)
 
 
-def _rejects_file(attempt: Attempt) -> str:
-    """Every attempt writes to a file of its own: one that was replaced may still be at it."""
-    return f"rejects-{attempt.task.attempt}.csv"
+def _parse(attempt: Attempt, before: dict[str, Any] | None) -> dict[str, Any]:
+    """The first phase: the cursor with which the second one starts. A killed one starts over.
 
-
-def _parse(attempt: Attempt) -> dict[str, Any]:
-    """The first phase: the cursor with which the second one starts. A killed one starts over."""
+    `before`: the cursor of a merge that lost its runs, and goes on where it was with the same ones.
+    """
     shutil.rmtree(attempt.directory, ignore_errors=True)
     directory = attempt.directory / f"parse-{attempt.task.attempt}"
     directory.mkdir(parents=True)
@@ -78,29 +79,23 @@ def _parse(attempt: Attempt) -> dict[str, Any]:
     with attempt.database.read() as connection:
         deleted = imports.movies_deleted(connection)
         known = set(movies.known_ids(connection))
-    file = attempt.directory / _rejects_file(attempt)
-    parser = Parser(directory, file, known, _start(attempt), lambda *, done: attempt.report(done=done))
+    rejects = reject_file(attempt, None)
+    parser = Parser(directory, rejects, known, _start(attempt), lambda *, done: attempt.report(done=done))
     for member in found:
         parser.parse(member)
-    cursor = _first_cursor(parser.parsed, directory.name, file.name, deleted)
-    with attempt.transaction(phase="merge", done=0, total=parser.parsed.good, unit="rows", cursor=cursor):
+    cursor = _cursor(parser.parsed, before) | {"directory": directory.name, "movies_deleted": deleted}
+    cursor["rejects"] = rejects.cursor
+    done, total = cursor["done"], parser.parsed.good
+    with attempt.transaction(phase="merge", done=done, total=total, unit="rows", cursor=cursor):
         pass
     return cursor
 
 
-def _first_cursor(parsed: Parsed, directory: str, rejects_file: str, deleted: int) -> dict[str, Any]:
-    """The cursor at the start of the merge. `part` and `after` tell the place, `done` the rows before it."""
+def _cursor(parsed: Parsed, before: dict[str, Any] | None) -> dict[str, Any]:
+    """Where the merge starts: `part` and `after` tell the place, `done` the rows before it."""
     figures = Figures(parsed.read, duplicate=parsed.duplicate, rejected=parsed.rejected)
-    return {
-        "parsed": asdict(parsed),
-        "directory": directory,
-        "movies_deleted": deleted,
-        "part": 0,
-        "after": None,
-        "done": 0,
-        "rejects": [rejects_file, parsed.rejects],
-        "figures": asdict(figures),
-    }
+    place = before or {"part": 0, "after": None, "done": 0, "figures": asdict(figures)}
+    return {name: place[name] for name in ("part", "after", "done", "figures")} | {"parsed": asdict(parsed)}
 
 
 class _Merge:
@@ -111,15 +106,7 @@ class _Merge:
         self._dry_run = bool(attempt.task.params.get("dry_run"))
         self._parsed = Parsed(**cursor["parsed"])
         self._figures = Figures(**cursor["figures"])
-        self._published = rejects_path(attempt.settings.data_dir, attempt.task.id)
-        self._take_over_rejects()
-
-    def _take_over_rejects(self) -> None:
-        name, size = self._cursor["rejects"]
-        before, own = self._attempt.directory / name, self._attempt.directory / _rejects_file(self._attempt)
-        if before != own and before.exists():  # else it was published by an attempt that got no further
-            shutil.copyfile(before, own)
-        self._cursor["rejects"] = [own.name, size]
+        self._rejects = reject_file(attempt, cursor["rejects"])
 
     def run(self) -> None:
         for part in self._parsed.parts[self._cursor["part"] :]:
@@ -147,10 +134,9 @@ class _Merge:
         with self._transaction(done) as connection:
             refused = merger.merge(connection, some, self._figures, dry_run=self._dry_run)
             if refused:
-                name, size = self._cursor["rejects"]
-                size = rejects.append(self._attempt.directory / name, refused, at=size)
-                self._cursor["rejects"] = [name, size]
+                self._rejects.add(refused)
             self._cursor |= {"after": some.end, "done": done, "figures": asdict(self._figures)}
+            self._cursor["rejects"] = self._rejects.cursor
 
     @contextmanager
     def _transaction(self, done: int) -> Iterator[Connection]:
@@ -163,9 +149,8 @@ class _Merge:
                 yield connection
 
     def _finish(self) -> None:
-        self._publish_rejects()
         figures = self._figures
-        shown = rejects.first(self._published, SHOWN_REJECTS)
+        shown = self._rejects.publish(SHOWN_REJECTS)
         if figures.rejected == figures.read:
             raise _no_good_row(self._parsed, shown)
         result = {"format": self._parsed.formats[0], "formats": self._parsed.formats} | asdict(figures)
@@ -174,15 +159,6 @@ class _Merge:
         seconds = self._attempt.clock() - (self._attempt.task.started_at or self._attempt.clock())
         with self._attempt.transaction(result=result | {"seconds": round(seconds, 3)}):
             pass
-
-    def _publish_rejects(self) -> None:
-        """Move the file of rejects to its place. A kill after it leaves nothing to be done."""
-        name, size = self._cursor["rejects"]
-        file = self._attempt.directory / name
-        if file.exists():
-            rejects.append(file, [], at=size)
-            self._published.parent.mkdir(parents=True, exist_ok=True)
-            file.replace(self._published)
 
 
 def _no_good_row(parsed: Parsed, shown: list[dict[str, Any]]) -> Invalid:

@@ -1,6 +1,7 @@
 """Fixtures: files that are imported on the spot, and what the database then holds."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,28 @@ from app.repository import movies, tasks
 from app.storage import Database
 from app.storage.schema import metadata
 from app.tasks.attempt import Attempt
-from app.tasks.task import IMPORT_RATINGS, Task
-from app.tasks.worker import execute
+from app.tasks.execution import execute
+from app.tasks.task import IMPORT_RATINGS, UNDO_IMPORT, Task
 
 NOW = 1_700_000_000.5
 
 Import = Callable[..., Task]
+Undo = Callable[..., Task]
 
 
-def queue(database: Database, path: Path | None, filename: str, **params: Any) -> Task:
+def queue(
+    database: Database,
+    path: Path | None,
+    filename: str,
+    kind: str = IMPORT_RATINGS,
+    task_id: str = "",
+    **params: Any,
+) -> Task:
     """A queued import of a file."""
     described = {"file": None if path is None else str(path), "filename": filename, "size": 0, "sha256": ""}
     described |= {"user_id": None, "dry_run": False, "undo_of": None} | params
     with database.write() as connection:
-        return tasks.create(connection, IMPORT_RATINGS, described, now=NOW)
+        return tasks.create(connection, kind, described, now=NOW, task_id=task_id)
 
 
 def attempt(database: Database, settings: Settings, **arguments: Any) -> Attempt:
@@ -37,19 +46,36 @@ def attempt(database: Database, settings: Settings, **arguments: Any) -> Attempt
     return Attempt(task, database, settings, clock=lambda: NOW, **arguments)
 
 
+def ended(database: Database, settings: Settings, task: Task, chunk: int | None) -> Task:
+    """Run a queued task to its end."""
+    execute(attempt(database, replace(settings, import_chunk=chunk or settings.import_chunk)))
+    with database.read() as connection:
+        found = tasks.get(connection, task.id)
+    assert found is not None
+    return found
+
+
 @pytest.fixture
 def run_import(database: Database, engine_settings: Settings, tmp_path: Path) -> Import:
     """Import some bytes or text: the ended task."""
 
-    def run(content: bytes | str, filename: str = "file.csv", **params: Any) -> Task:
+    def run(
+        content: bytes | str, filename: str = "file.csv", chunk: int | None = None, **params: Any
+    ) -> Task:
         path = tmp_path / "upload"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        task = queue(database, path, filename, **params)
-        execute(attempt(database, engine_settings))
-        with database.read() as connection:
-            ended = tasks.get(connection, task.id)
-        assert ended is not None
-        return ended
+        return ended(database, engine_settings, queue(database, path, filename, **params), chunk)
+
+    return run
+
+
+@pytest.fixture
+def run_undo(database: Database, engine_settings: Settings) -> Undo:
+    """Undo an import: the ended task."""
+
+    def run(task: Task, chunk: int | None = None) -> Task:
+        queued = queue(database, None, "", UNDO_IMPORT, undo_of=task.id)
+        return ended(database, engine_settings, queued, chunk)
 
     return run
 

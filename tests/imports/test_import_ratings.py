@@ -2,11 +2,14 @@
 
 import csv
 import gzip
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.config import Settings
+from app.imports.rejects import rejects_path
 from app.movies import Movie
 from app.ratings import Rating
 from app.repository import movies, tasks
@@ -14,8 +17,7 @@ from app.repository import ratings as rating_queries
 from app.sample import MOVIES
 from app.storage import Database
 from app.tasks import import_ratings
-from app.tasks.import_ratings import rejects_path
-from app.tasks.worker import execute
+from app.tasks.execution import execute
 from tests.imports.conftest import (
     NOW,
     Import,
@@ -205,8 +207,8 @@ def test_ratings_of_a_movie_deleted_between_the_phases_are_rejected(
 ) -> None:
     parse = import_ratings._parse
 
-    def parse_then_delete(attempt: Any) -> Any:
-        cursor = parse(attempt)
+    def parse_then_delete(attempt: Any, before: Any) -> Any:
+        cursor = parse(attempt, before)
         with database.write() as connection:
             movies.delete(connection, 2, force=False)
         return cursor
@@ -215,3 +217,34 @@ def test_ratings_of_a_movie_deleted_between_the_phases_are_rejected(
     task = run_import(HEADER + "1,1,1,1000\n1,2,1,1000\n")
     assert figures(task.result) == {"read": 2, "new": 1, "rejected": 1}
     assert set(ratings(database)) == {(1, 1)}
+
+
+def test_a_cancelled_import_that_is_tried_again_goes_on_where_it_was(
+    database: Database, engine_settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "upload"
+    path.write_text(HEADER + "".join(f"{user},1,4,1000\n" for user in range(10)) + "x\n")
+    task = queue(database, path, "file.csv")
+    ranges = iter(range(3))
+
+    def stopping() -> bool:
+        with database.write() as connection:
+            if next(ranges, None) is None:
+                tasks.request_cancel(connection, task.id, now=NOW)
+        return False
+
+    settings = replace(engine_settings, import_chunk=1)
+    execute(attempt(database, settings, stopping=stopping))
+    with database.write() as connection:
+        cancelled = tasks.get(connection, task.id)
+        assert cancelled is not None
+        assert cancelled.status == "cancelled"
+        tasks.retry(connection, cancelled, now=NOW)
+    assert 0 < len(ratings(database)) < 10
+    assert counts_are_right(database)
+    execute(attempt(database, settings))
+    with database.read() as connection:
+        ended = tasks.get(connection, task.id)
+    assert ended is not None
+    assert figures(ended.result) == {"read": 11, "new": 10, "rejected": 1}
+    assert counts_are_right(database)

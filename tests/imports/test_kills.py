@@ -1,5 +1,6 @@
 """An import that is killed, wherever it is, ends as if it had not been."""
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -11,13 +12,14 @@ import pytest
 import sqlalchemy as sa
 
 from app.config import Settings
+from app.imports.rejects import rejects_path
 from app.movies import Movie
 from app.ratings import Rating
 from app.repository import movies, tasks
 from app.repository import ratings as rating_queries
 from app.storage import Database, open_database
-from app.tasks.import_ratings import rejects_path
-from app.tasks.worker import execute
+from app.tasks.execution import execute
+from app.tasks.task import UNDO_IMPORT
 from tests.imports.conftest import NOW, attempt, counts_are_right, queue, table
 
 RATINGS = "user_id,movie_id,score,rated_at\n" + "".join(
@@ -99,36 +101,47 @@ def outcome(database: Database, settings: Settings, task_id: str) -> dict[str, A
     return kept | {"left": sorted(str(path) for path in (settings.data_dir / "work").glob("*"))}
 
 
-def run(
-    directory: Path, content: str, fuses: list[int], params: dict[str, Any]
-) -> tuple[dict[str, Any], int]:
-    """Import `content` over a prepared database, killed once by each fuse: what it left, how many kills."""
-    settings = Settings(data_dir=directory / "data", import_chunk=3, task_crashes=1000)
-    upload = directory / "upload"
-    upload.write_text(content)
-    database = open_database(settings)
-    sa.event.listen(database.engine, "commit", lambda _connection: BOMB.step())
-    task = queue(database, upload, "file.csv", **params)
+def run_to_end(database: Database, settings: Settings, fuses: list[int]) -> int:
+    """Run what is queued, killed once by each fuse; answers how many kills there were."""
     kills = 0
     for fuse in [*fuses, 1_000_000]:
         with database.read() as connection:
-            if not tasks.has_queued(connection):
+            if not tasks.has_due(connection, now=NOW):
                 break
         started = attempt(database, settings)
         try:
             with BOMB.armed(settings.data_dir, fuse):
                 execute(started)
-            break
         except Killed:
             kills += 1
             with database.write() as connection:
                 tasks.recover(connection, crashes=1000, now=NOW)
+    return kills
+
+
+def run(directory: Path, content: str, fuses: list[int], *, undo: bool) -> tuple[dict[str, Any], int]:
+    """Import `content` over a prepared database, and perhaps undo that: what is left, how many kills.
+
+    The fuses are for the last of these tasks.
+    """
+    settings = Settings(data_dir=directory / "data", import_chunk=3)
+    upload = directory / "upload"
+    upload.write_text(content)
+    database = open_database(settings)
+    sa.event.listen(database.engine, "commit", lambda _connection: BOMB.step())
+    task = queue(database, upload, "file.csv", task_id="import")
+    if undo:
+        run_to_end(database, settings, [])
+        with database.write() as connection:
+            rating_queries.put(connection, Rating(9, 4, 0.5, 6000))
+        task = queue(database, None, "", UNDO_IMPORT, undo_of=task.id, task_id="undo")
+    kills = run_to_end(database, settings, fuses)
     left = outcome(database, settings, task.id)
     database.close()
     return left, kills
 
 
-Run = Callable[[str, list[int]], tuple[dict[str, Any], int]]
+Run = Callable[..., tuple[dict[str, Any], int]]
 
 
 @pytest.fixture
@@ -137,38 +150,44 @@ def run_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr("app.imports.lines.BLOCK", 64)
     monkeypatch.setattr("app.imports.merge.CATALOGUE_ROWS", 2)
     monkeypatch.setattr("app.imports.merge.COMPACT_EVERY", 2)
+    monkeypatch.setattr("app.tasks.undo_import.CATALOGUE_ROWS", 2)
     monkeypatch.setattr("app.repository.imports.SETTLED_AT_ONCE", 2)
     prepared(tmp_path / "template")
     numbers = iter(range(1_000_000))
 
-    def run_copy(content: str, fuses: list[int], **params: Any) -> tuple[dict[str, Any], int]:
+    def run_copy(content: str, fuses: list[int], *, undo: bool = False) -> tuple[dict[str, Any], int]:
         directory = tmp_path / str(next(numbers))
         shutil.copytree(tmp_path / "template", directory)
-        left = run(directory, content, fuses, params)
+        left = run(directory, content, fuses, undo=undo)
         shutil.rmtree(directory)
         return left
 
     return run_copy
 
 
+STEP = 1 if os.environ.get("CI") else 3
+
+
+@pytest.mark.parametrize("undo", [False, True], ids=["import", "undo"])
 @pytest.mark.parametrize("content", [RATINGS, MOVIES], ids=["ratings", "movies"])
-def test_a_kill_at_any_moment_changes_nothing(run_killed: Run, content: str) -> None:
-    expected, _ = run_killed(content, [])
+def test_a_kill_at_any_moment_changes_nothing(run_killed: Run, content: str, undo: bool) -> None:
+    expected, _ = run_killed(content, [], undo=undo)
     assert expected["status"] == "complete"
     assert expected["counts"]
     assert not expected["left"]
     assert not expected["count_changes"]
-    for fuse in range(1, 1000):
-        left, kills = run_killed(content, [fuse])
+    for fuse in range(1, 1000, STEP):
+        left, kills = run_killed(content, [fuse], undo=undo)
         assert left == expected, f"killed at operation {fuse}"
         if not kills:
             break
-    assert fuse > 20
+    assert fuse > 10
 
 
-@pytest.mark.parametrize("between", [1, 2, 3, 5, 8, 13])
-def test_many_kills_change_nothing(run_killed: Run, between: int) -> None:
-    expected, _ = run_killed(RATINGS, [])
-    left, kills = run_killed(RATINGS, [fuse + between for fuse in range(60)])
+@pytest.mark.parametrize("undo", [False, True], ids=["import", "undo"])
+@pytest.mark.parametrize("between", [1, 3, 7])
+def test_many_kills_change_nothing(run_killed: Run, between: int, undo: bool) -> None:
+    expected, _ = run_killed(RATINGS, [], undo=undo)
+    left, kills = run_killed(RATINGS, [fuse + between for fuse in range(60)], undo=undo)
     assert left == expected
     assert kills >= 5

@@ -1,6 +1,7 @@
 """Both lanes against a plain reference on the csv module: the same rows kept, the same lines rejected."""
 
 import csv
+import os
 import re
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from app.imports.formats import recognise
 from app.imports.lanes import Lane, fast_lane, strict_lane
 
+EXAMPLES = 5_000 if os.environ.get("CI") else 300
 START = 1_700_000_000
 KNOWN = {1, 2, 3, 4_194_303, 4_194_304, 5_000_000_000}
 HEADERS = [
@@ -95,7 +97,7 @@ def lane_of(request: pytest.FixtureRequest) -> object:
 
 
 @given(file=files, header=st.sampled_from(HEADERS), ended=st.booleans())
-@settings(deadline=None, max_examples=1500)
+@settings(deadline=None, max_examples=EXAMPLES)
 def test_a_lane_takes_what_the_reference_takes(
     lane_of: object, file: list[tuple[bytes, bytes]], header: str, ended: bool
 ) -> None:
@@ -125,7 +127,7 @@ def test_a_lane_takes_what_the_reference_takes(
 
 
 @given(file=files, header=st.sampled_from(HEADERS))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=EXAMPLES)
 def test_the_lanes_agree_in_every_byte(file: list[tuple[bytes, bytes]], header: str) -> None:
     known, names = recognise(header.encode(), "x")
     block = b"".join(line + end for line, end in file)

@@ -1,0 +1,106 @@
+"""Taking an import back: what it added is deleted, what it replaced is put back, later writes are kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from app.errors import Conflict, NotFound
+from app.imports.rejects import Reject
+from app.repository import catalogue, imports, movies, tasks
+from app.repository.imports import CHANGES, Key
+from app.tasks.task import COMPLETE, ENDED, IMPORT_RATINGS, UNDO_IMPORT, Task
+
+CATALOGUE_ROWS = 500
+_ALL = 100_000
+
+
+@dataclass
+class UndoFigures:
+    """How many ratings, movies and links were deleted and put back, and how many are kept as they are now."""
+
+    deleted: int = 0
+    restored: int = 0
+    kept: int = 0
+
+
+def check(connection: Connection, task_id: str) -> Task:
+    """The import that is to be undone. Raises `NotFound`, or `Conflict` with the reason why it cannot be."""
+    task = tasks.get(connection, task_id)
+    if task is None or task.kind != IMPORT_RATINGS:
+        raise NotFound(f"There is no import {task_id}. GET /tasks?kind={IMPORT_RATINGS} lists them.")
+    if task.status not in ENDED:
+        raise Conflict(f"Import {task_id} is {task.status}. Cancel it or wait for its end, then undo it.")
+    if not wrote(task):
+        raise Conflict(f"Import {task_id} has changed nothing. There is nothing to undo.")
+    undone = {
+        other.params["undo_of"]
+        for other in tasks.listing(connection, limit=_ALL, kind=UNDO_IMPORT, status=COMPLETE)
+    }
+    if task_id in undone:
+        raise Conflict(f"Import {task_id} is undone already.")
+    for other in tasks.listing(connection, limit=_ALL, kind=IMPORT_RATINGS):
+        if other.seq > task.seq and other.id not in undone and (other.status not in ENDED or wrote(other)):
+            raise Conflict(
+                f"Import {other.id} is newer. Imports are undone newest first: undo that one before."
+            )
+    return task
+
+
+def wrote(task: Task) -> bool:
+    """Whether an import has changed anything, as far as it came."""
+    figures = (task.cursor or {}).get("figures", {})
+    return not task.params.get("dry_run") and bool(figures.get("new", 0) + figures.get("replaced", 0))
+
+
+def undo_ratings(connection: Connection, keys: list[Key], import_seq: int, figures: UndoFigures) -> None:
+    """Undo the ratings of sorted `keys` that are still as the import wrote them."""
+    imports.keep_writers_out(connection)
+    there = imports.rated(connection, [key[0] for key in keys], [key[1] for key in keys])
+    written = {key: there[key] for key in keys if key in there and there[key][2] == import_seq}
+    before = imports.take_before_images(connection, import_seq, keys[0], keys[-1])
+    back = {key: before[key] for key in written if key in before}
+    gone = [key for key in written if key not in before]
+    imports.restore_ratings(connection, back)
+    imports.delete_ratings(connection, gone)
+    changes = [(key[1], -1, -round(written[key][0] * 2)) for key in gone]
+    changes += [(key[1], 0, round((old[0] - written[key][0]) * 2)) for key, old in back.items()]
+    imports.change_counts(connection, imports.total(np.array(changes, CHANGES)))
+    figures.deleted += len(gone)
+    figures.restored += len(back)
+
+
+def undo_catalogue(
+    connection: Connection, noun: str, images: dict[int, dict[str, Any] | None], figures: UndoFigures
+) -> list[Reject]:
+    """Undo movies or links, given what they were; answers those that are kept as they are now."""
+    there = catalogue.existing(connection, noun, list(images))
+    kept: list[Reject] = []
+    back: dict[int, dict[str, Any]] = {}
+    for key, image in images.items():
+        if key not in there:
+            continue
+        if there[key].get("source") == catalogue.MADE_HERE:
+            kept.append(Reject(None, "id", str(key), "the movie was changed here since"))
+        elif image is not None:
+            back[key] = image
+        elif noun == catalogue.LINK:
+            catalogue.delete_link(connection, key)
+            figures.deleted += 1
+        elif movies.get(connection, key).rating_count:
+            kept.append(Reject(None, "id", str(key), "the movie was rated since"))
+        else:
+            movies.delete(connection, key, force=False)
+            figures.deleted += 1
+    catalogue.put(connection, noun, back)
+    figures.restored += len(back)
+    figures.kept += len(kept)
+    return kept
+
+
+def later_writes(connection: Connection, import_seq: int) -> Iterator[Reject]:
+    """The ratings of an import that were changed or deleted since, streamed."""
+    for user_id, movie_id in imports.later_writes_of(connection, import_seq):
+        yield Reject(None, "user_id,movie_id", f"{user_id},{movie_id}", "was changed or deleted since")
