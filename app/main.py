@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
+from app import web
 from app.api import (
+    genres,
     imports,
     models,
     movies,
@@ -17,6 +19,7 @@ from app.api import (
     recommendations,
     status,
     tasks,
+    user_ratings,
 )
 from app.api.feed import Feed
 from app.api.guard import Guard
@@ -46,9 +49,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.statistics = Statistics()
     app.add_middleware(Guard, settings=settings, statistics=app.state.statistics)
     problems.install(app)
-    for module in (status, movies, ratings, recommendations, rebuilds, imports, tasks, models):
+    api = (status, movies, genres, ratings, user_ratings, recommendations, rebuilds, imports, tasks, models)
+    for module in api:
         app.include_router(module.router)
-
+    web.mount(app)
     return app
 
 

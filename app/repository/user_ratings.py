@@ -1,0 +1,37 @@
+"""Queries on the ratings of one user, together with their movies."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.movies import Movie
+from app.storage.schema import movies, ratings
+
+
+@dataclass(frozen=True, slots=True)
+class RatedMovie:
+    """A movie (without its counts), the user's score of it and when it was given, in epoch seconds."""
+
+    movie: Movie
+    score: float
+    rated_at: int
+
+
+def newest(
+    connection: Connection, user_id: int, *, limit: int, before: tuple[int, int] | None = None
+) -> list[RatedMovie]:
+    """What the user rated, newest first, from the one behind `before`: (rated_at, movie id)."""
+    movie = (movies.c.id, movies.c.title, movies.c.year, movies.c.genre)
+    query = (
+        sa.select(*movie, ratings.c.score, ratings.c.rated_at)
+        .join_from(ratings, movies, movies.c.id == ratings.c.movie_id)
+        .where(ratings.c.user_id == user_id)
+        .order_by(ratings.c.rated_at.desc(), movies.c.id)
+        .limit(limit)
+    )
+    if before is not None:
+        rated_at, movie_id = before
+        same_time = sa.and_(ratings.c.rated_at == rated_at, movies.c.id > movie_id)
+        query = query.where(sa.or_(ratings.c.rated_at < rated_at, same_time))
+    return [RatedMovie(Movie(*row[:4]), row.score, row.rated_at) for row in connection.execute(query)]

@@ -1,0 +1,82 @@
+"""The reference of the API at /docs: what /openapi.json says, as sections for a template."""
+
+from collections import defaultdict
+from typing import Any
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def sections(openapi: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Operations by tag: method, path, summary, description, parameters, body and answers."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for path, item in openapi["paths"].items():
+        for method in METHODS:
+            if operation := item.get(method):
+                tag = operation.get("tags", ["other"])[0]
+                found[tag].append(_operation(method, path, operation, openapi))
+    return dict(found)
+
+
+def _operation(method: str, path: str, operation: dict[str, Any], openapi: dict[str, Any]) -> dict[str, Any]:
+    body = operation.get("requestBody", {}).get("content", {})
+    return {
+        "id": operation["operationId"],
+        "method": method.upper(),
+        "path": path,
+        "summary": operation.get("summary", ""),
+        "description": operation.get("description", ""),
+        "parameters": [
+            {
+                "name": p["name"],
+                "where": p["in"],
+                "required": p.get("required", False),
+                "type": _type(p.get("schema", {})),
+                "description": p.get("description") or p.get("schema", {}).get("description", ""),
+            }
+            for p in operation.get("parameters", [])
+        ],
+        "body": [row for content in body.values() for row in _fields(content.get("schema", {}), openapi)],
+        "answers": [
+            {
+                "status": status,
+                "description": answer.get("description", ""),
+                "fields": _answer(answer, openapi),
+            }
+            for status, answer in operation.get("responses", {}).items()
+            if status != "422"  # every operation has it, as problem details
+        ],
+    }
+
+
+def _answer(answer: dict[str, Any], openapi: dict[str, Any]) -> list[dict[str, Any]]:
+    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+    return _fields(schema.get("items", schema), openapi)
+
+
+def _fields(schema: dict[str, Any], openapi: dict[str, Any]) -> list[dict[str, Any]]:
+    if name := schema.get("$ref", "").rpartition("/")[2]:
+        schema = openapi["components"]["schemas"][name]
+    required = schema.get("required", [])
+    return [
+        {"name": name, "type": _type(field), "required": name in required}
+        for name, field in schema.get("properties", {}).items()
+    ]
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """A schema in a few words: "integer 0 to 5", "string or null", "list of Movie"."""
+    if options := schema.get("anyOf"):
+        return " or ".join(dict.fromkeys(_type(option) for option in options))
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if choices := schema.get("enum"):
+        return " | ".join(str(choice) for choice in choices)
+    if schema.get("type") == "array":
+        return f"list of {_type(schema.get('items', {}))}"
+    words = [str(schema.get("format") or schema.get("type") or "any")]
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if low is not None and high is not None and high < 2**53:
+        words.append(f"{low:g} to {high:g}")
+    if schema.get("default") not in (None, ""):
+        words.append(f"(default {schema['default']})")
+    return " ".join(words)

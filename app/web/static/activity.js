@@ -1,0 +1,99 @@
+// Activity: the list of tasks, live while it can be seen.
+
+import { address, page } from "./api.js";
+import { element, find, guarded, latest, pause, show, visible } from "./dom.js";
+import { date, duration, sentence, time } from "./format.js";
+import { actions, badge, ended, progressView } from "./tasks.js";
+import { setParameters, withUser } from "./user.js";
+
+const SHOWN = 25;
+const EVERY = 1500;
+const list = find("tasks");
+const filters = find("filters");
+const rows = new Map();
+
+function when(task) {
+  const created = time(task.created_at);
+  if (!task.finished_at || !task.started_at) return created;
+  return `${created} · took ${duration((date(task.finished_at) - date(task.started_at)) / 1000)}`;
+}
+
+function makeRow(task) {
+  const view = progressView();
+  const buttons = element("div", { class: "actions" });
+  const at = element("p", { class: "meta" });
+  const link = element("a", { class: "task-title", href: withUser(`/activity/${task.task_id}`) }, sentence(task.kind));
+  const node = element("li", { class: "task", "data-id": task.task_id }, element("div", { class: "task-head" }, link, at), view.node, buttons);
+  let shown = "";
+  function update(now) {
+    view.update(now);
+    at.textContent = when(now);
+    if (shown === now.status) return; // a button that is being pressed stays
+    shown = now.status;
+    buttons.replaceChildren(...actions(now, () => refresh()));
+  }
+  return { node, update };
+}
+
+function place(tasks, { below = false } = {}) {
+  const nodes = tasks.map((task) => {
+    if (!rows.has(task.task_id)) rows.set(task.task_id, makeRow(task));
+    const row = rows.get(task.task_id);
+    row.update(task);
+    return row.node;
+  });
+  if (below) list.append(...nodes);
+  else if (nodes.some((node, i) => list.children[i] !== node) || list.children.length < nodes.length) list.prepend(...nodes);
+}
+
+const chosen = () => ({ kind: filters.elements.kind.value, status: filters.elements.status.value });
+
+function note(tasks) {
+  if (tasks.length) return "";
+  const { kind, status } = chosen();
+  return kind || status ? "No task is like this." : "Nothing has run yet. Import a file, or rebuild the model under Quality.";
+}
+
+function showNext(next) {
+  const more = find("more");
+  show(more, next !== null);
+  more.onclick = guarded(async () => {
+    const further = await page(next);
+    place(further.items, { below: true });
+    showNext(further.next);
+  });
+}
+
+let first = true;
+const refresh = latest(async (signal) => {
+  const { items, next } = await page(address("/tasks", { ...chosen(), limit: SHOWN }), { signal });
+  if (first) {
+    list.replaceChildren();
+    showNext(next);
+    first = false;
+  }
+  const here = new Set(items.map((task) => task.task_id));
+  const { status } = chosen();
+  for (const [id, row] of rows) if (status && !here.has(id) && row.node.isConnected) row.node.remove();
+  place(items);
+  find("note").textContent = note(items);
+  list.setAttribute("aria-busy", "false");
+  busy = items.some((task) => !ended(task));
+});
+
+let busy = true;
+
+filters.onsubmit = (event) => event.preventDefault();
+filters.onchange = () => {
+  setParameters(chosen());
+  first = true;
+  refresh();
+};
+const given = new URLSearchParams(location.search);
+for (const name of ["kind", "status"]) filters.elements[name].value = given.get(name) ?? "";
+
+for (;;) {
+  await visible();
+  await refresh();
+  await pause(busy ? EVERY : 2 * EVERY);
+}

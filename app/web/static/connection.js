@@ -1,0 +1,61 @@
+// Whether the server answers: the banner, and waiting for it to come back.
+
+import { find, pause, show } from "./dom.js";
+
+const LONGEST = 30_000;
+const SLOW = 4_000;
+
+let recovery = null;
+let waiting = 0;
+let tryNow = () => {};
+
+find("connection-now").onclick = () => tryNow();
+addEventListener("online", () => tryNow());
+document.addEventListener("visibilitychange", () => document.hidden || tryNow());
+
+function say(text, button = false) {
+  find("connection-text").textContent = text;
+  show(find("connection-now"), button);
+  show(find("connection"), text !== "");
+}
+
+async function healthy() {
+  try {
+    return (await fetch("/health", { cache: "no-store", signal: AbortSignal.timeout(5000) })).ok;
+  } catch {
+    return false;
+  }
+}
+
+async function recover() {
+  for (let wait = 1000; ; wait = Math.min(2 * wait, LONGEST)) {
+    const jittered = wait * (0.75 + Math.random() / 2);
+    say(`The server does not answer. Trying again ${wait < 2000 ? "now" : `in ${Math.round(jittered / 1000)} s`} …`, true);
+    await Promise.race([pause(jittered), new Promise((resolve) => (tryNow = resolve))]);
+    if (await healthy()) break;
+  }
+  say("");
+  recovery = null;
+}
+
+// Resolves when the server answers again; every caller waits for the same attempts.
+export function recovered() {
+  recovery ??= recover();
+  return recovery;
+}
+
+// Shows the banner if `promise` takes long.
+export async function watched(promise) {
+  const timer = setTimeout(() => {
+    waiting += 1;
+    if (!recovery) say("The server is slow to answer …");
+  }, SLOW);
+  const before = waiting;
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    if (waiting > before) waiting -= 1;
+    if (!waiting && !recovery) say("");
+  }
+}

@@ -1,0 +1,42 @@
+// Discover: who you are, what to rate, what is recommended.
+
+import { get } from "./api.js";
+import { announce, find, guarded } from "./dom.js";
+import { loadRatings, rate, scoreOf } from "./ratings.js";
+import { onFilter, setUpFilters, showRecommendations } from "./recommendations.js";
+import { setUpShelf, showShelf, sync } from "./shelf.js";
+import { parseUser, switchUser, user } from "./user.js";
+
+const field = find("user-id");
+const refresh = () => showRecommendations(rateFilm);
+
+const rateFilm = guarded(async (film, score) => {
+  try {
+    await rate(film.id, score);
+    announce(score === null ? `Your rating of ${film.title} is taken back.` : `${film.title}: ${score}. The recommendations are new.`);
+  } finally {
+    sync(film.id, scoreOf(film.id));
+    await refresh();
+  }
+});
+
+const showAll = guarded(async () => {
+  await loadRatings();
+  await Promise.all([refresh(), showShelf()]);
+});
+
+find("user").onsubmit = (event) => {
+  event.preventDefault();
+  const id = parseUser(field.value);
+  field.setAttribute("aria-invalid", String(id === null));
+  find("user-note").textContent = id === null ? "A user id is a whole number, such as 7." : "";
+  if (id === null) return;
+  switchUser(id);
+  showAll();
+};
+
+field.value = user ?? "";
+setUpShelf(rateFilm);
+onFilter(refresh);
+await guarded(async () => setUpFilters(await get("/genres")))();
+await showAll();

@@ -1,0 +1,72 @@
+// Making elements. Text is always a text node: a title with markup stays a title.
+
+export const find = (id) => document.getElementById(id);
+
+// Attributes whose value is a function, a boolean or `value` are set as properties; null ones are left out.
+export function element(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined) continue;
+    if (typeof value === "function" || typeof value === "boolean" || name === "value") made[name] = value;
+    else made.setAttribute(name, value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+export const button = (text, onclick, attributes = {}) =>
+  element("button", { type: "button", onclick, ...attributes }, text);
+
+// Said to screen readers, not shown.
+export function announce(text) {
+  find("news").textContent = text;
+}
+
+export function show(target, visible = true) {
+  target.hidden = !visible;
+}
+
+// Resolves once the page is to be seen.
+export function visible() {
+  if (!document.hidden) return Promise.resolve();
+  return new Promise((resolve) => {
+    const seen = () => {
+      if (document.hidden) return;
+      document.removeEventListener("visibilitychange", seen);
+      resolve();
+    };
+    document.addEventListener("visibilitychange", seen);
+  });
+}
+
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// Says that something was refused, until it is dismissed; "" takes it back.
+export function trouble(text) {
+  find("trouble-text").textContent = text;
+  show(find("trouble"), text !== "");
+}
+
+find("trouble-dismiss").onclick = () => trouble("");
+
+// An event handler that says what went wrong instead of failing silently.
+export const guarded = (handler) => async (...given) => {
+  try {
+    trouble("");
+    await handler(...given);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    trouble(error.message);
+    if (!("status" in error)) throw error;
+  }
+};
+
+// A job of which only the latest call counts: an earlier one still under way is given up.
+export function latest(job) {
+  let controller = null;
+  return guarded((...given) => {
+    controller?.abort();
+    controller = new AbortController();
+    return job(controller.signal, ...given);
+  });
+}

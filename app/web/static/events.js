@@ -1,0 +1,70 @@
+// Server-sent events over fetch: EventSource can neither be paused nor carry a login.
+
+import { authorization, login } from "./login.js";
+import { recovered } from "./connection.js";
+import { visible } from "./dom.js";
+
+// Yields {id, type, data} (WHATWG HTML, 9.2.6).
+async function* parse(stream) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (rest + value).replaceAll("\r\n", "\n").split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) yield read(block);
+  }
+}
+
+function read(block) {
+  const event = { id: null, type: "message", data: "" };
+  for (const line of block.split("\n")) {
+    const [, name, value] = /^([^:]*):? ?(.*)$/.exec(line);
+    if (name === "id") event.id = Number(value);
+    else if (name === "event") event.type = value;
+    else if (name === "data") event.data += event.data ? `\n${value}` : value;
+  }
+  return event;
+}
+
+// A controller that aborts when the page is hidden.
+function whileVisible() {
+  const controller = new AbortController();
+  document.addEventListener("visibilitychange", () => document.hidden && controller.abort(), {
+    signal: controller.signal,
+  });
+  return controller;
+}
+
+async function open(path, last, signal) {
+  const headers = { Accept: "text/event-stream", ...authorization() };
+  if (last !== null) headers["Last-Event-ID"] = String(last);
+  const answer = await fetch(path, { headers, signal, cache: "no-store" });
+  if (answer.status === 401) await login();
+  return answer.ok ? answer.body : null;
+}
+
+// Calls onEvent(type, data) for every event once, in order, until the stream says `end`.
+// While the page is hidden it is paused; after that, and after a lost connection, it goes on behind the last one.
+export async function follow(path, onEvent) {
+  let last = null;
+  for (;;) {
+    await visible();
+    const controller = whileVisible();
+    try {
+      const body = await open(path, last, controller.signal);
+      for await (const { id, type, data } of body ? parse(body) : []) {
+        if (id !== null && last !== null && id <= last) continue;
+        last = id ?? last;
+        if (type === "end") return;
+        if (data) onEvent(type, JSON.parse(data));
+      }
+    } catch (error) {
+      if (error.name !== "AbortError" && error.name !== "TypeError") throw error;
+    }
+    const paused = controller.signal.aborted;
+    controller.abort();
+    if (!paused) await recovered();
+  }
+}

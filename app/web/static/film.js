@@ -1,0 +1,32 @@
+// One film: your stars; the histogram and the similar films come with the page.
+
+import { announce, element, find, guarded } from "./dom.js";
+import { refresh } from "./live.js";
+import { loadRating, rate } from "./ratings.js";
+import { stars } from "./stars.js";
+import { user } from "./user.js";
+
+const { id, title } = find("film").dataset;
+const own = find("own");
+
+const rateFilm = guarded(async (score) => {
+  try {
+    await rate(Number(id), score);
+    announce(score === null ? "Your rating is taken back." : `You gave ${score}.`);
+    await refresh();
+  } catch (problem) {
+    await showOwn();
+    throw problem;
+  }
+});
+
+async function showOwn() {
+  if (user === null) {
+    own.replaceChildren(element("p", { class: "note" }, element("a", { href: "/" }, "Say who you are"), " to rate this film."));
+    return;
+  }
+  const score = await loadRating(Number(id));
+  own.replaceChildren(element("span", { class: "note" }, "Your rating"), stars(title, score, rateFilm));
+}
+
+await guarded(showOwn)();

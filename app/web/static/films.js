@@ -1,0 +1,43 @@
+// A film in a list: title, year, genres, reasons, stars.
+
+import { button, element } from "./dom.js";
+import { withUser } from "./user.js";
+import { stars } from "./stars.js";
+
+const genres = (film) => (film.genre ? film.genre.split("|").join(" · ") : "");
+
+function reasons(because) {
+  if (!because?.length) return null;
+  const parts = because.flatMap(({ title, score }, i) => [
+    i === 0 ? "" : i === because.length - 1 ? " and " : ", ",
+    element("bdi", { class: "reason" }, title),
+    ` ${score}`,
+  ]);
+  return element("p", { class: "because" }, "because you gave ", ...parts);
+}
+
+export function filmTitle(film) {
+  const link = element("a", { class: "film-title", href: withUser(`/film/${film.id}`) }, element("bdi", {}, film.title));
+  return [link, film.year ? element("span", { class: "year" }, String(film.year)) : null].flatMap((part) => [part, " "]);
+}
+
+// `film`: {id, title, year, genre, because?}. `onRate(film, score)`; without `onHide` there is no such button.
+export function filmItem(film, score, { onRate, onHide = null }) {
+  return element(
+    "li",
+    { class: "film", "data-id": String(film.id) },
+    element(
+      "div",
+      { class: "film-text" },
+      ...filmTitle(film).filter(Boolean),
+      element("p", { class: "meta" }, genres(film)),
+      reasons(film.because),
+    ),
+    element(
+      "div",
+      { class: "film-actions" },
+      onRate ? stars(film.title, score, (given) => onRate(film, given)) : null,
+      onHide ? button("Hide", () => onHide(film), { class: "quiet hide", "aria-label": `Hide ${film.title}` }) : null,
+    ),
+  );
+}

@@ -1,0 +1,101 @@
+// Import: choose a file, watch it go in, read the report, undo.
+
+import { address, newKey, start } from "./api.js";
+import { button, element, find, guarded, show } from "./dom.js";
+import { bytes, duration, sentence } from "./format.js";
+import { showReport } from "./report.js";
+import { actions, followTask, progressView } from "./tasks.js";
+import { upload } from "./upload.js";
+import { parseUser, setParameters, withUser } from "./user.js";
+
+const form = find("upload");
+const drop = find("drop");
+const view = progressView();
+find("progress").replaceChildren(view.node);
+
+function say(problem) {
+  show(find("problem"), problem !== null);
+  find("problem").textContent = problem ?? "";
+}
+
+function parameters() {
+  const owner = find("owner").value.trim();
+  if (owner && parseUser(owner) === null) throw new Error("A user id is a whole number, such as 7.");
+  return { user_id: owner, dry_run: find("dry-run").checked ? "true" : "" };
+}
+
+function showSending(file) {
+  const began = performance.now();
+  show(find("running"));
+  find("running-title").textContent = file.name;
+  find("running-note").textContent = bytes(file.size);
+  find("running-actions").replaceChildren();
+  return (sent) => {
+    const rate = sent / Math.max((performance.now() - began) / 1000, 0.001);
+    const progress = { phase: "send", done: sent, total: file.size, unit: "bytes", rate: null, eta_seconds: (file.size - sent) / rate };
+    view.update({ status: "running", progress: { ...progress, message: null } });
+  };
+}
+
+const sendFile = guarded(async (file) => {
+  say(null);
+  show(find("report"), false);
+  try {
+    if (!file.size) throw new Error(`${file.name} is empty. Choose a file with a header and rows.`);
+    const path = address("/imports", parameters());
+    const task = await upload(path, file, newKey(), showSending(file));
+    await watch(task.task_id, file.name);
+  } catch (problem) {
+    show(find("running"), false);
+    say(problem.message);
+  }
+});
+
+// Follow an import (or the undo of one) to its report; the address then leads here again.
+async function watch(id, name = "") {
+  say(null);
+  setParameters({ task: id });
+  show(find("choose"), false);
+  show(find("report"), false);
+  show(find("running"));
+  find("running-note").textContent = "You may leave this page: it goes on by itself.";
+  let shown = "";
+  const task = await followTask(id, (now) => {
+    find("running-title").textContent = name || sentence(now.kind);
+    view.update(now);
+    if (shown !== now.status) find("running-actions").replaceChildren(...actions(now, (again) => again.status === "queued" && watch(again.task_id, name)));
+    shown = now.status;
+  });
+  if (task.status !== "complete") {
+    if (task.error) say(task.error.detail);
+    find("running-actions").append(again());
+    return;
+  }
+  show(find("running"), false);
+  showReport(task, { watch, again });
+}
+
+const again = () =>
+  button("Import another file", () => location.assign(withUser("/import")), { class: "" });
+
+find("file").onchange = ({ target }) => {
+  if (target.files.length) sendFile(target.files[0]);
+  target.value = "";
+};
+find("sample").onclick = guarded(async () => watch((await start(address("/imports", parameters()))).task_id, "The sample"));
+form.onsubmit = (event) => event.preventDefault();
+drop.ondragover = (event) => {
+  event.preventDefault();
+  drop.classList.add("over");
+};
+drop.ondragleave = () => drop.classList.remove("over");
+drop.ondrop = (event) => {
+  event.preventDefault();
+  drop.classList.remove("over");
+  const { files } = event.dataTransfer;
+  if (files.length === 1) sendFile(files[0]);
+  else say("Drop one file at a time.");
+};
+
+const given = new URLSearchParams(location.search).get("task");
+if (given) await guarded(() => watch(given))();

@@ -1,0 +1,40 @@
+// Quality: rebuild with live progress, activate a version. The chart and the table come from the server.
+
+import { call, get, start } from "./api.js";
+import { announce, find, guarded, show } from "./dom.js";
+import { refresh } from "./live.js";
+import { actions, followTask, progressView } from "./tasks.js";
+import "./user.js";
+
+const view = progressView();
+find("progress").replaceChildren(view.node);
+
+async function watch(id) {
+  find("rebuild").disabled = true;
+  show(find("running"));
+  let shown = "";
+  await followTask(id, (task) => {
+    view.update(task);
+    if (shown !== task.status) find("running-actions").replaceChildren(...actions(task, (again) => again.status === "queued" && run(again.task_id)));
+    shown = task.status;
+  });
+  await refresh();
+  find("rebuild").disabled = false;
+}
+
+const run = guarded(watch);
+
+find("rebuild").onclick = guarded(async () => watch((await start("/recommender/rebuild")).task_id));
+
+find("models").onclick = guarded(async ({ target }) => {
+  const { version } = target.dataset;
+  if (!version) return;
+  await call(`/models/${version}/activate`, { method: "POST", again: true });
+  await refresh();
+  announce(`Version ${version} is served now.`);
+  find(`version-${version}`)?.focus();
+});
+
+// One that is under way already.
+const [running] = await get("/tasks?kind=rebuild_model&limit=1");
+if (running && !running.finished_at) await run(running.task_id);

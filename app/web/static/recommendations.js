@@ -1,0 +1,93 @@
+// The list "For you": filtered, with reasons, new after every rating.
+
+import { address, get } from "./api.js";
+import { announce, element, find, latest, show } from "./dom.js";
+import { filmItem } from "./films.js";
+import { plural } from "./format.js";
+import { ratedCount } from "./ratings.js";
+import { setParameters, user } from "./user.js";
+
+const SHOWN = 15;
+const MOST_HIDDEN = 500;
+const list = find("recommendations");
+const filters = find("filters");
+
+const hiddenKey = () => `matinee.hidden.${user}`;
+const hidden = () => JSON.parse(localStorage.getItem(hiddenKey()) ?? "[]");
+
+function hide(ids) {
+  localStorage.setItem(hiddenKey(), JSON.stringify(ids.slice(-MOST_HIDDEN)));
+}
+
+function chosen() {
+  const { genre, from, to } = filters.elements;
+  const year = (input) => (input.validity.valid ? input.value : "");
+  return { genre: genre.value, year_from: year(from), year_to: year(to) };
+}
+
+export function setUpFilters(genres) {
+  const given = new URLSearchParams(location.search);
+  const { genre, from, to } = filters.elements;
+  genre.append(...genres.map((name) => element("option", {}, name)));
+  genre.value = genres.includes(given.get("genre")) ? given.get("genre") : "";
+  from.value = given.get("from") ?? "";
+  to.value = given.get("to") ?? "";
+}
+
+const asFilm = ({ movie_id: id, ...rest }) => ({ id, ...rest });
+
+function empty() {
+  const { genre, year_from, year_to } = chosen();
+  if (genre || year_from || year_to || hidden().length) return "Nothing is left with these filters. Loosen them to see more.";
+  return "There is nothing to recommend yet. Import some movies first.";
+}
+
+function source(answer) {
+  if (answer.source === "personal") return `From ${plural(ratedCount(), "rating")} of yours · model ${answer.model_version}`;
+  if (!answer.model_version) return "What most people rated. There is no model yet: import ratings, then build one under Quality.";
+  if (!ratedCount()) return "What most people rated. Rate a few films and this list becomes yours.";
+  return "What most people rated. The model knows none of your films yet; rate some popular ones.";
+}
+
+// The place in the list that has the keyboard, or -1.
+const focused = () => [...list.children].findIndex((item) => item.contains(document.activeElement));
+
+function place(items) {
+  const before = new Set([...list.children].map((item) => item.dataset.id));
+  const at = focused();
+  for (const item of items) if (before.size && !before.has(item.dataset.id)) item.classList.add("fresh");
+  list.replaceChildren(...items);
+  if (at >= 0) list.children[Math.min(at, items.length - 1)]?.querySelector("a")?.focus();
+}
+
+export const showRecommendations = latest(async (signal, onRate) => {
+  const out = hidden();
+  const unhide = find("unhide");
+  show(unhide, out.length > 0);
+  unhide.textContent = `Show ${plural(out.length, "hidden film")}`;
+  unhide.onclick = () => { hide([]); showRecommendations(onRate); };
+  if (user === null) return nobody();
+  list.setAttribute("aria-busy", "true");
+  const path = address(`/users/${user}/recommendations`, { ...chosen(), limit: SHOWN, exclude: out });
+  const answer = await get(path, { signal });
+  const onHide = (film) => { hide([...hidden(), film.id]); announce(`${film.title} is hidden.`); showRecommendations(onRate); };
+  const items = answer.recommendations.map((film) => filmItem(asFilm(film), null, { onRate, onHide }));
+  place(items.length ? items : [element("li", { class: "empty" }, empty())]);
+  find("source").textContent = source(answer);
+  list.setAttribute("aria-busy", "false");
+});
+
+function nobody() {
+  list.setAttribute("aria-busy", "false");
+  find("source").textContent = "";
+  list.replaceChildren(element("li", { class: "empty" }, "Choose a user id above, any number you like. What you rate is kept under it, and this list becomes yours."));
+}
+
+export function onFilter(changed) {
+  filters.onsubmit = (event) => event.preventDefault();
+  filters.onchange = () => {
+    const { genre, year_from: from, year_to: to } = chosen();
+    setParameters({ genre, from, to });
+    changed();
+  };
+}

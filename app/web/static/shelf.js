@@ -1,0 +1,109 @@
+// The shelf of films to rate: popular, new, your own, or what a search finds, page by page.
+
+import { address, page } from "./api.js";
+import { announce, element, find, guarded, latest, show } from "./dom.js";
+import { filmItem } from "./films.js";
+import { number } from "./format.js";
+import { scoreOf } from "./ratings.js";
+import { setStars } from "./stars.js";
+import { user } from "./user.js";
+
+const SHOWN = 20;
+const SETTLE = 150;
+const list = find("shelf-films");
+const query = find("query");
+const tabs = [...document.querySelectorAll("[role=tab]")];
+let tab = "popular";
+let onRate = null;
+
+const EMPTY = {
+  popular: "There are no films yet. Import some to begin.",
+  new: "There are no films yet. Import some to begin.",
+  rated: "You have rated nothing yet. Start with something popular.",
+};
+
+function path() {
+  const words = query.value.trim();
+  if (words) return address("/movies", { query: words, limit: SHOWN });
+  if (tab === "rated") return `/users/${user}/ratings?limit=${SHOWN}`;
+  return `/movies/${tab}?limit=${SHOWN}`;
+}
+
+const asFilm = (row) => ("movie_id" in row ? { ...row, id: row.movie_id } : row);
+
+function items(rows) {
+  return rows.map(asFilm).map((film) => filmItem(film, film.score ?? scoreOf(film.id), { onRate: user === null ? null : onRate }));
+}
+
+function note(count, next) {
+  const words = query.value.trim();
+  if (words && !count) return `No title has “${words}”. Try fewer or other words.`;
+  if (words) return `${number(count)}${next ? " or more" : ""} found, most rated first.`;
+  return count ? "" : EMPTY[tab];
+}
+
+function showNext(next) {
+  const more = find("more");
+  show(more, next !== null);
+  more.onclick = guarded(async () => {
+    const further = await page(next);
+    const added = items(further.items);
+    list.append(...added);
+    added[0]?.querySelector("a").focus();
+    announce(`${added.length} more films.`);
+    showNext(further.next);
+  });
+}
+
+export const showShelf = latest(async (signal) => {
+  if (tab === "rated" && user === null && !query.value.trim()) {
+    list.replaceChildren(element("li", { class: "empty" }, "Choose a user id above to see what you rated."));
+    find("shelf-note").textContent = "";
+    return showNext(null);
+  }
+  list.setAttribute("aria-busy", "true");
+  const found = await page(path(), { signal });
+  list.replaceChildren(...items(found.items));
+  find("shelf-note").textContent = note(found.items.length, found.next);
+  list.setAttribute("aria-busy", "false");
+  showNext(found.next);
+});
+
+function choose(chosen) {
+  tab = chosen.dataset.tab;
+  query.value = "";
+  for (const one of tabs) {
+    one.setAttribute("aria-selected", String(one === chosen));
+    one.tabIndex = one === chosen ? 0 : -1;
+  }
+  find("shelf").setAttribute("aria-labelledby", chosen.id);
+  showShelf();
+}
+
+function byArrow(event) {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  if (!step) return;
+  const next = tabs[(tabs.indexOf(event.target) + step + tabs.length) % tabs.length];
+  next.focus();
+  choose(next);
+}
+
+// After a rating somewhere else on the page.
+export function sync(filmId, score) {
+  if (tab === "rated" && !query.value.trim() && !list.contains(document.activeElement)) return showShelf();
+  const rating = list.querySelector(`[data-id="${filmId}"] .rating`);
+  if (rating) setStars(rating, score);
+}
+
+export function setUpShelf(rateFilm) {
+  onRate = rateFilm;
+  let timer = 0;
+  query.oninput = () => {
+    clearTimeout(timer);
+    timer = setTimeout(showShelf, SETTLE);
+  };
+  for (const one of tabs) {
+    one.onclick = () => choose(one);
+    one.onkeydown = byArrow;
+  }
+}

@@ -1,0 +1,45 @@
+// Rating by stars: a radio group of half steps, for mouse, touch and keyboard.
+
+import { button, element } from "./dom.js";
+
+const SCORES = [0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5];
+const SETTLE = 600; // arrow keys pass over scores that are not meant
+let groups = 0;
+
+const spoken = (score) => `${score} ${score === 1 ? "star" : "stars"}`;
+
+// `onRate(score)` is called with a score, or null to take the rating back.
+export function stars(title, score, onRate) {
+  const name = `stars-${++groups}`;
+  let timer = 0;
+  let byKey = false;
+  const group = element("fieldset", { class: "stars" }, element("legend", { class: "unseen" }, `Your rating of ${title}`));
+  const clear = button("×", () => choose(null, true), { class: "clear", "aria-label": `Take back your rating of ${title}` });
+
+  function choose(chosen, now) {
+    clearTimeout(timer);
+    clear.hidden = chosen === null;
+    if (chosen === null) for (const input of group.querySelectorAll("input")) input.checked = false;
+    if (now) onRate(chosen);
+    else timer = setTimeout(() => onRate(chosen), SETTLE);
+  }
+
+  for (const value of SCORES) {
+    group.append(
+      element("input", {
+        type: "radio", name, value: String(value), "aria-label": spoken(value), title: spoken(value),
+        checked: value === score, onchange: () => choose(value, !byKey),
+      }),
+    );
+  }
+  group.onkeydown = (event) => (byKey = event.key.startsWith("Arrow"));
+  group.onpointerdown = () => (byKey = false);
+  clear.hidden = score === null;
+  return element("div", { class: "rating" }, group, clear);
+}
+
+// Show another score, without a call of `onRate`.
+export function setStars(rating, score) {
+  for (const input of rating.querySelectorAll("input")) input.checked = Number(input.value) === score;
+  rating.querySelector(".clear").hidden = score === null;
+}

@@ -1,0 +1,15 @@
+// System: the figures, fetched again while they can be seen.
+
+import { find, guarded, pause, visible } from "./dom.js";
+import { time } from "./format.js";
+import { refresh } from "./live.js";
+import "./user.js";
+
+const EVERY = 5000;
+
+for (;;) {
+  await pause(EVERY);
+  await visible();
+  await guarded(refresh)();
+  find("updated").textContent = `As of ${time(Date.now() / 1000)}.`;
+}

@@ -1,0 +1,77 @@
+// A task: its words, its progress, what can be done with it.
+
+import { call, get } from "./api.js";
+import { button, element, guarded } from "./dom.js";
+import { follow } from "./events.js";
+import { duration, number, sentence } from "./format.js";
+
+export const ended = (task) => ["complete", "failed", "cancelled"].includes(task.status);
+export const badge = (status) => element("span", { class: `badge ${status}` }, status);
+
+export function progressText({ phase, done, total, unit, rate, eta_seconds: left, message }) {
+  const amount = total ? `${number(done)} of ${number(total)}` : done ? number(done) : "";
+  const parts = [
+    phase ? sentence(phase) : null,
+    amount ? `${amount} ${unit ?? ""}`.trim() : null,
+    rate ? `${number(rate < 10 ? Number(rate.toFixed(1)) : Math.round(rate))} a second` : null,
+    left === null || left === undefined ? null : `${duration(left)} left`,
+  ];
+  return parts.filter(Boolean).join(" · ") || message || "";
+}
+
+// What a task with this status shows of its progress; null: no bar.
+function share(task) {
+  if (task.status === "complete") return 1;
+  if (task.status === "queued" || ended(task)) return null;
+  const { done, total } = task.progress;
+  return total ? done / total : undefined;
+}
+
+function words(task) {
+  if (task.status === "queued") return task.attempt ? "Waits for its next attempt." : "Waits for its turn.";
+  if (task.status === "complete") return task.progress.message ?? "Done.";
+  if (task.status === "cancelled") return "Was cancelled.";
+  if (task.status === "failed") return task.error?.detail ?? "Failed.";
+  return progressText(task.progress);
+}
+
+// A bar and a line of text that are updated in place.
+export function progressView() {
+  const bar = element("progress", { max: "1", "aria-label": "Progress" });
+  const status = element("span", {});
+  const text = element("span", { class: "progress-text" });
+  const node = element("div", { class: "progress" }, element("p", { class: "progress-line" }, status, " ", text), bar);
+  function update(task) {
+    const part = share(task);
+    if (status.textContent !== task.status) status.replaceChildren(badge(task.status));
+    text.textContent = words(task);
+    bar.hidden = part === null;
+    if (part === undefined) bar.removeAttribute("value");
+    else bar.value = part ?? 0;
+  }
+  return { node, update };
+}
+
+// Follows a task to its end: onChange(task) after every event, onEvent(type, data) before. Answers the ended task.
+export async function followTask(id, onChange, onEvent = () => {}) {
+  let task = await get(`/tasks/${id}`);
+  onChange(task);
+  await follow(`/tasks/${id}/events`, (type, data) => {
+    onEvent(type, data);
+    if (ended(task)) return; // the timeline of the past
+    if (type === "progress") task = { ...task, progress: { ...task.progress, ...data } };
+    else if (type === "status" && !ended(data)) task = { ...task, status: data.status, attempt: data.attempt };
+    onChange(task);
+  });
+  task = await get(`/tasks/${id}`);
+  onChange(task);
+  return task;
+}
+
+// Cancel while it goes on, retry after it failed or was cancelled. `done(answer)` is called after either.
+export function actions(task, done) {
+  const post = (verb) => guarded(async () => done((await call(`/tasks/${task.task_id}/${verb}`, { method: "POST" })).content));
+  if (["queued", "running"].includes(task.status)) return [button("Cancel", post("cancel"))];
+  if (["failed", "cancelled"].includes(task.status)) return [button("Retry", post("retry"))];
+  return [];
+}

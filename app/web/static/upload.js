@@ -1,0 +1,39 @@
+// Sending a file with progress, which only XMLHttpRequest tells.
+
+import { Problem } from "./api.js";
+import { authorization, login } from "./login.js";
+
+const TYPES = { gz: "application/gzip", zip: "application/zip" };
+
+const typeOf = (name) => TYPES[name.split(".").pop().toLowerCase()] ?? "text/csv";
+const headerSafe = (name) => name.replace(/[^\x20-\x7e]/g, "_");
+
+function send(path, file, headers, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.responseType = "json";
+    request.upload.onprogress = ({ loaded }) => onProgress(loaded);
+    request.onload = () => resolve(request);
+    request.onerror = () => reject(new Problem(0, { detail: "The connection broke while the file was being sent. Nothing was imported; send it again." }));
+    request.send(file);
+  });
+}
+
+// Answers the task that was started. With the same `key` a second sending cannot import twice.
+export async function upload(path, file, key, onProgress) {
+  const headers = {
+    "Content-Type": typeOf(file.name),
+    "X-Filename": headerSafe(file.name),
+    "Idempotency-Key": key,
+    ...authorization(),
+  };
+  const { status, response } = await send(path, file, headers, onProgress);
+  if (status === 401) {
+    await login();
+    return upload(path, file, key, onProgress);
+  }
+  if (status !== 202) throw new Problem(status, response);
+  return response;
+}
