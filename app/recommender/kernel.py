@@ -34,7 +34,7 @@ CHUNKS = 64  # pieces of work in a half sweep
 CHUNK = 20_000  # entries; a smaller piece is not worth handing out
 ZERO, ONE = np.float32(0), np.float32(1)
 SOLVED = np.float32(1e-30)  # squared residual; a further step would divide by what has underflowed
-BLOCK = 16_384  # rows of factors in one step of a sum
+BLOCK = 4_096  # rows of factors in one step of a sum
 
 fast = njit(nogil=True, fastmath=True, error_model="numpy", boundscheck=False, cache=True)
 
@@ -229,10 +229,10 @@ def scatter(indptr, indices, values, places, rows, turned):  # type: ignore[no-u
 
 
 def gram(factors: Floats) -> NDArray[np.float64]:
-    """factors' factors, [k, k], summed in double precision."""
+    """factors' factors, [k, k]; blocks are summed in double precision."""
     total = np.zeros((factors.shape[1], factors.shape[1]))
     for first in range(0, len(factors), BLOCK):
-        block = factors[first : first + BLOCK].astype(np.float64)
+        block = factors[first : first + BLOCK]
         total += block.T @ block
     return total
 

@@ -72,3 +72,37 @@ def test_a_score_that_is_no_number_is_refused(score: float) -> None:
 def test_lengths_must_agree() -> None:
     with pytest.raises(ValueError, match="2 users, 1 movies"):
         Interactions.from_arrays([1, 2], [1], [3.0, 4.0])
+
+
+@given(ratings, st.lists(st.integers(0, 40), max_size=5))
+def test_sorted_parts_give_what_arrays_give(rows: list[tuple[int, int, float]], cuts: list[int]) -> None:
+    unique = sorted({(u, m): s for u, m, s in rows}.items())
+    columns = [np.array([key[0] for key, _ in unique]), np.array([key[1] for key, _ in unique])]
+    columns.append(np.array([score for _, score in unique]))
+    expected = Interactions.from_arrays(*columns)
+    parts = zip(*(np.split(column, sorted(cuts)) for column in columns), strict=True)
+    found = Interactions.from_sorted(parts)
+    assert as_dict(found) == as_dict(expected)
+    assert (found.user_ids == expected.user_ids).all()
+    assert (found.movie_ids == expected.movie_ids).all()
+    assert found.scores.indptr.tolist() == expected.scores.indptr.tolist()
+    assert found.scores.indices.dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [([1, 1], [2, 1], [3, 3])],
+        [([2, 1], [1, 1], [3, 3])],
+        [([1, 1], [1, 1], [3, 3])],
+        [([1], [5], [3]), ([1], [4], [3])],
+        [([1], [5], [3]), ([1], [5], [3])],
+    ],
+)
+def test_parts_out_of_order_are_refused(parts: list[tuple[list[int], list[int], list[float]]]) -> None:
+    with pytest.raises(ValueError, match="not sorted by user and movie"):
+        Interactions.from_sorted(parts)
+
+
+def test_no_parts_are_no_ratings() -> None:
+    assert len(Interactions.from_sorted([])) == 0
