@@ -4,17 +4,20 @@ import uuid
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from app.api.dependencies import ServiceDependency, accepted, idempotency_key, poll_again
-from app.api.tasks import Started, task_answer
+from app.api.tasks import Started, find_task, task_answer
 from app.api.uploads import Receiver, Upload
-from app.imports import formats
+from app.errors import NotFound
+from app.imports import formats, undo
+from app.imports.rejects import rejects_path
 from app.ratings import MAX_ID
 from app.repository import tasks
 from app.service import Service
 from app.tasks.start import IdempotencyKey, start
-from app.tasks.task import IMPORT_RATINGS, Task
+from app.tasks.task import IMPORT_RATINGS, UNDO_IMPORT, Task
 
 router = APIRouter(prefix="/imports", tags=["tasks"])
 
@@ -89,7 +92,37 @@ def import_status(task_id: str, response: Response, service: ServiceDependency) 
     """How far it is, and the report once it is complete."""
     with service.database.read() as connection:
         task = tasks.get(connection, task_id)
-    if task is None or task.kind != IMPORT_RATINGS:
+    if task is None or task.kind not in (IMPORT_RATINGS, UNDO_IMPORT):
         return {"task_id": task_id, "status": "unknown"}
     poll_again(response, task)
     return task_answer(task)
+
+
+@router.get("/{task_id}/rejects", response_class=FileResponse)
+def import_rejects(task_id: str, service: ServiceDependency) -> FileResponse:
+    """The rows that were not taken, as a CSV of line, column, value and reason."""
+    task = find_task(service, task_id)
+    path = rejects_path(service.settings.data_dir, task.id)
+    if not path.is_file():
+        when = "has none" if task.ended else f"is {task.status}; they can be read once it has ended"
+        raise NotFound(f"There are no rejects of task {task.id}: it {when}.")
+    return FileResponse(path, media_type="text/csv; charset=utf-8", filename=f"rejects-{task.id}.csv")
+
+
+@router.post("/{task_id}/undo", status_code=202, response_model=Started)
+def undo_import(
+    request: Request,
+    task_id: str,
+    response: Response,
+    background: BackgroundTasks,
+    service: ServiceDependency,
+) -> dict[str, Any]:
+    """Put back what was there before the import, as a task of its own; newest import first."""
+    key = idempotency_key(request, fingerprint="")
+    with service.database.read() as connection:
+        if key is None or tasks.task_of_key(connection, key.scope, key.key, key.fingerprint) is None:
+            undo.check(connection, task_id)
+    limit = service.settings.max_queue
+    task, replayed = start(service.database, UNDO_IMPORT, {"undo_of": task_id}, key=key, max_queue=limit)
+    background.add_task(service.wake_worker)
+    return accepted(response, task, f"/imports/{task.id}", replayed=replayed)

@@ -71,7 +71,7 @@ def task_answer(task: Task) -> dict[str, Any]:
         "task_id": task.id,
         "kind": task.kind,
         "status": task.status,
-        "progress": progress | {"eta_seconds": task.eta},
+        "progress": progress | {"eta_seconds": task.eta, "message": task.left_behind or task.message},
         "attempt": task.attempt,
         "worker": task.worker,
         "result": task.result,

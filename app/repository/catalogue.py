@@ -137,3 +137,16 @@ def count_images(connection: Connection, import_seq: int) -> int:
 
 def delete_link(connection: Connection, movie_id: int) -> None:
     connection.execute(links.delete().where(links.c.movie_id == movie_id))
+
+
+def titles(connection: Connection) -> Iterable[tuple[int, str, int | None]]:
+    """(id, title, year) of every movie, streamed."""
+    query = sa.select(movies.c.id, movies.c.title, movies.c.year)
+    rows = connection.execution_options(yield_per=10_000).execute(query)
+    return ((row[0], row[1], row[2]) for row in rows)
+
+
+def imdb_ids(connection: Connection) -> dict[int, int]:
+    """Movie ids by the number of their IMDb id."""
+    query = sa.select(links.c.imdb_id, links.c.movie_id).where(links.c.imdb_id.is_not(None))
+    return {row[0]: row[1] for row in connection.execute(query.order_by(links.c.movie_id.desc()))}

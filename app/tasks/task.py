@@ -70,5 +70,16 @@ class Task:
         return max(0.0, (self.total - self.done) / self.rate)
 
     @property
+    def left_behind(self) -> str | None:
+        """What a cancelled import has left in the database."""
+        if self.status != CANCELLED or self.kind != IMPORT_RATINGS:
+            return None
+        figures = (self.cursor or {}).get("figures", {})
+        written = figures.get("new", 0) + figures.get("replaced", 0)
+        if not written or self.params.get("dry_run"):
+            return "Cancelled before anything was written."
+        return f"Cancelled after {written:,} rows were written. POST /imports/{self.id}/undo takes them back."
+
+    @property
     def ended(self) -> bool:
         return self.status in ENDED

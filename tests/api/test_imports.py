@@ -115,3 +115,34 @@ def test_unknown_imports_are_unknown(client: TestClient) -> None:
     missing = client.get("/tasks/nope")
     assert missing.status_code == 404
     assert "GET /tasks" in missing.json()["detail"]
+
+
+def test_rejects_are_a_csv_to_download(client: TestClient, run_tasks: Callable[[], None]) -> None:
+    content = b"user_id,movie_id,score\n7,1,5\n7,2,9\n=1+1,2,4\n"
+    task = run_import(client, run_tasks, content=content, headers=CSV)
+    answer = client.get(f"/imports/{task['task_id']}/rejects")
+    assert answer.headers["content-type"].startswith("text/csv")
+    lines = answer.text.splitlines()
+    assert lines[0] == "line,column,value,reason"
+    assert [line.split(",")[0] for line in lines[1:]] == ["3", "4"]
+    assert "\n=" not in answer.text
+    assert ",=" not in answer.text
+    assert client.get("/imports/nope/rejects").status_code == 404
+
+
+def test_an_import_is_undone_over_http(client: TestClient, run_tasks: Callable[[], None]) -> None:
+    client.post("/ratings", json={"movie_id": 1, "user_id": 7, "score": 1})
+    later = b"user_id,movie_id,score,rated_at\n8,1,5,1000000000\n"
+    task_id = run_import(client, run_tasks, content=later, headers=CSV)["task_id"]
+    assert client.get("/movies/1").json()["rating_count"] == 2
+    started = client.post(f"/imports/{task_id}/undo", headers={"Idempotency-Key": "u"})
+    assert started.status_code == 202
+    run_tasks()
+    assert client.get(started.headers["location"]).json()["status"] == "complete"
+    assert client.get("/movies/1").json()["rating_count"] == 1
+    again = client.post(f"/imports/{task_id}/undo", headers={"Idempotency-Key": "u"})
+    assert again.json() == started.json()
+    refused = client.post(f"/imports/{task_id}/undo")
+    assert refused.status_code == 409
+    assert "undone already" in refused.json()["detail"]
+    assert client.post("/imports/nope/undo").status_code == 404

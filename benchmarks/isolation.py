@@ -1,0 +1,255 @@
+"""Whether the API stutters while it imports and rebuilds.
+
+An open-loop client sends at a fixed rate, whatever the answers do, and measures from the moment at which each request
+was due: `GET /recommendations/{user}` and `POST /ratings`, against a real server with its embedded worker. Idle, during
+an import, during a rebuild; and, as the floor, a bare endpoint idle and while another process of the worker's priority
+burns the processors as the worker does.
+
+    uv run --group bench python -m benchmarks.isolation [--size 5M] [--json FILE]
+"""
+
+import http.client
+import json
+import os
+import queue
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from benchmarks.report import Report, arguments, note
+from benchmarks.synthetic import generate
+from tests.server import Server, free_port
+
+READS, WRITES = 40.0, 10.0
+CONNECTIONS = 16
+SECONDS = 20.0
+USERS = 5_000
+BARE = """
+from fastapi import FastAPI
+app = FastAPI()
+@app.get("/recommendations/{user_id}")
+def recommendations(user_id: int, limit: int = 10) -> list[int]:
+    return list(range(10))
+@app.post("/ratings", status_code=201)
+def rate(body: dict[str, float]) -> dict[str, float]:
+    return body
+@app.get("/health")
+def health() -> dict[str, str]:
+    return {}
+"""
+
+
+@dataclass
+class Load:
+    """Latencies in milliseconds by kind of request, and what was not answered well."""
+
+    latencies: dict[str, list[float]] = field(default_factory=lambda: {"read": [], "write": []})
+    errors: int = 0
+    lost: int = 0
+
+
+class Client:
+    """Sends on schedule from a pool of connections, so that a slow answer delays no other request."""
+
+    def __init__(self, port: int, movies: list[int], seed: int = 0) -> None:
+        self._port = port
+        self._movies = movies
+        self._random = random.Random(seed)
+
+    def run(self, until: Callable[[float], bool]) -> Load:
+        """Send until `until(seconds so far)` says stop."""
+        load, due = Load(), queue.Queue[tuple[float, str] | None]()
+        threads = [threading.Thread(target=self._serve, args=(due, load)) for _ in range(CONNECTIONS)]
+        for thread in threads:
+            thread.start()
+        started, number = time.perf_counter(), 0
+        while True:
+            at = started + number / (READS + WRITES)
+            time.sleep(max(0.0, at - time.perf_counter()))
+            if until(at - started):
+                break
+            due.put((at, "write" if number % 5 == 4 else "read"))
+            number += 1
+        for _ in threads:
+            due.put(None)
+        for thread in threads:
+            thread.join()
+        return load
+
+    def _serve(self, due: "queue.Queue[tuple[float, str] | None]", load: Load) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection.connect()
+        while (item := due.get()) is not None:
+            at, kind = item
+            try:
+                status = self._send(connection, kind)
+            except (OSError, http.client.HTTPException):
+                status = 0
+                connection.close()
+            load.latencies[kind].append((time.perf_counter() - at) * 1e3)
+            load.errors += status not in (200, 201)
+
+    def _send(self, connection: http.client.HTTPConnection, kind: str) -> int:
+        user = self._random.randrange(1, USERS)
+        if kind == "read":
+            connection.request("GET", f"/recommendations/{user}?limit=10")
+        else:
+            rating = {"user_id": user, "movie_id": self._random.choice(self._movies), "score": 4.0}
+            headers = {"Content-Type": "application/json"}
+            connection.request("POST", "/ratings", body=json.dumps(rating), headers=headers)
+        response = connection.getresponse()
+        response.read()
+        return response.status
+
+
+def prepare(folder: Path, size: str) -> tuple[Path, Path, Path]:
+    """A catalogue, ratings of some thousand users for the first model, and the large file."""
+    base, large = generate("1M"), generate(size, seed=1)
+    movie_ids = np.union1d(base.movie_ids, large.movie_ids)
+    movies = folder / "movies.csv"
+    movies.write_text(
+        "id,title,year,genre\n" + "".join(f"{m},Movie {m},2000,Drama\n" for m in movie_ids.tolist())
+    )
+    return movies, write(folder / "base.csv", base, 0), write(folder / "large.csv", large, 1_000_000)
+
+
+def write(path: Path, interactions: object, first_user: int) -> Path:
+    from app.recommender.interactions import Interactions
+
+    assert isinstance(interactions, Interactions)
+    table = interactions.scores
+    users = interactions.user_ids[table.row_numbers()] + first_user
+    rows = np.column_stack(
+        [users, interactions.movie_ids[table.indices], (table.values * 2).astype(np.int64)]
+    )
+    with path.open("w") as file:
+        file.write("user_id,movie_id,score,rated_at\n")
+        for part in np.array_split(rows, max(1, len(rows) // 200_000)):
+            file.write("".join(f"{u},{m},{s / 2},1000000000\n" for u, m, s in part.tolist()))
+    return path
+
+
+def upload(server: Server, path: Path) -> str:
+    with path.open("rb") as file:
+        answer = server.client.post(
+            "/imports", content=file, headers={"Content-Type": "text/csv"}, timeout=600
+        )
+    return str(answer.raise_for_status().json()["task_id"])
+
+
+def rebuild(server: Server) -> str:
+    return str(server.client.post("/recommender/rebuild").raise_for_status().json()["task_id"])
+
+
+def measure(client: Client, server: Server, start: Callable[[], str]) -> tuple[Load, float]:
+    """The load while a task runs, from its start to its end, and how long it took."""
+    task_id = start()
+    ended = threading.Event()
+
+    def watch() -> None:
+        server.wait(task_id, within=3600)
+        ended.set()
+
+    threading.Thread(target=watch, daemon=True).start()
+    began = time.perf_counter()
+    load = client.run(lambda _: ended.is_set())
+    return load, time.perf_counter() - began
+
+
+def floor(report: Report, folder: Path, movies: list[int], burners: int) -> None:
+    (folder / "bare.py").write_text(BARE)
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "bare:app", "--port", str(port), "--log-level", "error"]
+    bare = subprocess.Popen(command, cwd=folder)
+    try:
+        wait_for(port)
+        client = Client(port, movies)
+        client.run(lambda seconds: seconds > 2)
+        row(report, "bare endpoint, idle", client.run(lambda seconds: seconds > SECONDS))
+        burn = [
+            subprocess.Popen([sys.executable, "-c", "while True: pass"], preexec_fn=lambda: os.nice(15))
+            for _ in range(burners)
+        ]
+        row(report, f"bare endpoint, {burners} burn", client.run(lambda seconds: seconds > SECONDS))
+        for process in burn:
+            process.kill()
+            process.wait()
+    finally:
+        bare.kill()
+        bare.wait()
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/health")
+            return
+        except httpx.TransportError:
+            time.sleep(0.05)
+
+
+def row(report: Report, name: str, load: Load, seconds: float | None = None) -> dict[str, float]:
+    """Adds the rows of one period; answers its p99 by kind of request."""
+    p99 = {}
+    for kind, values in load.latencies.items():
+        figures = np.percentile(values, [50, 99, 100]) if values else np.zeros(3)
+        p99[kind] = float(figures[1])
+        report.add(
+            period=name,
+            request=kind,
+            sent=len(values),
+            p50_ms=round(float(figures[0]), 2),
+            p99_ms=round(p99[kind], 2),
+            max_ms=round(float(figures[2]), 2),
+            errors=load.errors,
+            seconds=round(seconds, 1) if seconds else None,
+        )
+    return p99
+
+
+def main() -> int:
+    parser = arguments(__doc__)
+    parser.add_argument("--size", default="5M", help="ratings of the import and of the rebuild")
+    options = parser.parse_args()
+    report = Report("isolation")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        note("making data")
+        movies_file, base, large = prepare(folder, options.size)
+        movies = [int(line.split(",")[0]) for line in movies_file.read_text().splitlines()[1:2000]]
+        floor(report, folder, movies, burners=2)
+        server = Server(folder / "data").start()
+        try:
+            for path in (movies_file, base):
+                assert server.wait(upload(server, path), within=600)["status"] == "complete"
+            server.wait(rebuild(server), within=600)
+            client = Client(server.port, movies)
+            client.run(lambda seconds: seconds > 2)
+            idle = row(report, "idle", client.run(lambda seconds: seconds > SECONDS))
+            note("importing")
+            periods = {"import": measure(client, server, lambda: upload(server, large))}
+            note("rebuilding")
+            periods["rebuild"] = measure(client, server, lambda: rebuild(server))
+            for name_, (load, seconds) in periods.items():
+                p99 = row(report, name_, load, seconds)
+                for kind, value in p99.items():
+                    bar = max(1.5 * idle[kind], idle[kind] + 5)
+                    report.at_most(f"p99 of a {kind} during the {name_}, ms", round(value, 2), round(bar, 2))
+                report.at_most(f"errors during the {name_}", load.errors, 0)
+        finally:
+            server.close()
+    return report.finish(options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""Tasks as a state machine: in whatever order, no illegal move, nothing lost, nothing done twice."""
+
+import itertools
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+
+from app.config import Settings
+from app.errors import Conflict
+from app.repository import tasks
+from app.storage import open_database
+from app.tasks.attempt import Attempt, Cancelled, Stopped
+from app.tasks.start import start
+from app.tasks.task import ACTIVE, ENDED, IMPORT_RATINGS, MOVES, REBUILD_MODEL, RUNNING
+
+CRASHES = 3
+
+
+class Tasks(RuleBasedStateMachine):
+    """Attempts stay around after they were replaced: as zombies that still try to write."""
+
+    made = Bundle("made")
+    attempts = Bundle("attempts")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = Path(tempfile.mkdtemp(prefix="matinee-states-"))
+        self.settings = Settings(data_dir=self.directory, embedded_worker=False)
+        self.database = open_database(self.settings, durable=False)
+        self.now = 0.0
+        self.stopping = False
+        self.steps: dict[str, int] = {}  # task id -> committed steps, kept here
+        self.seen: dict[str, str] = {}
+
+    def clock(self) -> float:
+        self.now += 0.01
+        return self.now
+
+    @rule(target=made, kind=st.sampled_from([IMPORT_RATINGS, REBUILD_MODEL]))
+    def create(self, kind: str) -> str:
+        return start(self.database, kind, {})[0].id
+
+    @rule(target=attempts)
+    def claim(self) -> Any:
+        if any(task.status in ("running", "cancelling") for task in self.all()):
+            return multiple()  # one worker runs one task at a time
+        with self.database.write() as connection:
+            task = tasks.claim(connection, now=self.clock(), worker="w")
+        if task is None:
+            return multiple()
+        return Attempt(task, self.database, self.settings, stopping=lambda: self.stopping, clock=self.clock)
+
+    @rule(attempt=attempts, complete=st.booleans())
+    def step(self, attempt: Attempt, complete: bool) -> None:
+        """One transaction of work, by whoever believes to run the task."""
+        current = self.find(attempt.task.id)
+        alive = current.attempt == attempt.task.attempt and current.status in ("running", "cancelling")
+        done = self.steps.get(attempt.task.id, 0) + 1
+        try:
+            with attempt.transaction(done=done, cursor={"done": done}, result={} if complete else None):
+                pass
+        except tasks.Fenced:
+            assert not alive
+            return
+        except Cancelled:
+            self.end(attempt, "cancelled")
+        except Stopped:
+            self.end(attempt, "queued")
+        assert alive
+        self.steps[attempt.task.id] = done
+
+    def end(self, attempt: Attempt, status: str) -> None:
+        with self.database.write() as connection:
+            tasks.advance(connection, attempt.task, {"status": status}, now=self.clock())
+
+    @rule(attempt=consumes(attempts))
+    def fail(self, attempt: Attempt) -> None:
+        try:
+            self.end(attempt, "failed")
+        except tasks.Fenced:
+            current = self.find(attempt.task.id)
+            assert current.attempt != attempt.task.attempt or current.status not in ("running", "cancelling")
+
+    @rule()
+    def crash_and_restart(self) -> None:
+        with self.database.write() as connection:
+            tasks.recover(connection, crashes=CRASHES, now=self.clock())
+
+    @rule(stopping=st.booleans())
+    def stop_or_go_on(self, stopping: bool) -> None:
+        self.stopping = stopping
+
+    @rule(task_id=made)
+    def cancel(self, task_id: str) -> None:
+        with self.database.write() as connection:
+            tasks.request_cancel(connection, task_id, now=self.clock())
+
+    @rule(task_id=made)
+    def retry(self, task_id: str) -> None:
+        before = self.find(task_id)
+        try:
+            with self.database.write() as connection:
+                tasks.retry(connection, before, now=self.clock())
+            assert before.status in ("failed", "cancelled")
+        except Conflict:
+            assert before.status not in ("failed", "cancelled")
+
+    def find(self, task_id: str) -> Any:
+        with self.database.read() as connection:
+            return tasks.get(connection, task_id)
+
+    def all(self) -> list[Any]:
+        with self.database.read() as connection:
+            return tasks.listing(connection, limit=1000)
+
+    @invariant()
+    def every_move_is_a_legal_one(self) -> None:
+        with self.database.read() as connection:
+            for task in self.all():
+                told = [e.data["status"] for e in tasks.events(connection, task.seq) if e.type == "status"]
+                assert told[0] == "queued"
+                assert told[-1] == task.status
+                assert set(itertools.pairwise(told)) <= MOVES
+
+    @invariant()
+    def the_cursor_is_the_last_committed_step(self) -> None:
+        for task in self.all():
+            assert task.done == self.steps.get(task.id, 0)
+            assert task.cursor is None or task.cursor == {"done": task.done}
+
+    @invariant()
+    def nothing_is_lost_and_one_runs(self) -> None:
+        found = self.all()
+        assert len({task.id for task in found}) == len(found)
+        assert all(task.status in (*ACTIVE, *ENDED) for task in found)
+        assert sum(task.status in (RUNNING, "cancelling") for task in found) <= 1
+        with self.database.read() as connection:
+            kinds = connection.execute(sa.text("SELECT count(*) FROM tasks")).scalar_one()
+        assert kinds == len(found)
+
+    def teardown(self) -> None:
+        self.database.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+TestTasks = Tasks.TestCase
+TestTasks.settings = hypothesis_settings(max_examples=25, stateful_step_count=30, deadline=None)
