@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from app.errors import Invalid
 from app.imports.files import Member, members
@@ -10,6 +11,7 @@ HEAD = 65_536
 """Bytes that are read to recognise a file; no header is longer."""
 
 RATINGS, MOVIES, LINKS = "ratings", "movies", "links"
+_ORDER = (MOVIES, LINKS, RATINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Format:
     personal: bool = False
     catalogue_titles: bool = False
     """Titles are written "Matrix, The (1999)"."""
+    out_of_ten: bool = False
+    """Scores are whole numbers from 1 to 10."""
     escaped: bool = False
     """Texts carry the apostrophe that our export puts before what a spreadsheet would take for a formula."""
 
@@ -58,11 +62,32 @@ FORMATS = (
         catalogue_titles=True,
     ),
     Format("movielens-links", LINKS, {"id": "movieId", "imdb_id": "imdbId", "tmdb_id": "tmdbId"}),
+    Format(
+        "letterboxd-ratings",
+        RATINGS,
+        {"rated_at": "Date", "title": "Name", "year": "Year", "uri": "Letterboxd URI", "score": "Rating"},
+        personal=True,
+    ),
+    Format(
+        "imdb-ratings",
+        RATINGS,
+        {
+            "imdb_id": "Const",
+            "score": "Your Rating",
+            "rated_at": "Date Rated",
+            "title": "Title",
+            "year": "Year",
+        },
+        loose=True,
+        personal=True,
+        out_of_ten=True,
+    ),
 )
 
 EXPECTED = (
     "Expected one of these header lines: user_id,movie_id,score,rated_at (rated_at may lack) or "
-    "id,title,year,genre, or a MovieLens ratings.csv, movies.csv or links.csv as it is."
+    "id,title,year,genre, or a ratings.csv, movies.csv or links.csv of MovieLens or a ratings export of "
+    "Letterboxd or IMDb, as it is."
 )
 
 
@@ -90,15 +115,46 @@ def _shown(text: str) -> str:
     return repr(text if len(text) <= 100 else text[:100] + "...")
 
 
-def recognise_member(member: Member) -> tuple[Format, list[str]]:
-    with member.open() as source:
-        return recognise(source.stream.read(HEAD), member.name)
+class Recognised(NamedTuple):
+    """A CSV file of an upload with its format and the names in its header."""
+
+    member: Member
+    format: Format
+    header: list[str]
+
+
+def recognise_all(path: Path, filename: str) -> tuple[list[Recognised], list[str]]:
+    """The files of an upload in the order in which they are imported, and the names of those left out.
+
+    Raises `Invalid` for what cannot be imported, `TooLarge` for what is out of all proportion unpacked.
+    """
+    found, left_out, refusal = [], [], None
+    for member in members(path, filename):
+        try:
+            with member.open() as source:
+                found.append(Recognised(member, *recognise(source.stream.read(HEAD), member.name)))
+        except Invalid as error:
+            left_out.append(member.name)
+            refusal = error
+    if refusal and not found:
+        raise refusal
+    for rows in _ORDER:
+        same = [one.member.name for one in found if one.format.rows == rows]
+        if len(same) > 1:
+            raise Invalid(
+                f"{filename} holds {len(same)} files of {rows}: {', '.join(same)}. Send one at a time."
+            )
+    return sorted(found, key=lambda one: _ORDER.index(one.format.rows)), left_out
 
 
 def check(path: Path, filename: str) -> str:
     """The name of the format of an upload, from its head (also inside .gz and .zip).
 
-    Raises `Invalid` for what cannot be imported, `TooLarge` for what is out of all proportion unpacked.
+    Of a zip with several files it is that of the ratings. Raises `Invalid`, `TooLarge`.
     """
-    found = [recognise_member(member)[0] for member in members(path, filename)]
-    return found[0].name
+    return recognise_all(path, filename)[0][-1].format.name
+
+
+def is_personal(name: str) -> bool:
+    """Whether files of that format are one user's ratings, so that the caller has to say whose."""
+    return any(known.name == name and known.personal for known in FORMATS)

@@ -20,7 +20,13 @@ FAST_FROM = 4 << 20
 def strict_lane(known: Format, header: list[str], known_movies: set[int], start: int) -> Lane:
     """Reads every line by itself."""
     parse = strict.rating_parser(known, header, start)
-    column = known.columns["movie_id"]
+    return lane_by(parse, known.columns["movie_id"], known_movies, start)
+
+
+def lane_by(
+    parse: Callable[[bytes], strict.RatingRow], column: str, known_movies: set[int], start: int
+) -> Lane:
+    """Reads every line by a function. `column`: the name of that of the movie ids."""
 
     def read(block: bytes, first_line: int) -> tuple[Columns, list[Reject], int]:
         lines = split(block)

@@ -16,6 +16,7 @@ from app.imports.rejects import Reject
 from app.imports.strict import UNKNOWN_MOVIE
 from app.repository import catalogue, imports, movies
 from app.repository.imports import CHANGES, Key, Rated
+from app.repository.ratings import note_changes
 
 CATALOGUE_ROWS = 500
 COMPACT_EVERY = 64
@@ -106,6 +107,7 @@ class RatingMerger:
             rows.user_id.tolist(), rows.movie_id.tolist(), rows.scores().tolist(), rows.rated_at.tolist()
         )
         imports.put_ratings(connection, lists, self._seq)
+        note_changes(connection, len(rows))
         imports.keep_before_images(connection, self._seq, outcome.before)
         imports.change_counts(connection, _changes(outcome))
         self._written += 1

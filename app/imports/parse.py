@@ -1,15 +1,15 @@
 """The first phase: files to sorted runs and spools, with no lock on the database and no write to it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from app.imports import lanes, strict
 from app.imports.files import Member
-from app.imports.formats import MOVIES, RATINGS, Format, recognise_member
-from app.imports.lanes import fast_lane, strict_lane
+from app.imports.formats import MOVIES, RATINGS, Format, Recognised
+from app.imports.lanes import Lane, fast_lane, strict_lane
 from app.imports.lines import blocks, split
 from app.imports.rejects import Reject, RejectFile
 from app.imports.runs import RunWriter
@@ -24,7 +24,7 @@ class Parsed:
     """What the parse found, as the cursor keeps it.
 
     `parts`: `{"rows": "ratings", "runs": [[name, rows], ...]}` or `{"rows": "movies", "spool": name}`,
-    in the order in which they are merged.
+    in the order in which they are merged. `left_out`: files of a zip that are no ratings, movies or links.
     """
 
     read: int = 0
@@ -32,6 +32,7 @@ class Parsed:
     rejected: int = 0
     unknown_movies: int = 0
     formats: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     parts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -40,22 +41,32 @@ class Parsed:
 
 
 class Parser:
-    """Parses the members of one upload into `directory`. `start`: of the import, epoch seconds."""
+    """Parses the files of one upload into `directory`. `start`: of the import, epoch seconds.
+
+    `personal` makes the lane of a format that is one user's.
+    """
 
     def __init__(
-        self, directory: Path, rejects: RejectFile, known_movies: set[int], start: int, report: Report
+        self,
+        directory: Path,
+        rejects: RejectFile,
+        known_movies: set[int],
+        start: int,
+        report: Report,
+        personal: Callable[[Format, list[str]], Lane] | None = None,
     ) -> None:
         self.directory, self.start = directory, start
         self._rejects = rejects
         self.parsed = Parsed()
         self._known_movies = known_movies
         self._report = report
+        self._personal = personal
         self._done = 0
         self._line = 1
 
-    def parse(self, member: Member) -> None:
-        """Read one member whole. Raises `Invalid`, `TooLarge`."""
-        known, header = recognise_member(member)
+    def parse(self, file: Recognised) -> None:
+        """Read one file whole. Raises `Invalid`, `TooLarge`."""
+        member, known, header = file
         self.parsed.formats.append(known.name)
         number = len(self.parsed.parts)
         if known.rows == RATINGS:
@@ -66,8 +77,7 @@ class Parser:
 
     def _ratings(self, member: Member, known: Format, header: list[str], directory: Path) -> dict[str, Any]:
         directory.mkdir(parents=True)
-        make = fast_lane if member.size >= lanes.FAST_FROM else strict_lane
-        lane = make(known, header, self._known_movies, self.start)
+        lane = self._lane(member, known, header)
         with RunWriter(directory) as writer:
             for block in self._blocks(member):
                 good, bad, lines = lane(block, self._line)
@@ -76,6 +86,13 @@ class Parser:
                 self._reject(bad)
         self.parsed.duplicate += writer.duplicates
         return {"runs": [[str(run.path.relative_to(self.directory)), run.rows] for run in writer.runs]}
+
+    def _lane(self, member: Member, known: Format, header: list[str]) -> Lane:
+        if known.personal:
+            assert self._personal is not None  # noqa: S101
+            return self._personal(known, header)
+        make = fast_lane if member.size >= lanes.FAST_FROM else strict_lane
+        return make(known, header, self._known_movies, self.start)
 
     def _spool(self, member: Member, known: Format, header: list[str], name: str) -> dict[str, Any]:
         parse = strict.movies if known.rows == MOVIES else strict.links

@@ -11,6 +11,7 @@ from app.errors import Conflict, NotFound
 from app.imports.rejects import Reject
 from app.repository import catalogue, imports, movies, tasks
 from app.repository.imports import CHANGES, Key
+from app.repository.ratings import note_changes
 from app.tasks.task import COMPLETE, ENDED, IMPORT_RATINGS, UNDO_IMPORT, Task
 
 CATALOGUE_ROWS = 500
@@ -68,6 +69,7 @@ def undo_ratings(connection: Connection, keys: list[Key], import_seq: int, figur
     changes = [(key[1], -1, -round(written[key][0] * 2)) for key in gone]
     changes += [(key[1], 0, round((old[0] - written[key][0]) * 2)) for key, old in back.items()]
     imports.change_counts(connection, imports.total(np.array(changes, CHANGES)))
+    note_changes(connection, len(written))
     figures.deleted += len(gone)
     figures.restored += len(back)
 

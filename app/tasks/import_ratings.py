@@ -2,7 +2,7 @@
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -11,11 +11,13 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from app.errors import Invalid, StorageFull
+from app.imports import personal
 from app.imports.counts import settle
-from app.imports.files import Member, members
-from app.imports.formats import MOVIES, RATINGS
+from app.imports.formats import MOVIES, RATINGS, Format, Recognised, recognise_all
+from app.imports.lanes import Lane, lane_by
 from app.imports.merge import CatalogueMerger, Figures, Merger, Range, RatingMerger
 from app.imports.parse import Parsed, Parser
+from app.imports.personal import Matcher
 from app.imports.runs import Run
 from app.repository import catalogue, imports, movies
 from app.repository.tasks import Fenced
@@ -52,13 +54,30 @@ def _has_runs(attempt: Attempt, cursor: dict[str, Any]) -> bool:
     return merged or (attempt.directory / cursor["directory"]).is_dir()
 
 
-def _source(params: dict[str, Any]) -> list[Member]:
+def _files(params: dict[str, Any]) -> tuple[list[Recognised], list[str]]:
     if params.get("file") is None:
-        return members(SAMPLE, SAMPLE.name)
+        return recognise_all(SAMPLE, SAMPLE.name)
     path = Path(params["file"])
     if not path.exists():
         raise Invalid("The upload is gone from the data directory. Send the file again.")
-    return members(path, params.get("filename") or path.name)
+    return recognise_all(path, params.get("filename") or path.name)
+
+
+def _personal(attempt: Attempt, known_movies: set[int]) -> Callable[[Format, list[str]], Lane]:
+    """What makes the lane of one user's file, once there is one."""
+
+    def make(known: Format, header: list[str]) -> Lane:
+        user_id = attempt.task.params.get("user_id")
+        if user_id is None:
+            raise Invalid(
+                f"Files of {known.name} are one user's. Say whose: add ?user_id=... to the request."
+            )
+        with attempt.database.read() as connection:
+            matcher = Matcher(catalogue.titles(connection), catalogue.imdb_ids(connection))
+        parse = personal.parser(known, header, matcher, user_id, _start(attempt))
+        return lane_by(parse, known.columns["title"], known_movies, _start(attempt))
+
+    return make
 
 
 def _start(attempt: Attempt) -> int:
@@ -74,15 +93,19 @@ def _parse(attempt: Attempt, before: dict[str, Any] | None) -> dict[str, Any]:
     shutil.rmtree(attempt.directory, ignore_errors=True)
     directory = attempt.directory / f"parse-{attempt.task.attempt}"
     directory.mkdir(parents=True)
-    found = _source(attempt.task.params)
-    attempt.report(phase="parse", done=0, total=sum(member.size for member in found), unit="bytes")
+    found, left_out = _files(attempt.task.params)
+    attempt.report(phase="parse", done=0, total=sum(file.member.size for file in found), unit="bytes")
     with attempt.database.read() as connection:
         deleted = imports.movies_deleted(connection)
         known = set(movies.known_ids(connection))
     rejects = reject_file(attempt, None)
-    parser = Parser(directory, rejects, known, _start(attempt), lambda *, done: attempt.report(done=done))
-    for member in found:
-        parser.parse(member)
+    make = _personal(attempt, known)
+    parser = Parser(
+        directory, rejects, known, _start(attempt), lambda *, done: attempt.report(done=done), make
+    )
+    for file in found:
+        parser.parse(file)
+    parser.parsed.left_out = left_out
     cursor = _cursor(parser.parsed, before) | {"directory": directory.name, "movies_deleted": deleted}
     cursor["rejects"] = rejects.cursor
     done, total = cursor["done"], parser.parsed.good
@@ -153,8 +176,9 @@ class _Merge:
         shown = self._rejects.publish(SHOWN_REJECTS)
         if figures.rejected == figures.read:
             raise _no_good_row(self._parsed, shown)
-        result = {"format": self._parsed.formats[0], "formats": self._parsed.formats} | asdict(figures)
-        result |= {"rejects": shown, "dry_run": self._dry_run}
+        parsed = self._parsed
+        result = {"format": parsed.formats[-1], "formats": parsed.formats, "left_out": parsed.left_out}
+        result |= asdict(figures) | {"rejects": shown, "dry_run": self._dry_run}
         shutil.rmtree(self._attempt.directory, ignore_errors=True)  # before the end: who would do it after?
         seconds = self._attempt.clock() - (self._attempt.task.started_at or self._attempt.clock())
         with self._attempt.transaction(result=result | {"seconds": round(seconds, 3)}):
