@@ -55,7 +55,7 @@ def lines(
 
 def _ceiling(value: float) -> float:
     """The next round number from `value` up."""
-    return next((step for step in (0.1, 0.2, 0.4, 0.6, 0.8, 1.0) if value <= step), value)
+    return next((step for step in (0.04, 0.08, 0.2, 0.4, 0.6, 0.8, 1.0) if value <= step), value)
 
 
 def _svg(title: str, height: int) -> Element:

@@ -116,14 +116,16 @@ def quality(request: Request, service: ServiceDependency) -> Response:
     return _page(request, "quality", versions=_with_changes(versions), chart=_quality_chart(versions[::-1]))
 
 
-def _quality_chart(versions: list[dict[str, Any]]) -> str:
-    """NDCG@100 of every version, oldest first, beside the popular list on the same users."""
+def _quality_chart(versions: list[dict[str, Any]]) -> str | None:
+    """NDCG@100 of every version, oldest first, beside the popular list on the same users; None: untested."""
 
     def series(name: str) -> list[float | None]:
         found = [v["evaluation"].get(name) or {} for v in versions]
         return [evaluation["ndcg_at_100"] if evaluation.get("users") else None for evaluation in found]
 
     ndcg, baseline = series("model"), series("popularity")
+    if not any(ndcg):
+        return None
     said = "; ".join(
         f"version {v['version']}: {own:.3f}, popularity {base:.3f}"
         for v, own, base in zip(versions, ndcg, baseline, strict=True)

@@ -21,6 +21,7 @@ const timeout = (signal) => AbortSignal.any([AbortSignal.timeout(TIMEOUT), ...(s
 async function attempt(path, { method, headers, body, signal }) {
   const init = { method, body, headers: { ...headers, ...authorization() }, signal: timeout(signal) };
   const answer = await watched(fetch(path, init));
+  if (answer.status === 204) return { answer, content: null };
   const json = (answer.headers.get("content-type") ?? "").includes("json");
   return { answer, content: json ? await answer.json() : await answer.text() };
 }
@@ -33,7 +34,7 @@ export async function call(path, { method = "GET", json, again = method === "GET
     let given;
     try {
       given = await attempt(path, { method, headers, body, signal });
-    } catch (error) {
+    } catch {
       signal?.throwIfAborted();
       const back = recovered();
       if (!again) throw new Problem(0, { detail: "The server does not answer; it is not known whether it got this." });

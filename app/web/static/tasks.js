@@ -3,7 +3,7 @@
 import { call, get } from "./api.js";
 import { button, element, guarded } from "./dom.js";
 import { follow } from "./events.js";
-import { duration, number, sentence } from "./format.js";
+import { duration, number, plural, sentence } from "./format.js";
 
 export const ended = (task) => ["complete", "failed", "cancelled"].includes(task.status);
 export const badge = (status) => element("span", { class: `badge ${status}` }, status);
@@ -19,17 +19,22 @@ export function progressText({ phase, done, total, unit, rate, eta_seconds: left
   return parts.filter(Boolean).join(" · ") || message || "";
 }
 
-// What a task with this status shows of its progress; null: no bar.
+// How far it is, 0 to 1; undefined: nobody knows; null: it does not run.
 function share(task) {
-  if (task.status === "complete") return 1;
   if (task.status === "queued" || ended(task)) return null;
   const { done, total } = task.progress;
   return total ? done / total : undefined;
 }
 
+function outcome({ result, progress }) {
+  if (typeof result?.read !== "number") return progress.message ?? "Done.";
+  const counts = ["new", "replaced", "rejected"].filter((name) => result[name]).map((name) => `${number(result[name])} ${name}`);
+  return [`${plural(result.read, "row")} read`, ...counts].join(", ");
+}
+
 function words(task) {
   if (task.status === "queued") return task.attempt ? "Waits for its next attempt." : "Waits for its turn.";
-  if (task.status === "complete") return task.progress.message ?? "Done.";
+  if (task.status === "complete") return outcome(task);
   if (task.status === "cancelled") return "Was cancelled.";
   if (task.status === "failed") return task.error?.detail ?? "Failed.";
   return progressText(task.progress);

@@ -1,0 +1,42 @@
+"""No violation of axe-core's rules on any page, in light and dark, wide and on a phone."""
+
+from typing import Any
+
+import pytest
+
+from tests.server import Server
+from tests.web.conftest import Visit
+
+PHONE, WIDE = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
+PATHS = ("/", "/?user=1001", "/film/1?user=1001", "/film/404404", "/import", "/activity", "/quality", "/system", "/docs")
+
+
+def violations(page: Any) -> list[str]:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [f"{v['id']}: {v['nodes'][0]['html']} {v['nodes'][0]['failureSummary']}" for v in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_violation_on_any_page(
+    visit: Visit, server: Server, watch: Any, scheme: str
+) -> None:
+    watch.allowed.append("status of 404")
+    task_id = server.client.get("/tasks?kind=import_ratings").json()[-1]["task_id"]
+    page = visit("/", color_scheme=scheme, viewport=WIDE)
+    found = {}
+    for path in (*PATHS, f"/activity/{task_id}", f"/import?task={task_id}"):
+        page.set_viewport_size(PHONE if "user" in path else WIDE)
+        page.goto(path)
+        page.wait_for_load_state("networkidle")
+        if broken := violations(page):
+            found[path] = broken
+    assert found == {}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_is_wider_than_a_phone(visit: Visit, path: str, watch: Any) -> None:
+    watch.allowed.append("status of 404")
+    page = visit(path, viewport=PHONE)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360

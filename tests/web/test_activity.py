@@ -1,0 +1,111 @@
+"""Activity in a browser: cancel, retry, filter, and a page that was away catches up."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server import Server, poll
+from tests.web.conftest import LOST, Visit, Watch
+
+
+@pytest.fixture(scope="module")
+def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Imports in very small transactions: they take long enough to be watched."""
+    folder = tmp_path_factory.mktemp("activity") / "data"
+    server = Server(folder, MATINEE_IMPORT_CHUNK="5").start()
+    yield server
+    server.close()
+
+
+def start_import(server: Server, rows: int = 30_000) -> str:
+    movies = [movie["id"] for movie in server.client.get("/movies?limit=50").json()]
+    lines = (f"{10 + n // len(movies)},{movies[n % len(movies)]},{1 + n % 5}\n" for n in range(rows))
+    content = "user_id,movie_id,score\n" + "".join(lines)
+    answer = server.client.post("/imports", content=content, headers={"Content-Type": "text/csv"})
+    return str(answer.json()["task_id"])
+
+
+def lines(page: Any) -> list[str]:
+    return page.locator("#timeline > li > div").all_inner_texts()
+
+
+def test_a_task_is_cancelled_and_retried(visit: Visit, expect: Any, server: Server) -> None:
+    task_id = start_import(server)
+    page = visit("/activity")
+    row = page.locator(f".task[data-id='{task_id}']")
+    expect(row.locator(".badge")).to_have_text("running")
+    row.get_by_role("button", name="Cancel").click()
+    expect(row.locator(".badge")).to_have_text("cancelled")
+    assert server.task(task_id)["status"] == "cancelled"
+    page.locator("select[name=status]").select_option("complete")
+    expect(row).to_have_count(0)
+    expect(page).to_have_url(re.compile("status=complete"))
+    page.locator("select[name=status]").select_option("")
+    row.get_by_role("button", name="Retry").click()
+    expect(row.locator(".badge")).to_have_text(re.compile("queued|running"))
+    row.get_by_role("link").click()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#timeline .badge").last).to_have_text("cancelled")
+    statuses = page.locator("#timeline .badge").all_inner_texts()
+    assert statuses.count("queued") == 2
+
+
+def test_a_task_ends_while_the_page_is_disconnected(
+    visit: Visit, expect: Any, server: Server, watch: Watch
+) -> None:
+    watch.allowed.append(LOST)
+    task_id = start_import(server, rows=3_000)
+    page = visit(f"/activity/{task_id}")
+    expect(page.locator("#timeline > li").first).to_be_visible()
+    page.context.set_offline(True)
+    server.wait(task_id)
+    page.context.set_offline(False)
+    expect(page.locator("#progress .badge")).to_have_text("complete")
+    expect(page.locator("#connection")).to_be_hidden()
+    caught_up = lines(page)
+    page.reload()
+    expect(page.locator("#timeline .badge").last).to_have_text("complete")
+    assert lines(page) == caught_up, "no gap, nothing twice"
+
+
+def test_a_hidden_page_pauses_and_goes_on_without_gaps(visit: Visit, expect: Any, server: Server) -> None:
+    task_id = start_import(server, rows=3_000)
+    page = visit(f"/activity/{task_id}")
+    expect(page.locator("#timeline > li").first).to_be_visible()
+    hide = """hidden => {
+      Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(hide, True)
+    server.wait(task_id)
+    expect(page.locator("#progress .badge")).not_to_have_text("complete")
+    page.evaluate(hide, False)
+    expect(page.locator("#progress .badge")).to_have_text("complete")
+    caught_up = lines(page)
+    page.reload()
+    expect(page.locator("#timeline .badge").last).to_have_text("complete")
+    assert lines(page) == caught_up
+
+
+def test_a_server_that_is_down_is_told_and_comes_back(
+    visit: Visit, expect: Any, watch: Watch, tmp_path: Path, browser: Any
+) -> None:
+    watch.allowed += [LOST, "foreign request"]
+    server = Server(tmp_path / "data").start()
+    try:
+        page = visit(f"http://127.0.0.1:{server.port}/?user=7")
+        expect(page.locator("#shelf-films > .film").first).to_be_visible()
+        server.kill()
+        poll(lambda: not server.orphans(), within=10)
+        page.locator("#shelf-films").get_by_role("radio", name="5 stars", exact=True).first.click()
+        expect(page.locator("#connection")).to_contain_text("does not answer")
+        server.start()
+        page.get_by_role("button", name="Try now").click()
+        expect(page.locator("#connection")).to_be_hidden(timeout=30_000)
+        expect(page.locator("#source")).not_to_be_empty()
+        poll(lambda: server.client.get("/ratings?user_id=7").json())
+    finally:
+        server.close()

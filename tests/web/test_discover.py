@@ -1,0 +1,138 @@
+"""Discover in a browser: rating, searching, filtering, hiding, by mouse and by keyboard."""
+
+from typing import Any
+
+from tests.server import Server
+from tests.web.conftest import Visit
+
+FOR_YOU = "#recommendations > .film"
+SHELF = "#shelf-films > .film"
+
+
+def rate(film: Any, score: str) -> None:
+    film.get_by_role("radio", name=f"{score} stars", exact=True).click()
+
+
+def test_a_rating_changes_the_list_at_once(visit: Visit, expect: Any, server: Server) -> None:
+    page = visit("/?user=501")
+    expect(page.locator("#source")).to_contain_text("What most people rated")
+    first = page.locator(SHELF).first
+    title = first.locator(".film-title").inner_text()
+    rate(first, "5")
+    expect(page.locator("#source")).to_contain_text("From 1 rating of yours")
+    expect(page.locator(FOR_YOU).first.locator(".because")).to_have_text(f"because you gave {title} 5")
+    expect(page.locator(FOR_YOU).filter(has_text=title).locator(".film-title", has_text=title)).to_have_count(0)
+    before = page.locator(f"{FOR_YOU} .film-title").all_inner_texts()
+    rate(page.locator(FOR_YOU).first, "0.5")
+    expect(page.locator(f"{FOR_YOU} .film-title").first).not_to_have_text(before[0])
+    expect(page.locator("#source")).to_contain_text("From 2 ratings of yours")
+    assert {r["score"] for r in server.client.get("/ratings?user_id=501").json()} == {5.0, 0.5}
+
+
+def test_a_rating_is_taken_back(visit: Visit, expect: Any, server: Server) -> None:
+    page = visit("/?user=502")
+    first = page.locator(SHELF).first
+    rate(first, "4")
+    expect(page.locator("#source")).to_contain_text("From 1 rating")
+    page.reload()
+    expect(first.get_by_role("radio", name="4 stars", exact=True)).to_be_checked()
+    first.get_by_role("button", name="Take back").click()
+    expect(page.locator("#source")).to_contain_text("What most people rated")
+    assert server.client.get("/ratings?user_id=502").json() == []
+
+
+def test_everything_by_keyboard(visit: Visit, expect: Any, server: Server) -> None:
+    page = visit("/")
+    expect(page.locator("#recommendations .empty")).to_contain_text("Choose a user id")
+    page.locator("#user-id").focus()
+    page.keyboard.type("503")
+    page.keyboard.press("Enter")
+    expect(page.locator(FOR_YOU).first).to_be_visible()
+    page.locator("#query").focus()
+    page.keyboard.type("matrix")
+    expect(page.locator("#shelf-note")).to_contain_text("found")
+    for _ in range(3):  # the tabs, the title, the stars
+        page.keyboard.press("Tab")
+    for _ in range(9):
+        page.keyboard.press("ArrowRight")
+    expect(page.locator("#source")).to_contain_text("From 1 rating of yours")
+    assert [r["score"] for r in server.client.get("/ratings?user_id=503").json()] == [5.0]
+    page.locator(f"{FOR_YOU} .hide").nth(1).focus()
+    hidden = page.locator(FOR_YOU).nth(1).locator(".film-title").inner_text()
+    page.keyboard.press("Enter")
+    expect(page.locator("#unhide")).to_have_text("Show 1 hidden film")
+    expect(page.locator(f"{FOR_YOU} .film-title", has_text=hidden)).to_have_count(0)
+    focused = page.evaluate("document.activeElement.closest('#recommendations') !== null")
+    assert focused, "the keyboard stays in the list"
+
+
+def test_search_as_you_type_and_tabs(visit: Visit, expect: Any) -> None:
+    page = visit("/?user=504")
+    page.locator("#query").press_sequentially("toy sto")
+    expect(page.locator(f"{SHELF} .film-title").first).to_contain_text("Toy Story")
+    page.locator("#query").fill("zzz nothing")
+    expect(page.locator("#shelf-note")).to_contain_text("No title has")
+    page.get_by_role("tab", name="Your ratings").click()
+    expect(page.locator("#shelf-note")).to_contain_text("You have rated nothing yet")
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("tab", name="New")).to_have_attribute("aria-selected", "true")
+
+
+def test_filters_are_kept_in_the_address(visit: Visit, expect: Any) -> None:
+    page = visit("/?user=1001")
+    page.locator("#genre").select_option("Animation")
+    expect(page.locator(f"{FOR_YOU} .meta").first).to_contain_text("Animation")
+    page.locator("#to").fill("1994")
+    page.locator("#to").blur()
+    expect(page).to_have_url("/?user=1001&genre=Animation&to=1994")
+    page.reload()
+    expect(page.locator(f"{FOR_YOU} .year").first).to_be_visible()
+    assert all(int(year) <= 1994 for year in page.locator(f"{FOR_YOU} .year").all_inner_texts())
+    page.locator("#to").fill("1880")
+    page.locator("#to").blur()
+    expect(page.locator("#recommendations .empty")).to_contain_text("Nothing is left")
+
+
+def test_titles_are_text_whatever_they_hold(visit: Visit, expect: Any, server: Server) -> None:
+    markup = '<img src=x onerror="alert(1)"> & </title><script>alert(2)</script>'
+    arabic = "مدينة الضباب"
+    for title in (markup, arabic):
+        movie = server.client.post("/movies", json={"title": title, "year": 2020, "genre": "<b>Drama</b>"})
+        assert movie.status_code == 201
+        server.client.post("/ratings", json={"movie_id": movie.json()["id"], "user_id": 505, "score": 5})
+    page = visit("/?user=505")
+    page.get_by_role("tab", name="Your ratings").click()
+    expect(page.locator(f"{SHELF} .film-title", has_text=markup)).to_be_visible()
+    year = page.locator(SHELF).filter(has_text=arabic).locator(".year")
+    title = page.locator(f"{SHELF} .film-title", has_text=arabic)
+    assert year.bounding_box()["x"] > title.bounding_box()["x"], "the year stays behind the title"
+    page.locator(f"{SHELF} .film-title", has_text=markup).click()
+    expect(page.locator("h1")).to_contain_text(markup)
+    assert page.locator("main script, main img").count() == 0
+
+
+def test_ten_thousand_results_come_page_by_page(visit: Visit, expect: Any, server: Server) -> None:
+    rows = "".join(f"{2_000_000 + n},Sequel {n},1999,Drama\n" for n in range(10_000))
+    answer = server.client.post(
+        "/imports", content=f"id,title,year,genre\n{rows}", headers={"Content-Type": "text/csv"}
+    )
+    assert server.wait(answer.json()["task_id"])["status"] == "complete"
+    page = visit("/?user=506")
+    page.locator("#query").fill("sequel")
+    expect(page.locator("#shelf-note")).to_contain_text("20 or more found")
+    expect(page.locator(SHELF)).to_have_count(20)
+    page.get_by_role("button", name="Show more").click()
+    expect(page.locator(SHELF)).to_have_count(40)
+    assert len(set(page.locator(f"{SHELF} .film-title").all_text_contents())) == 40
+
+
+def test_a_user_id_has_to_be_a_number(visit: Visit, expect: Any) -> None:
+    page = visit("/")
+    page.locator("#user-id").fill("Ann")
+    page.get_by_role("button", name="Switch").click()
+    expect(page.locator("#user-note")).to_contain_text("whole number")
+    page.locator("#user-id").fill("507")
+    page.get_by_role("button", name="Switch").click()
+    expect(page).to_have_url("/?user=507")
+    page.goto("/import")
+    expect(page.locator("#who")).to_have_text("User 507")

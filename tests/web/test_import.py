@@ -1,0 +1,109 @@
+"""Import in a browser: a file of the size of MovieLens latest-small, bad rows, wrong files, undo."""
+
+import io
+import random
+import zipfile
+from typing import Any
+
+import pytest
+
+from tests.server import Server
+from tests.web.conftest import Visit
+
+MOVIES, USERS, RATINGS = 9_742, 610, 100_836
+
+
+@pytest.fixture(scope="module")
+def latest_small() -> bytes:
+    """A zip with the columns, files and sizes of MovieLens latest-small; 12 ratings are not on the scale."""
+    chosen = random.Random(7)
+    movies = "".join(f'{n},"Film, The {n} ({1950 + n % 70})",Drama|Comedy\n' for n in range(1, MOVIES + 1))
+    places = chosen.sample(range(USERS * MOVIES), RATINGS)
+    rows = (
+        f"{1 + place // MOVIES},{1 + place % MOVIES},{9.5 if n < 12 else chosen.randint(1, 10) / 2},{10**9 + n}\n"
+        for n, place in enumerate(places)
+    )
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("ml/movies.csv", "movieId,title,genres\n" + movies)
+        archive.writestr("ml/ratings.csv", "userId,movieId,rating,timestamp\n" + "".join(rows))
+    return packed.getvalue()
+
+
+def choose(page: Any, name: str, content: bytes) -> None:
+    page.locator("#file").set_input_files({"name": name, "mimeType": "", "buffer": content})
+
+
+def counts(page: Any) -> dict[str, int]:
+    return {
+        row.locator("dt").inner_text(): int(row.locator("dd").inner_text().replace(",", ""))
+        for row in page.locator("#counts > div").all()
+    }
+
+
+def test_a_large_file_goes_in_with_progress_to_the_report(
+    visit: Visit, expect: Any, server: Server, latest_small: bytes
+) -> None:
+    page = visit("/import")
+    page.evaluate(
+        """() => {
+          window.said = new Set();
+          new MutationObserver(() => said.add(document.querySelector(".progress-text").textContent))
+            .observe(document.getElementById("progress"), { childList: true, subtree: true, characterData: true });
+        }"""
+    )
+    choose(page, "ml-latest-small.zip", latest_small)
+    expect(page.locator("#report")).to_be_visible(timeout=30_000)
+    found = counts(page)
+    assert found["rows read"] == MOVIES + RATINGS
+    assert found["rejected"] == 12
+    assert sum(count for name, count in found.items() if name != "rows read") == MOVIES + RATINGS
+    said = page.evaluate("[...said]")
+    assert any("rows" in text and " of " in text for text in said), said
+    expect(page.locator("#rejects tbody tr")).to_have_count(12)
+    expect(page.locator("#rejects tbody tr").first).to_contain_text("9.5")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download all rejected rows").click()
+    assert len(download.value.path().read_text().splitlines()) == 13
+    before = server.client.get("/status").json()["ratings"]
+    page.get_by_role("button", name="Undo this import").click()
+    expect(page.locator("#report")).to_be_visible(timeout=30_000)
+    expect(page.locator("#report-note")).to_contain_text("undone")
+    assert server.client.get("/status").json()["ratings"] < before - 90_000
+
+
+def test_the_report_is_there_again_after_a_reload(visit: Visit, expect: Any, server: Server) -> None:
+    page = visit("/import")
+    page.get_by_role("button", name="Import the sample").click()
+    expect(page.locator("#report")).to_be_visible()
+    first = counts(page)
+    page.reload()
+    expect(page.locator("#report")).to_be_visible()
+    assert counts(page) == first
+    expect(page.get_by_role("button", name="Import another file")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("holiday.jpg", b"\xff\xd8\xff\xe0" + bytes(range(256)) * 40, "header"),
+        ("empty.csv", b"", "is empty"),
+        ("prices.csv", b"product,price\nsoap,2\n", "header"),
+    ],
+)
+def test_a_file_of_the_wrong_kind_is_refused_with_a_reason(
+    visit: Visit, expect: Any, watch: Any, name: str, content: bytes, said: str
+) -> None:
+    watch.allowed.append("status of 4")
+    page = visit("/import")
+    choose(page, name, content)
+    expect(page.locator("#problem")).to_contain_text(said)
+    expect(page.locator("#choose")).to_be_visible()
+    expect(page.locator("#running")).to_be_hidden()
+
+
+def test_only_bad_rows_is_a_failure_that_says_what_to_do(visit: Visit, expect: Any, watch: Any) -> None:
+    page = visit("/import")
+    choose(page, "ratings.csv", b"user_id,movie_id,score\n1,123456789,4\n")
+    expect(page.locator("#problem")).to_contain_text("movies")
+    expect(page.get_by_role("button", name="Import another file")).to_be_visible()
