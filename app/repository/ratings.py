@@ -19,8 +19,6 @@ _COLUMNS = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.ra
 
 CHANGE_SLOTS = 16
 
-COLUMNS = np.dtype([("user_id", np.int64), ("movie_id", np.int64), ("score", np.float32)])
-
 
 def put(connection: Connection, rating: Rating) -> bool:
     """Write a rating over any other: True when there was none. Raises `NotFound` without the movie."""
@@ -116,12 +114,16 @@ def histogram(connection: Connection, movie_id: int) -> dict[str, int]:
     }
 
 
-def columns(connection: Connection, size: int) -> Iterator[NDArray[Any]]:
-    """Every rating as structured arrays (`COLUMNS`) of up to `size` rows, by user and movie."""
+def columns(connection: Connection, size: int) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+    """Users, movies and scores of every rating, by user and movie, in parts of up to `size`."""
     query = sa.select(*_COLUMNS[:3]).order_by(ratings.c.user_id, ratings.c.movie_id)
-    result = connection.execution_options(yield_per=size).execute(query)
-    for part in result.partitions():
-        yield np.array([tuple(row) for row in part], COLUMNS)
+    for rows in connection.execution_options(yield_per=size).execute(query).partitions():
+        users, movie_ids, scores = zip(*rows, strict=True)
+        yield (
+            np.fromiter(users, np.int64, len(rows)),
+            np.fromiter(movie_ids, np.int64, len(rows)),
+            np.fromiter(scores, np.float32, len(rows)),
+        )
 
 
 def count(connection: Connection) -> int:

@@ -1,15 +1,15 @@
 """Rebuild the model from every rating: train, evaluate, publish."""
 
 import logging
+from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
 
 from app.recommender import als, evaluation, gate
 from app.recommender.interactions import Interactions
 from app.recommender.model import Model
 from app.recommender.model_file import CorruptModel
 from app.recommender.store import ModelStore
+from app.recommender.training import trainer_for
 from app.repository import models, ratings
 from app.tasks.attempt import Attempt
 
@@ -24,14 +24,13 @@ log = logging.getLogger("matinee.rebuild")
 def run(attempt: Attempt) -> None:
     """Complete with the version that was built, how good it is and whether it is served."""
     with attempt.database.read() as connection:
-        changes = ratings.changes(
-            connection
-        )  # before the first is read: what comes later counts for the next
+        changes = ratings.changes(connection)  # what comes from here on counts for the next
     interactions = _read(attempt)
     training, held_out = evaluation.split(interactions)
-    model = _train(attempt, training)
+    incumbent = _incumbent(attempt)
+    model = _train(attempt, training, incumbent)
     attempt.report(phase="evaluate", done=0, total=None, unit=None)
-    decision, summary = _judge(attempt, model, held_out)
+    decision, summary = _judge(attempt, model, held_out, incumbent)
     checksum = ModelStore.of(attempt.settings).save(model)
     row = {
         "task_id": attempt.task.id,
@@ -54,39 +53,48 @@ def _read(attempt: Attempt) -> Interactions:
     with attempt.database.read() as connection:
         total = ratings.count(connection)
     attempt.report(phase="read", done=0, total=total, unit="ratings")
-    parts = [np.empty(0, ratings.COLUMNS)]
-    done = 0
-    with attempt.database.read() as connection:
-        for part in ratings.columns(connection, READ_AT_ONCE):
-            parts.append(part)
-            done += len(part)
-            attempt.report(done=done)
-    table = np.concatenate(parts)
-    return Interactions.from_arrays(table["user_id"], table["movie_id"], table["score"])
+
+    def parts() -> Iterator[tuple[Any, Any, Any]]:
+        done = 0
+        with attempt.database.read() as connection:
+            for part in ratings.columns(connection, READ_AT_ONCE):
+                yield part
+                done += len(part[0])
+                attempt.report(done=done)
+
+    return Interactions.from_sorted(parts())
 
 
-def _train(attempt: Attempt, training: Interactions) -> Model:
+def _train(attempt: Attempt, training: Interactions, incumbent: Model | None) -> Model:
+    wanted = attempt.settings
     settings = als.TrainSettings(
-        factors=attempt.settings.factors,
-        sweeps=attempt.settings.sweeps,
-        regularization=max(
-            attempt.settings.regularization, SMALL_CATALOGUE / max(1, len(training.movie_ids))
-        ),
-        unobserved=attempt.settings.unobserved_weight,
+        factors=wanted.factors,
+        sweeps=wanted.sweeps,
+        regularization=max(wanted.regularization, SMALL_CATALOGUE / max(1, len(training.movie_ids))),
+        unobserved=wanted.unobserved_weight,
     )
+    start = incumbent.start_for(training.movie_ids, settings.factors) if incumbent else None
+    if start is not None:
+        # A direction that is zero in every movie stays zero; a little of everything keeps all of them open.
+        start = start + als.first_factors(len(training.movie_ids), settings)
     attempt.report(phase="train", done=0, total=2 * settings.sweeps, unit="half sweeps")
-    return als.train(training, settings, progress=lambda done, total: attempt.report(done=done, total=total))
+    return trainer_for(len(training))(
+        training,
+        settings,
+        start=start,
+        progress=lambda done, total: attempt.report(done=done, total=total),
+    )
 
 
 def _judge(
-    attempt: Attempt, model: Model, held_out: evaluation.HeldOut
+    attempt: Attempt, model: Model, held_out: evaluation.HeldOut, served: Model | None
 ) -> tuple[gate.Decision, dict[str, Any]]:
     """The new model, the popular list and the model being served, on the same held-out users."""
     candidate = evaluation.evaluate(model, held_out)
     popularity = evaluation.evaluate_popularity(model, held_out)
     summary = {"model": candidate.summary(), "popularity": popularity.summary()}
     incumbent = None
-    if (served := _incumbent(attempt)) is not None:
+    if served is not None:
         incumbent = evaluation.evaluate(served, held_out)
         summary["incumbent"] = incumbent.summary() | {"version": served.version}
     return gate.decide(candidate, popularity, incumbent, attempt.settings.gate_margin), summary
