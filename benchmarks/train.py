@@ -3,10 +3,10 @@
 Same ratings, weights, k, threads. Every engine minimises an objective that the kernel can take on
 exactly: irspack's is ours; implicit's has another linear term and regulariser. The loss is computed
 here, the same way for all, after every sweep, with the clock stopped. "Equal loss" is what the kernel has
-after five sweeps; a peer runs until it gets there. A sweep counts as its fastest repetition.
+after five sweeps; a peer runs until it gets there. Engines take turns, sweep by sweep, and each
+counts with its fastest: others on the machine can only add.
 """
 
-import json
 import multiprocessing
 import os
 import resource
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,10 @@ def irspack(solver: str) -> Callable[..., Iterator[Factors]]:
 
 
 ENGINES = [
-    Engine("kernel", "ours", 8, kernel),
+    Engine("kernel", "ours", 14, kernel),
     Engine("irspack CG", "ours", 12, irspack("CG")),
     Engine("irspack Cholesky", "ours", 8, irspack("CHOLESKY")),
-    Engine("kernel", "implicit's", 8, kernel),
+    Engine("kernel", "implicit's", 14, kernel),
     Engine("implicit CG", "implicit's", 14, implicit(cg=True)),
     Engine("implicit Cholesky", "implicit's", 8, implicit(cg=False)),
 ]
@@ -132,69 +133,88 @@ def loss(weights: Csr, support: NDArray[Any], objective: Objective, users: Any, 
     return float(value) / len(weights.values) + 1
 
 
-def measure(
-    engine: Engine, folder: Path, size: str, factors: int, threads: int, goal: float | None
-) -> dict[str, Any]:
-    """One engine from reading the ratings to `goal` (or the last sweep), in the process that calls it."""
+def serve(channel: Connection, index: int, folder: Path, size: str, factors: int, threads: int) -> None:
+    """In a process of its own: one sweep for each message, answered by its figures."""
+    engine = ENGINES[index]
     weights = synthetic.stored(folder, size).confidences()
     objective = objective_of(engine.objective, weights)
     support = np.bincount(weights.indices, minlength=weights.columns)
-    seconds, losses, peak = [], [], 0
     observed(weights.indptr[:1], weights.indices, weights.values, 0.0, *(np.zeros((1, 1), np.float32),) * 2)
     sides = engine.run(weights, factors, threads, engine.sweeps, objective)
-    began = time.perf_counter()
-    for users, movies in sides:
-        seconds.append(time.perf_counter() - began)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        losses.append(loss(weights, support, objective, users, movies))
-        if goal and losses[-1] <= goal:
-            break
+    for _ in iter(channel.recv, None):
         began = time.perf_counter()
-    return {"seconds": seconds, "losses": losses, "peak_mb": peak / 1024, "ratings": len(weights.values)}
+        users, movies = next(sides)
+        seconds = time.perf_counter() - began
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        channel.send((seconds, loss(weights, support, objective, users, movies), peak))
 
 
-def in_process(engine: Engine, *rest: Any) -> dict[str, Any]:
-    """`measure` in a new process, so that the peak memory is that engine's alone."""
-    with tempfile.NamedTemporaryFile("r", suffix=".json") as file:
-        child = multiprocessing.get_context("spawn").Process(
-            target=_child, args=(ENGINES.index(engine), file.name, *rest)
-        )
-        child.start()
-        child.join()
-        if child.exitcode:
-            raise SystemExit(f"{engine.name} ended with exit code {child.exitcode}")
-        result: dict[str, Any] = json.load(file)
-    return result
+class Running:
+    """An engine at work: its process and what it has answered."""
+
+    def __init__(self, engine: Engine, *rest: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.engine = engine
+        self.channel, other = context.Pipe()
+        self.process = context.Process(target=serve, args=(other, ENGINES.index(engine), *rest))
+        self.process.start()
+        other.close()
+        self.seconds: list[float] = []
+        self.losses: list[float] = []
+        self.peak = 0.0
+
+    def sweep(self) -> None:
+        self.channel.send(True)
+        seconds, value, self.peak = self.channel.recv()
+        self.seconds.append(seconds)
+        self.losses.append(value)
+
+    def reached(self, goal: float) -> int | None:
+        """The first sweep with this loss."""
+        return next((n for n, value in enumerate(self.losses, 1) if value <= goal), None)
+
+    def stop(self) -> None:
+        self.channel.send(None)
+        self.process.join()
 
 
-def _child(index: int, path: str, *rest: Any) -> None:
-    Path(path).write_text(json.dumps(measure(ENGINES[index], *rest)))
+def race(engines: list[Engine], *rest: Any) -> tuple[list[Running], float]:
+    """Sweep by sweep in turn, so that whatever else the machine does meets all; returns the goal too."""
+    running = [Running(engine, *rest) for engine in engines]
+    ours, goal = running[0], -np.inf
+    for number in range(max(engine.sweeps for engine in engines)):
+        behind = [one for one in running[1:] if number < one.engine.sweeps and one.reached(goal) is None]
+        if number >= SWEEPS and not behind:
+            break
+        for one in (ours, *behind):
+            one.sweep()
+        if number == SWEEPS - 1:
+            goal = ours.losses[-1]
+    for one in running:
+        one.stop()
+    return running, goal
 
 
 def compare(report: Report, folder: Path, size: str, factors: int, threads: int, peers: list[str]) -> None:
-    goals: dict[str, float] = {}
-    ours: dict[str, float] = {}
-    for engine in ENGINES:
-        if engine.name not in ("kernel", *peers):
-            continue
-        note(f"{size}: {engine.name}, objective {engine.objective}")
-        result = in_process(engine, folder, size, factors, threads, goals.get(engine.objective))
-        sweep = min(result["seconds"])  # whoever else uses the machine only ever adds
-        if engine.name == "kernel":
-            goals[engine.objective] = result["losses"][SWEEPS - 1]
-            ours[engine.objective] = sweep * SWEEPS
-        goal = goals[engine.objective]
-        reached = next((n for n, value in enumerate(result["losses"], 1) if value <= goal), None)
-        ratio = sweep * (reached or engine.sweeps) / ours[engine.objective]
-        report.add(
-            size=size, k=factors, objective=engine.objective, engine=engine.name, seconds_a_sweep=sweep,
-            sweeps=reached if reached else f"> {engine.sweeps}", loss=result["losses"][-1],
-            peak_mb=round(result["peak_mb"]), times_ours=round(ratio, 2),
-        )  # fmt: skip
-        if engine.name == "implicit CG":
-            report.at_least(f"times as fast as implicit CG at equal loss, {size}, k={factors}", ratio, 3)
-        if engine.name == "kernel" and engine.objective == "ours":
-            report.at_most(f"peak memory in MB, {size}, k={factors}", result["peak_mb"], 1000)
+    for objective in ("ours", "implicit's"):
+        wanted = [e for e in ENGINES if e.objective == objective and e.name in ("kernel", *peers)]
+        note(f"{size}: {', '.join(engine.name for engine in wanted)}; the objective is {objective}")
+        running, goal = race(wanted, folder, size, factors, threads)
+        ours = min(running[0].seconds) * SWEEPS
+        for one in running:
+            reached = one.reached(goal)
+            ratio = min(one.seconds) * (reached or one.engine.sweeps) / ours
+            report.add(
+                size=size, k=factors, objective=objective, engine=one.engine.name,
+                seconds_a_sweep=min(one.seconds), median=float(np.median(one.seconds)),
+                sweeps=str(reached or f"> {one.engine.sweeps}"), peak_mb=round(one.peak),
+                times_ours=round(ratio, 2),
+            )  # fmt: skip
+            if one.engine.name == "implicit CG":
+                report.at_least(f"times as fast as implicit CG at equal loss, {size}, k={factors}", ratio, 3)
+        report.at_most(
+            f"peak memory in MB, {size}, k={factors}, objective {objective}", running[0].peak, 1000
+        )
 
 
 def main() -> int:
