@@ -12,12 +12,13 @@ The compiler vectorises the inner loops: k is a constant to it, rows are contigu
 reordered (fastmath). Four columns at a time keep that many cache misses in flight.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
 from itertools import islice, pairwise
 from os import cpu_count
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -36,7 +37,14 @@ ZERO, ONE = np.float32(0), np.float32(1)
 SOLVED = np.float32(1e-30)  # squared residual; a further step would divide by what has underflowed
 BLOCK = 4_096  # rows of factors in one step of a sum
 
-fast = njit(nogil=True, fastmath=True, error_model="numpy", boundscheck=False, cache=True)
+
+def fast(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile at the first call, unchecked and without the GIL; kept on disk where that can be written."""
+    options: Any = {"nogil": True, "fastmath": True, "error_model": "numpy", "boundscheck": False}
+    try:
+        return njit(function, cache=True, **options)
+    except RuntimeError:  # a read-only installation: a second or two to compile, each time
+        return njit(function, **options)
 
 
 def train(
