@@ -19,12 +19,13 @@ def sections(openapi: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 def _operation(method: str, path: str, operation: dict[str, Any], openapi: dict[str, Any]) -> dict[str, Any]:
     body = operation.get("requestBody", {}).get("content", {})
+    summary, _, rest = (operation.get("description") or operation.get("summary", "")).partition("\n")
     return {
         "id": operation["operationId"],
         "method": method.upper(),
         "path": path,
-        "summary": operation.get("summary", ""),
-        "description": operation.get("description", ""),
+        "summary": summary,
+        "description": rest.strip(),
         "parameters": [
             {
                 "name": p["name"],

@@ -7,8 +7,18 @@ import pytest
 from tests.server import Server
 from tests.web.conftest import Visit
 
-PHONE, WIDE = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
-PATHS = ("/", "/?user=1001", "/film/1?user=1001", "/film/404404", "/import", "/activity", "/quality", "/system", "/docs")
+PHONE = {"width": 360, "height": 740}
+PATHS = (
+    "/",
+    "/?user=1001",
+    "/film/1?user=1001",
+    "/film/404404",
+    "/import",
+    "/activity",
+    "/quality",
+    "/system",
+    "/docs",
+)
 
 
 def violations(page: Any) -> list[str]:
@@ -18,25 +28,23 @@ def violations(page: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_violation_on_any_page(
-    visit: Visit, server: Server, watch: Any, scheme: str
-) -> None:
+def test_no_violation_on_any_page(visit: Visit, expect: Any, server: Server, watch: Any, scheme: str) -> None:
     watch.allowed.append("status of 404")
     task_id = server.client.get("/tasks?kind=import_ratings").json()[-1]["task_id"]
-    page = visit("/", color_scheme=scheme, viewport=WIDE)
+    page = visit("/", color_scheme=scheme)
     found = {}
     for path in (*PATHS, f"/activity/{task_id}", f"/import?task={task_id}"):
-        page.set_viewport_size(PHONE if "user" in path else WIDE)
+        page.set_viewport_size({"width": 360 if "user" in path else 1280, "height": 900})
         page.goto(path)
-        page.wait_for_load_state("networkidle")
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
         if broken := violations(page):
             found[path] = broken
     assert found == {}
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_nothing_is_wider_than_a_phone(visit: Visit, path: str, watch: Any) -> None:
+def test_nothing_is_wider_than_a_phone(visit: Visit, expect: Any, path: str, watch: Any) -> None:
     watch.allowed.append("status of 404")
     page = visit(path, viewport=PHONE)
-    page.wait_for_load_state("networkidle")
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.server import Server, poll
 from tests.web.conftest import LOST, Visit, Watch
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,7 @@ def start_import(server: Server, rows: int = 30_000) -> str:
     return str(answer.json()["task_id"])
 
 
-def lines(page: Any) -> list[str]:
+def lines(page: "Page") -> list[str]:
     return page.locator("#timeline > li > div").all_inner_texts()
 
 

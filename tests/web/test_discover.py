@@ -17,12 +17,14 @@ def test_a_rating_changes_the_list_at_once(visit: Visit, expect: Any, server: Se
     page = visit("/?user=501")
     expect(page.locator("#source")).to_contain_text("What most people rated")
     first = page.locator(SHELF).first
-    title = first.locator(".film-title").inner_text()
+    title = first.locator(".film-title").text_content()
     rate(first, "5")
     expect(page.locator("#source")).to_contain_text("From 1 rating of yours")
     expect(page.locator(FOR_YOU).first.locator(".because")).to_have_text(f"because you gave {title} 5")
-    expect(page.locator(FOR_YOU).filter(has_text=title).locator(".film-title", has_text=title)).to_have_count(0)
-    before = page.locator(f"{FOR_YOU} .film-title").all_inner_texts()
+    expect(page.locator(FOR_YOU).filter(has_text=title).locator(".film-title", has_text=title)).to_have_count(
+        0
+    )
+    before = page.locator(f"{FOR_YOU} .film-title").all_text_contents()
     rate(page.locator(FOR_YOU).first, "0.5")
     expect(page.locator(f"{FOR_YOU} .film-title").first).not_to_have_text(before[0])
     expect(page.locator("#source")).to_contain_text("From 2 ratings of yours")
@@ -58,7 +60,7 @@ def test_everything_by_keyboard(visit: Visit, expect: Any, server: Server) -> No
     expect(page.locator("#source")).to_contain_text("From 1 rating of yours")
     assert [r["score"] for r in server.client.get("/ratings?user_id=503").json()] == [5.0]
     page.locator(f"{FOR_YOU} .hide").nth(1).focus()
-    hidden = page.locator(FOR_YOU).nth(1).locator(".film-title").inner_text()
+    hidden = page.locator(FOR_YOU).nth(1).locator(".film-title").text_content()
     page.keyboard.press("Enter")
     expect(page.locator("#unhide")).to_have_text("Show 1 hidden film")
     expect(page.locator(f"{FOR_YOU} .film-title", has_text=hidden)).to_have_count(0)
@@ -87,7 +89,7 @@ def test_filters_are_kept_in_the_address(visit: Visit, expect: Any) -> None:
     expect(page).to_have_url("/?user=1001&genre=Animation&to=1994")
     page.reload()
     expect(page.locator(f"{FOR_YOU} .year").first).to_be_visible()
-    assert all(int(year) <= 1994 for year in page.locator(f"{FOR_YOU} .year").all_inner_texts())
+    assert all(int(year) <= 1994 for year in page.locator(f"{FOR_YOU} .year").all_text_contents())
     page.locator("#to").fill("1880")
     page.locator("#to").blur()
     expect(page.locator("#recommendations .empty")).to_contain_text("Nothing is left")
@@ -104,8 +106,9 @@ def test_titles_are_text_whatever_they_hold(visit: Visit, expect: Any, server: S
     page.get_by_role("tab", name="Your ratings").click()
     expect(page.locator(f"{SHELF} .film-title", has_text=markup)).to_be_visible()
     year = page.locator(SHELF).filter(has_text=arabic).locator(".year")
-    title = page.locator(f"{SHELF} .film-title", has_text=arabic)
-    assert year.bounding_box()["x"] > title.bounding_box()["x"], "the year stays behind the title"
+    name = page.locator(f"{SHELF} .film-title", has_text=arabic)
+    left = "element => element.getBoundingClientRect().left"
+    assert year.evaluate(left) > name.evaluate(left), "the year stays behind the title"
     page.locator(f"{SHELF} .film-title", has_text=markup).click()
     expect(page.locator("h1")).to_contain_text(markup)
     assert page.locator("main script, main img").count() == 0

@@ -3,7 +3,7 @@
 import { address, newKey, start } from "./api.js";
 import { button, element, find, guarded, show } from "./dom.js";
 import { bytes, duration, sentence } from "./format.js";
-import { showReport } from "./report.js";
+import { showReport, undoButton } from "./report.js";
 import { actions, followTask, progressView } from "./tasks.js";
 import { upload } from "./upload.js";
 import { parseUser, setParameters, withUser } from "./user.js";
@@ -68,6 +68,7 @@ async function watch(id, name = "") {
   });
   if (task.status !== "complete") {
     if (task.error) say(task.error.detail);
+    if (task.kind === "import_ratings") find("running-actions").append(undoButton(id, watch));
     find("running-actions").append(again());
     return;
   }

@@ -1,14 +1,15 @@
 // The report of an import: counts, rejected rows, undo.
 
-import { call, get, start } from "./api.js";
+import { get, start } from "./api.js";
 import { button, element, find, guarded, show } from "./dom.js";
-import { number, plural } from "./format.js";
+import { number, plural, sentence } from "./format.js";
 import { authorization } from "./login.js";
 import { withUser } from "./user.js";
 
 const COUNTS = [
   ["read", "rows read"], ["new", "new"], ["replaced", "replaced"], ["unchanged", "unchanged"],
   ["older", "older than what is there"], ["duplicate", "twice in the file"], ["rejected", "rejected"],
+  ["deleted", "deleted"], ["restored", "put back"], ["kept", "kept, changed since"],
 ];
 
 function counts(result) {
@@ -34,9 +35,9 @@ function rejectTable(rejects) {
 }
 
 // With a login a plain link would lack it: fetched first then.
-function download(id) {
+function download(id, text) {
   const path = `/imports/${id}/rejects`;
-  const link = element("a", { class: "button", href: path, download: `rejects-${id}.csv` }, "Download all rejected rows");
+  const link = element("a", { class: "button", href: path, download: `rejects-${id}.csv` }, text);
   link.onclick = guarded(async (event) => {
     if (!authorization().Authorization || link.href.startsWith("blob:")) return;
     event.preventDefault();
@@ -47,23 +48,22 @@ function download(id) {
 }
 
 function rejected(task) {
-  const { rejected: count = 0, rejects = [] } = task.result;
+  const { rejected = 0, kept = 0, rejects = [] } = task.result;
+  const count = rejected + kept;
   if (!count) return [];
-  const shown = rejects.length < count ? `The first ${rejects.length} of ${plural(count, "rejected row")}.` : "";
+  const rows = kept ? "kept row" : "rejected row";
+  const shown = rejects.length < count ? `The first ${rejects.length} of ${plural(count, rows)}.` : "";
   return [
-    element("h3", {}, "Rejected rows"),
+    element("h3", {}, sentence(`${rows}s`)),
     shown ? element("p", { class: "note" }, shown) : null,
     rejects.length ? rejectTable(rejects) : null,
-    element("p", {}, download(task.task_id)),
+    element("p", {}, download(task.task_id, `Download all ${rows}s`)),
   ].filter(Boolean);
 }
 
-function undo(task, watch) {
-  const act = guarded(async () => {
-    const { content } = await call(`/imports/${task.task_id}/undo`, { method: "POST" });
-    await watch(content.task_id, "Undo");
-  });
-  return button("Undo this import", act);
+// Also for one that was cancelled or failed half-way; the server says if there is nothing to undo.
+export function undoButton(id, watch) {
+  return button("Undo this import", guarded(async () => watch((await start(`/imports/${id}/undo`)).task_id)));
 }
 
 const rebuild = guarded(async () => {
@@ -71,15 +71,21 @@ const rebuild = guarded(async () => {
   location.assign(withUser(`/activity/${id}`));
 });
 
+function note({ dry_run: dry, undo_of: undone, left_out: left }) {
+  if (dry) return "Only checked: nothing was written.";
+  if (undone) return "The import was undone.";
+  return left?.length ? `Left out: ${left.join(", ")}.` : "";
+}
+
 export function showReport(task, { watch, again }) {
   const result = task.result ?? {};
   show(find("report"));
-  find("report-note").textContent = result.dry_run ? "Only checked: nothing was written." : result.undone ? "The import was undone." : "";
+  find("report-note").textContent = note(result);
   find("counts").replaceChildren(...counts(result));
   find("rejects").replaceChildren(...rejected(task));
   const changed = (result.new ?? 0) + (result.replaced ?? 0) > 0 && !result.dry_run;
   find("report-actions").replaceChildren(
-    ...(changed ? [button("Rebuild the model with it", rebuild, { class: "primary" }), undo(task, watch)] : []),
+    ...(changed ? [button("Rebuild the model with it", rebuild, { class: "primary" }), undoButton(task.task_id, watch)] : []),
     again(),
   );
   find("report-title").tabIndex = -1;

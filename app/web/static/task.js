@@ -41,7 +41,7 @@ function onEvent(type, data) {
 
 function links(task) {
   if (task.status !== "complete") return [];
-  if (task.kind === "import_ratings") return [element("a", { class: "button", href: withUser(`/import?task=${id}`) }, "See the report")];
+  if (task.kind.endsWith("_import") || task.kind === "import_ratings") return [element("a", { class: "button", href: withUser(`/import?task=${id}`) }, "See the report")];
   if (task.kind === "rebuild_model") return [element("a", { class: "button", href: withUser("/quality") }, "See the model")];
   return [];
 }

@@ -3,7 +3,7 @@
 import { call, get } from "./api.js";
 import { button, element, guarded } from "./dom.js";
 import { follow } from "./events.js";
-import { duration, number, plural, sentence } from "./format.js";
+import { duration, number, sentence } from "./format.js";
 
 export const ended = (task) => ["complete", "failed", "cancelled"].includes(task.status);
 export const badge = (status) => element("span", { class: `badge ${status}` }, status);
@@ -27,9 +27,9 @@ function share(task) {
 }
 
 function outcome({ result, progress }) {
-  if (typeof result?.read !== "number") return progress.message ?? "Done.";
-  const counts = ["new", "replaced", "rejected"].filter((name) => result[name]).map((name) => `${number(result[name])} ${name}`);
-  return [`${plural(result.read, "row")} read`, ...counts].join(", ");
+  const names = ["read", "new", "replaced", "rejected", "deleted", "restored", "kept"];
+  const counts = names.filter((name) => result?.[name]).map((name) => `${number(result[name])} ${name}`);
+  return counts.length && !progress.message ? sentence(`${counts.join(", ")}.`) : progress.message ?? "Done.";
 }
 
 function words(task) {
