@@ -41,10 +41,12 @@ BLOCK = 4_096  # rows of factors in one step of a sum
 def fast(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile at the first call, unchecked and without the GIL; kept on disk where that can be written."""
     options: Any = {"nogil": True, "fastmath": True, "error_model": "numpy", "boundscheck": False}
+    compiled: Callable[..., Any]
     try:
-        return njit(function, cache=True, **options)
+        compiled = njit(function, cache=True, **options)
     except RuntimeError:  # a read-only installation: a second or two to compile, each time
-        return njit(function, **options)
+        compiled = njit(function, **options)
+    return compiled
 
 
 def train(
