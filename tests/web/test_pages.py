@@ -1,0 +1,98 @@
+"""The pages as documents: policy, escaping, nothing foreign, every operation in the reference."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.web import pages
+
+FILES = pages.FOLDER / "static"
+PATHS = ("/", "/film/1", "/film/404404", "/film/x", "/import", "/activity", "/quality", "/system", "/docs")
+
+
+class Reader(HTMLParser):
+    """Every tag with its attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_pages_have_a_strict_policy_and_nothing_inline(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.headers["content-type"].startswith("text/html")
+    policy = dict(part.split(" ", 1) for part in answer.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    for tag, attributes in Reader(answer.text).tags:
+        assert tag != "style"
+        assert "style" not in attributes
+        assert not any(name.startswith("on") for name in attributes)
+        assert tag != "script" or attributes.get("src", "").startswith("/static/")  # type: ignore[union-attr]
+        for name in ("href", "src", "action"):
+            target = attributes.get(name) or "/"
+            assert target[0] in "/#" and not target.startswith("//"), f"{tag} leads to {target}"
+
+
+@pytest.mark.parametrize("path", sorted(FILES.iterdir()), ids=lambda path: path.name)
+def test_files_reach_for_nothing_foreign_and_write_no_markup(path: Path) -> None:
+    text = path.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?://|\beval\(|innerHTML|outerHTML|insertAdjacentHTML|document\.write", text)
+    assert all((FILES / name).is_file() for name in re.findall(r'(?:from|import) "\./([^"]+)"', text))
+
+
+def test_everything_together_is_light() -> None:
+    assert sum(path.stat().st_size for path in FILES.iterdir()) < 85_000
+
+
+def test_files_are_asked_for_again(client: TestClient) -> None:
+    answer = client.get("/static/discover.js")
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["content-type"].startswith("text/javascript")
+    tag = {"If-None-Match": answer.headers["etag"]}
+    assert client.get("/static/discover.js", headers=tag).status_code == 304
+
+
+@pytest.mark.parametrize(
+    "path", ["/film/404404", "/film/x", "/film/99999999999999999999", "/activity/no-such"]
+)
+def test_what_is_not_there_is_a_page_that_says_so(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "Back to Discover" in answer.text
+
+
+def test_titles_are_escaped(client: TestClient) -> None:
+    title = '<script>alert("1")</script> & "co"'
+    movie = client.post("/movies", json={"title": title, "genre": '"><b>|Drama'}).json()
+    text = client.get(f"/film/{movie['id']}").text
+    assert "<script>alert" not in text
+    assert "<b>" not in text
+    assert "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt; &amp; &#34;co&#34;" in text
+    assert "Nobody has rated this film yet" in text
+
+
+def test_a_film_shows_its_ratings(client: TestClient) -> None:
+    for user_id, score in enumerate([5, 5, 0.5]):
+        client.post("/ratings", json={"movie_id": 1, "user_id": user_id, "score": score})
+    text = client.get("/film/1").text
+    assert "mean of 3 ratings" in text
+    assert re.search(r'aria-label="Ratings by score[^"]* 0\.5: 1,[^"]* 5\.0: 2', text)
+    assert text.count('class="bar"') == 2
+
+
+def test_the_reference_has_every_operation(client: TestClient) -> None:
+    text = client.get("/docs").text
+    document = client.get("/openapi.json").json()
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    assert len(operations) > 20
+    assert all(f'<details id="{operation["operationId"]}">' in text for operation in operations)
+    assert all("/film" not in path and "/system" not in path for path in document["paths"])
