@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from app.recommender.interactions import Floats, Interactions, Ints
 from app.recommender.model import Model
-from app.recommender.ranking import top
+from app.recommender.selection import top
 
 RELEVANT = 4.0  # a held-out rating from here up is one that should have been recommended
 TESTED = 0.2  # share of a held-out user's ratings

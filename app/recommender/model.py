@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from app.recommender.interactions import Floats, Ints, Rows, confidence
 from app.recommender.linear import solve
+from app.recommender.selection import top
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,7 @@ class Model:
         cosine = self.factors @ self.factors[row] / (np.maximum(self.norms, 1e-12) * self.norms[row])
         cosine[row] = -np.inf
         cosine[self.norms == 0] = -np.inf
-        best = np.lexsort((self.order, -cosine))[: max(n, 0)]
-        best = best[np.isfinite(cosine[best])]
+        best = top(cosine, self.order, n)
         return self.movie_ids[best], cosine[best]
 
     def fold_in_movie(self, users: Floats, scores: ArrayLike) -> Floats:

@@ -1,13 +1,14 @@
 """Which movies, in which order: the ranking rule, as a pure function of a model and one's ratings."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from app.recommender.interactions import Floats, Ints, confidence
 from app.recommender.model import Model
+from app.recommender.selection import top
 
 Source = Literal["personal", "own", "popular"]
 Mask = NDArray[np.bool_]
@@ -63,17 +64,6 @@ def rank(
         ids = np.concatenate([ids, rated.movie_ids[more]])
         values = np.concatenate([values, rated.spread(filling)[more]])
     return Ranking(ids, values, "personal")
-
-
-def top(scores: Floats, order: NDArray[Any], n: int) -> NDArray[np.int64]:
-    """The rows of the n best scores, best first, ties by `order`; those at minus infinity are out."""
-    if 0 < n < len(scores):
-        threshold = np.partition(scores, len(scores) - n)[len(scores) - n]
-        rows = np.flatnonzero(scores >= threshold)  # more than n where the last place is shared
-    else:
-        rows = np.arange(len(scores))
-    rows = rows[scores[rows] > -np.inf]
-    return rows[np.lexsort((order[rows], -scores[rows]))][: max(n, 0)]
 
 
 def diversify(

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from app.recommender.als import TrainSettings, train
 from app.recommender.interactions import Interactions
 from app.recommender.model import Model
-from app.recommender.ranking import Ranking, rank, top
+from app.recommender.ranking import Ranking, rank
+from app.recommender.selection import top
 from tests.recommender.ratings import random_ratings, tastes
 
 MODEL = train(random_ratings(60, 40, 900), TrainSettings(factors=8, sweeps=3))
