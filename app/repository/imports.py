@@ -32,6 +32,22 @@ SETTLED_AT_ONCE = 500
 
 _RATED = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at, ratings.c.import_seq)
 _PAIRS = 400
+_PAIR = sa.tuple_(ratings.c.user_id, ratings.c.movie_id)
+
+# Built once: for a range of some thousand rows, building them would take longer than running them.
+_BETWEEN = (
+    sa.select(*_RATED)
+    .where(
+        ratings.c.user_id.between(sa.bindparam("first"), sa.bindparam("last")),
+        _PAIR.between(
+            sa.tuple_(sa.bindparam("first"), sa.bindparam("first_movie")),
+            sa.tuple_(sa.bindparam("last"), sa.bindparam("last_movie")),
+        ),
+    )
+    .limit(sa.bindparam("most"))
+)
+_MOVIES_DELETED = sa.select(counters.c.value).where(counters.c.name == "movies_deleted")
+_CHANGE_COUNTS = count_changes.insert().values(changes=sa.bindparam("changed"))
 
 
 def keep_writers_out(connection: Connection) -> None:
@@ -44,22 +60,21 @@ def rated(connection: Connection, user_id: Sequence[int], movie_id: Sequence[int
     """Those of the pairs of user and movie, sorted, that are rated already, maybe with others between."""
     if not user_id:
         return {}
-    pair = sa.tuple_(ratings.c.user_id, ratings.c.movie_id)
-    first, last = sa.tuple_(user_id[0], movie_id[0]), sa.tuple_(user_id[-1], movie_id[-1])
     most = 4 * len(user_id) + 1000
-    near = sa.select(*_RATED).where(
-        ratings.c.user_id.between(user_id[0], user_id[-1]), pair.between(first, last)
-    )
-    found = connection.execute(near.limit(most)).all()
+    ends = {"first": user_id[0], "first_movie": movie_id[0], "last": user_id[-1], "last_movie": movie_id[-1]}
+    found: list[Any] = list(connection.execute(_BETWEEN, ends | {"most": most}))
     if len(found) == most:  # too many others: look the pairs up by themselves
         keys = list(zip(user_id, movie_id, strict=True))
-        parts = (keys[start : start + _PAIRS] for start in range(0, len(keys), _PAIRS))
-        found = [
-            row
-            for part in parts
-            for row in connection.execute(sa.select(*_RATED).where(pair.in_(part))).all()
-        ]
+        found = [row for at in range(0, len(keys), _PAIRS) for row in _at(connection, keys[at : at + _PAIRS])]
     return {(row[0], row[1]): (row[2], row[3], row[4]) for row in found}
+
+
+def _at(connection: Connection, keys: list[Key]) -> Iterable[Any]:
+    """Ratings by key. A join: of a list of pairs in IN, SQLite makes a scan of the whole table."""
+    columns = (sa.column("user_id", sa.BigInteger), sa.column("movie_id", sa.BigInteger))
+    wanted = sa.values(*columns).data(keys).cte("wanted")
+    same = sa.and_(ratings.c.user_id == wanted.c.user_id, ratings.c.movie_id == wanted.c.movie_id)
+    return connection.execute(sa.select(*_RATED).select_from(wanted.join(ratings, same)))
 
 
 def keep_before_images(connection: Connection, import_seq: int, rows: Iterable[tuple[Key, Rated]]) -> None:
@@ -88,8 +103,7 @@ def note_later_write(connection: Connection, import_seq: int, user_id: int, movi
 
 def movies_deleted(connection: Connection) -> int:
     """How many movies were ever deleted: as long as it is the same, the known ones are still there."""
-    query = sa.select(counters.c.value).where(counters.c.name == "movies_deleted")
-    return int(connection.execute(query).scalar_one())
+    return int(connection.execute(_MOVIES_DELETED).scalar_one())
 
 
 def change_counts(connection: Connection, changes: npt.NDArray[np.void]) -> None:
@@ -99,7 +113,7 @@ def change_counts(connection: Connection, changes: npt.NDArray[np.void]) -> None
     write the whole table of movies over and over.
     """
     if len(changes):
-        connection.execute(count_changes.insert().values(changes=changes.tobytes()))
+        connection.execute(_CHANGE_COUNTS, {"changed": changes.tobytes()})
 
 
 def compact_counts(connection: Connection, at_once: int | None = None) -> None:

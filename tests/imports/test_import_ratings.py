@@ -248,3 +248,11 @@ def test_a_cancelled_import_that_is_tried_again_goes_on_where_it_was(
     assert ended is not None
     assert figures(ended.result) == {"read": 11, "new": 10, "rejected": 1}
     assert counts_are_right(database)
+
+
+def test_a_few_ratings_among_very_many_others(run_import: Import, database: Database) -> None:
+    run_import(HEADER + "".join(f"{user},{movie},4,1000\n" for user in range(1, 700) for movie in (1, 2)))
+    task = run_import(HEADER + "1,2,5,2000\n350,2,5,999\n350,3,5,1\n699,2,4,1000\n")
+    assert figures(task.result) == {"read": 4, "new": 1, "replaced": 1, "unchanged": 1, "older": 1}
+    assert len(ratings(database)) == 1399
+    assert counts_are_right(database)
