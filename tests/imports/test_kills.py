@@ -165,7 +165,7 @@ def run_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run_copy
 
 
-STEP = 1 if os.environ.get("CI") else 3
+STEP = 1 if os.environ.get("CI") else 5
 
 
 @pytest.mark.parametrize("undo", [False, True], ids=["import", "undo"])

@@ -1,0 +1,76 @@
+"""Lines in blocks, and ratings in sorted runs, against plain references."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.imports import lines, runs
+from app.imports.columns import Columns
+from app.imports.runs import RunWriter, merge
+
+ids = st.integers(0, 5) | st.integers(2**62, 2**62 + 2)
+ratings = st.lists(st.tuples(ids, ids, st.integers(0, 3), st.integers(1, 10)), max_size=40)
+
+
+@given(data=st.binary(max_size=300).map(lambda b: b.replace(b"\x00", b"\n")), size=st.integers(1, 40))
+@settings(deadline=None)
+def test_blocks_hold_every_line_whole(data: bytes, size: int) -> None:
+    longest, lines.LONGEST_LINE = lines.LONGEST_LINE, 10
+    try:
+        found = [line for block in lines.blocks(io.BytesIO(data), size) for line in lines.split(block)]
+    finally:
+        lines.LONGEST_LINE = longest
+    expected = lines.split(data.removeprefix(b"\xef\xbb\xbf") if size >= 3 else data)
+    assert len(found) == len(expected)
+    for line, whole in zip(found, expected, strict=True):
+        assert line == whole or (len(line) > 10 and whole.startswith(line[:11].removesuffix(b"\r")))
+
+
+@given(
+    rows=ratings,
+    run_rows=st.integers(1, 15),
+    window=st.integers(2, 9),
+    parts=st.integers(1, 7),
+    data=st.data(),
+)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_merge_is_sorted_and_keeps_the_newest_of_each_pair(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    rows: list[tuple[int, int, int, int]],
+    run_rows: int,
+    window: int,
+    parts: int,
+    data: st.DataObject,
+) -> None:
+    monkeypatch.setattr(runs, "RUN_ROWS", run_rows)
+    newest: dict[tuple[int, int], tuple[int, int]] = {}
+    for user, movie, at, score in rows:
+        if (user, movie) not in newest or at >= newest[user, movie][0]:
+            newest[user, movie] = (at, score)
+    expected = [(*key, *newest[key]) for key in sorted(newest)]
+    after = data.draw(st.sampled_from([(-1, -1), *((row[0], row[1]) for row in expected)]))
+    directory: Path = tmp_path_factory.mktemp("runs")
+    with RunWriter(directory) as writer:
+        for start in range(0, len(rows), parts):
+            table = np.array(rows[start : start + parts], np.int64)
+            writer.add(Columns(table[:, 0], table[:, 1], table[:, 2], table[:, 3].astype(np.uint8)))
+    found, others = [], 0
+    for columns, more in merge(writer.runs, after, window):
+        found += list(
+            zip(
+                columns.user_id.tolist(),
+                columns.movie_id.tolist(),
+                columns.rated_at.tolist(),
+                columns.score.tolist(),
+                strict=True,
+            )
+        )
+        others += int(more.sum())
+    assert found == [row for row in expected if row[:2] > after]
+    if after == (-1, -1):
+        assert len(found) + others + writer.duplicates == len(rows)
