@@ -42,7 +42,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings.from_environment()
     logging.getLogger("matinee").setLevel(settings.log_level)
     app = FastAPI(
-        title="Matinee", summary="Movie ratings in, recommendations out.", lifespan=_lifespan, docs_url=None
+        title="Matinee",
+        summary="Movie ratings in, recommendations out.",
+        lifespan=_lifespan,
+        docs_url=None,  # app.web has a reference that works offline
+        redoc_url=None,
     )
     app.state.service = Service(settings)
     app.state.feed = Feed(app.state.service)

@@ -57,17 +57,12 @@ def expect(browser: "Browser") -> Any:
     return expect
 
 
-def seed(server: Server) -> Server:
-    """The sample imported and a model built from it."""
-    server.wait(server.client.post("/imports").json()["task_id"])
-    server.wait(server.client.post("/recommender/rebuild").json()["task_id"])
-    return server
-
-
 @pytest.fixture(scope="package")
 def server(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for the tests that leave it as it is, but for users of their own."""
-    server = seed(Server(tmp_path_factory.mktemp("web") / "data").start())
+    """Two server processes behind one port, for the tests that change nothing but users of their own."""
+    server = Server(tmp_path_factory.mktemp("web") / "data", "--workers", "2").start()
+    server.wait(server.client.post("/imports").json()["task_id"])
+    server.wait(server.client.post("/recommender/rebuild").json()["task_id"])
     yield server
     server.close()
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -94,21 +93,16 @@ def test_a_hidden_page_pauses_and_goes_on_without_gaps(visit: Visit, expect: Any
 
 
 def test_a_server_that_is_down_is_told_and_comes_back(
-    visit: Visit, expect: Any, watch: Watch, tmp_path: Path, browser: Any
+    visit: Visit, expect: Any, watch: Watch, server: Server
 ) -> None:
-    watch.allowed += [LOST, "foreign request"]
-    server = Server(tmp_path / "data").start()
-    try:
-        page = visit(f"http://127.0.0.1:{server.port}/?user=7")
-        expect(page.locator("#shelf-films > .film").first).to_be_visible()
-        server.kill()
-        poll(lambda: not server.orphans(), within=10)
-        page.locator("#shelf-films").get_by_role("radio", name="5 stars", exact=True).first.click()
-        expect(page.locator("#connection")).to_contain_text("does not answer")
-        server.start()
-        page.get_by_role("button", name="Try now").click()
-        expect(page.locator("#connection")).to_be_hidden(timeout=30_000)
-        expect(page.locator("#source")).not_to_be_empty()
-        poll(lambda: server.client.get("/ratings?user_id=7").json())
-    finally:
-        server.close()
+    watch.allowed.append(LOST)
+    page = visit("/?user=7")
+    expect(page.locator("#shelf-films > .film").first).to_be_visible()
+    server.kill()
+    poll(lambda: not server.orphans(), within=10)
+    page.locator("#shelf-films").get_by_role("radio", name="5 stars", exact=True).first.click()
+    expect(page.locator("#connection")).to_contain_text("does not answer")
+    server.start()
+    page.get_by_role("button", name="Try now").click()
+    expect(page.locator("#connection")).to_be_hidden()
+    poll(lambda: server.client.get("/ratings?user_id=7").json())

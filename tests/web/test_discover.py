@@ -1,5 +1,6 @@
 """Discover in a browser: rating, searching, filtering, hiding, by mouse and by keyboard."""
 
+import re
 from typing import Any
 
 from tests.server import Server
@@ -127,6 +128,32 @@ def test_ten_thousand_results_come_page_by_page(visit: Visit, expect: Any, serve
     page.get_by_role("button", name="Show more").click()
     expect(page.locator(SHELF)).to_have_count(40)
     assert len(set(page.locator(f"{SHELF} .film-title").all_text_contents())) == 40
+
+
+def test_a_film_is_rated_on_its_page(visit: Visit, expect: Any, server: Server) -> None:
+    page = visit("/film/32?user=508")
+    before = server.client.get("/movies/32").json()["rating_count"]
+    expect(page.locator("#histogram")).to_contain_text(f"mean of {before} ratings")
+    page.locator("#own").get_by_role("radio", name="3.5 stars", exact=True).click()
+    expect(page.locator("#histogram")).to_contain_text(f"mean of {before + 1} ratings")
+    page.reload()
+    expect(page.locator("#own").get_by_role("radio", name="3.5 stars", exact=True)).to_be_checked()
+    page.locator(".film a").first.click()
+    expect(page).to_have_url(re.compile(r"/film/\d+\?user=508"))
+
+
+def test_hidden_films_come_back(visit: Visit, expect: Any) -> None:
+    page = visit("/?user=1002")
+    first = page.locator(f"{FOR_YOU} .film-title").first
+    title = first.text_content()
+    page.locator(f"{FOR_YOU} .hide").first.click()
+    expect(first).not_to_have_text(str(title))
+    page.reload()
+    expect(page.locator("#unhide")).to_be_visible()
+    expect(first).not_to_have_text(str(title))
+    page.locator("#unhide").click()
+    expect(first).to_have_text(str(title))
+    expect(page.locator("#unhide")).to_be_hidden()
 
 
 def test_a_user_id_has_to_be_a_number(visit: Visit, expect: Any) -> None:

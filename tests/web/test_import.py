@@ -103,6 +103,18 @@ def test_a_file_of_the_wrong_kind_is_refused_with_a_reason(
     expect(page.locator("#running")).to_be_hidden()
 
 
+def test_sending_can_be_stopped(visit: Visit, expect: Any) -> None:
+    page = visit("/import")
+
+    def hold(route: Any) -> None:
+        """Never answered."""
+
+    page.route("**/imports", hold)
+    choose(page, "ratings.csv", b"user_id,movie_id,score\n1,1,4\n")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#problem")).to_contain_text("Stopped. Nothing was imported.")
+
+
 def test_only_bad_rows_is_a_failure_that_says_what_to_do(visit: Visit, expect: Any, watch: Any) -> None:
     page = visit("/import")
     choose(page, "ratings.csv", b"user_id,movie_id,score\n1,123456789,4\n")

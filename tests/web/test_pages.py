@@ -89,6 +89,10 @@ def test_a_film_shows_its_ratings(client: TestClient) -> None:
     assert text.count('class="bar"') == 2
 
 
+def test_no_page_of_the_framework_loads_foreign_scripts(client: TestClient) -> None:
+    assert client.get("/redoc").status_code == 404
+
+
 def test_the_reference_has_every_operation(client: TestClient) -> None:
     text = client.get("/docs").text
     document = client.get("/openapi.json").json()

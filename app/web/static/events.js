@@ -4,12 +4,15 @@ import { authorization, login } from "./login.js";
 import { recovered } from "./connection.js";
 import { visible } from "./dom.js";
 
-// Yields {id, type, data} (WHATWG HTML, 9.2.6).
-async function* parse(stream) {
+const SILENCE = 45_000; // a server that lives sends at least a comment every 15 s
+
+// Yields {id, type, data} (WHATWG HTML, 9.2.6); gives up a stream that has gone silent.
+async function* parse(stream, controller) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const silence = setTimeout(() => controller.abort(), SILENCE);
+    const { value, done } = await reader.read().finally(() => clearTimeout(silence));
     if (done) return;
     const blocks = (rest + value).replaceAll("\r\n", "\n").split("\n\n");
     rest = blocks.pop();
@@ -41,7 +44,10 @@ async function open(path, last, signal) {
   const headers = { Accept: "text/event-stream", ...authorization() };
   if (last !== null) headers["Last-Event-ID"] = String(last);
   const answer = await fetch(path, { headers, signal, cache: "no-store" });
-  if (answer.status === 401) await login();
+  if (answer.status === 401) {
+    await login();
+    return open(path, last, signal);
+  }
   return answer.ok ? answer.body : null;
 }
 
@@ -54,7 +60,7 @@ export async function follow(path, onEvent) {
     const controller = whileVisible();
     try {
       const body = await open(path, last, controller.signal);
-      for await (const { id, type, data } of body ? parse(body) : []) {
+      for await (const { id, type, data } of body ? parse(body, controller) : []) {
         if (id !== null && last !== null && id <= last) continue;
         last = id ?? last;
         if (type === "end") return;
@@ -63,8 +69,8 @@ export async function follow(path, onEvent) {
     } catch (error) {
       if (error.name !== "AbortError" && error.name !== "TypeError") throw error;
     }
-    const paused = controller.signal.aborted;
+    const left = controller.signal.aborted;
     controller.abort();
-    if (!paused) await recovered();
+    if (!left) await recovered();
   }
 }

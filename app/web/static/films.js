@@ -10,7 +10,7 @@ function reasons(because) {
   if (!because?.length) return null;
   const parts = because.flatMap(({ title, score }, i) => [
     i === 0 ? "" : i === because.length - 1 ? " and " : ", ",
-    element("bdi", { class: "reason" }, title),
+    element("bdi", { class: "rated" }, title),
     ` ${score}`,
   ]);
   return element("p", { class: "because" }, "because you gave ", ...parts);

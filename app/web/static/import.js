@@ -24,17 +24,28 @@ function parameters() {
   return { user_id: owner, dry_run: find("dry-run").checked ? "true" : "" };
 }
 
-function showSending(file) {
+function showSending(file, stop) {
   const began = performance.now();
   show(find("running"));
   find("running-title").textContent = file.name;
   find("running-note").textContent = bytes(file.size);
-  find("running-actions").replaceChildren();
+  find("running-actions").replaceChildren(button("Stop", stop));
   return (sent) => {
     const rate = sent / Math.max((performance.now() - began) / 1000, 0.001);
     const progress = { phase: "send", done: sent, total: file.size, unit: "bytes", rate: null, eta_seconds: (file.size - sent) / rate };
     view.update({ status: "running", progress: { ...progress, message: null } });
   };
+}
+
+// Leaving the page now would lose the file: the browser asks first.
+async function staying(job) {
+  const ask = (event) => event.preventDefault();
+  addEventListener("beforeunload", ask);
+  try {
+    return await job();
+  } finally {
+    removeEventListener("beforeunload", ask);
+  }
 }
 
 const sendFile = guarded(async (file) => {
@@ -43,13 +54,19 @@ const sendFile = guarded(async (file) => {
   try {
     if (!file.size) throw new Error(`${file.name} is empty. Choose a file with a header and rows.`);
     const path = address("/imports", parameters());
-    const task = await upload(path, file, newKey(), showSending(file));
+    const { signal, stop } = stoppable();
+    const task = await staying(() => upload(path, file, newKey(), showSending(file, stop), signal));
     await watch(task.task_id, file.name);
   } catch (problem) {
     show(find("running"), false);
     say(problem.message);
   }
 });
+
+function stoppable() {
+  const controller = new AbortController();
+  return { signal: controller.signal, stop: () => controller.abort() };
+}
 
 // Follow an import (or the undo of one) to its report; the address then leads here again.
 async function watch(id, name = "") {

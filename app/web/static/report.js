@@ -14,7 +14,7 @@ const COUNTS = [
 
 function counts(result) {
   return COUNTS.filter(([name]) => typeof result[name] === "number").flatMap(([name, label]) => [
-    element("div", { class: name === "rejected" && result[name] ? "bad" : "" }, element("dt", {}, label), element("dd", {}, number(result[name]))),
+    element("div", { class: !result[name] ? "none" : name === "rejected" ? "bad" : "" }, element("dt", {}, label), element("dd", {}, number(result[name]))),
   ]);
 }
 

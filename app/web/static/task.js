@@ -9,7 +9,7 @@ const { id } = find("task").dataset;
 const view = progressView();
 find("progress").replaceChildren(view.node);
 
-let phase = null; // the timeline's line of the phase that goes on
+let phase = null; // the timeline's line of the phase that goes on, and its last progress
 let shown = "";
 
 const line = (data, kind, ...content) =>
@@ -17,7 +17,16 @@ const line = (data, kind, ...content) =>
 
 const add = (node) => (find("timeline").append(node), node);
 
+// A phase that was passed has done all it had to.
+function pass() {
+  if (!phase) return;
+  const { phase: name, total, unit } = phase.data;
+  phase.node.lastChild.textContent = progressText({ phase: name, done: total, unit });
+  phase = null;
+}
+
 function onStatus(data) {
+  if (data.status === "complete") pass();
   phase = null;
   const by = data.worker ? ` · ${data.worker}` : "";
   const attempt = data.attempt > 0 ? ` attempt ${data.attempt}${by}` : "";
@@ -25,7 +34,9 @@ function onStatus(data) {
 }
 
 function onProgress(data) {
-  if (phase?.name !== data.phase) phase = { name: data.phase, node: add(line(data, "phase", "")) };
+  if (phase && phase.data.phase !== data.phase) pass();
+  phase ??= { node: add(line(data, "phase", "")) };
+  phase.data = data;
   phase.node.lastChild.textContent = progressText(data);
 }
 

@@ -8,7 +8,7 @@ const TYPES = { gz: "application/gzip", zip: "application/zip" };
 const typeOf = (name) => TYPES[name.split(".").pop().toLowerCase()] ?? "text/csv";
 const headerSafe = (name) => name.replace(/[^\x20-\x7e]/g, "_");
 
-function send(path, file, headers, onProgress) {
+function send(path, file, headers, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", path);
@@ -16,23 +16,25 @@ function send(path, file, headers, onProgress) {
     request.responseType = "json";
     request.upload.onprogress = ({ loaded }) => onProgress(loaded);
     request.onload = () => resolve(request);
-    request.onerror = () => reject(new Problem(0, { detail: "The connection broke while the file was being sent. Nothing was imported; send it again." }));
+    request.onerror = () => reject(new Problem(0, { detail: "The connection broke while the file was being sent. Send it again: nothing is taken twice." }));
+    request.onabort = () => reject(new Problem(0, { detail: "Stopped. Nothing was imported." }));
+    signal.onabort = () => request.abort();
     request.send(file);
   });
 }
 
 // Answers the task that was started. With the same `key` a second sending cannot import twice.
-export async function upload(path, file, key, onProgress) {
+export async function upload(path, file, key, onProgress, signal) {
   const headers = {
     "Content-Type": typeOf(file.name),
     "X-Filename": headerSafe(file.name),
     "Idempotency-Key": key,
     ...authorization(),
   };
-  const { status, response } = await send(path, file, headers, onProgress);
+  const { status, response } = await send(path, file, headers, onProgress, signal);
   if (status === 401) {
     await login();
-    return upload(path, file, key, onProgress);
+    return upload(path, file, key, onProgress, signal);
   }
   if (status !== 202) throw new Problem(status, response);
   return response;
