@@ -1,6 +1,9 @@
 """Recommendations from the active model: plain lists of ids, rich ones with reasons, similar movies."""
 
 import logging
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +11,7 @@ import numpy as np
 from sqlalchemy.engine import Connection
 
 from app.movies import Movie
+from app.newcomers import with_newcomers
 from app.ratings import Rating
 from app.recommender.model import Model
 from app.recommender.model_file import CorruptModel
@@ -17,6 +21,9 @@ from app.repository import models, movies
 
 REASONS = 3
 """How many of a user's ratings a recommendation names as its reasons."""
+
+PREPARE_EVERY = 1.0
+"""Seconds between two looks at movies to fold in, while such are being rated."""
 
 log = logging.getLogger("matinee.serving")
 
@@ -168,12 +175,25 @@ def _rank(
     )
 
 
-class ActiveModel:
-    """The model that is served, and which of its movies still exist; reloaded when either changes."""
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A model as it is served: with newcomers, and a mask of what exists. `state` is what it was made for."""
 
-    def __init__(self, store: ModelStore) -> None:
+    base: Model
+    state: tuple[int, int]  # movies deleted ever, newest first rater
+    at: float
+    model: Model
+    existing: Mask | None
+
+
+class ActiveModel:
+    """The model that is served, with the movies that came since and without those that went."""
+
+    def __init__(self, store: ModelStore, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
-        self._known: tuple[Model, int, Mask | None] | None = None
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._prepared: _Prepared | None = None
         self._unreadable = 0
 
     def serve(self, connection: Connection) -> Serving:
@@ -181,14 +201,29 @@ class ActiveModel:
         active = models.active(connection)
         if active is None:
             return Serving(connection, None)
-        model = self._load(active)
-        known = self._known
-        if model is not None and (
-            known is None or known[0] is not model or known[1] != active.movies_deleted
-        ):
-            mask = np.isin(model.movie_ids, movies.known_ids(connection))
-            known = self._known = model, active.movies_deleted, None if mask.all() else mask
-        return Serving(connection, known[0], known[2]) if known else Serving(connection, None)
+        base = self._load(active)
+        prepared = self._prepared
+        if base is not None and self._is_stale(prepared, base, active):
+            prepared = self._prepare(connection, base, active)
+        return (
+            Serving(connection, prepared.model, prepared.existing) if prepared else Serving(connection, None)
+        )
+
+    def _is_stale(self, prepared: _Prepared | None, base: Model, active: models.Active) -> bool:
+        if prepared is None or prepared.base is not base or prepared.state[0] != active.movies_deleted:
+            return True
+        return prepared.state[1] != active.newcomers and self._clock() - prepared.at >= PREPARE_EVERY
+
+    def _prepare(self, connection: Connection, base: Model, active: models.Active) -> _Prepared:
+        with self._lock:
+            if (prepared := self._prepared) and not self._is_stale(prepared, base, active):
+                return prepared
+            model = with_newcomers(connection, base)
+            mask: Mask = np.isin(model.movie_ids, movies.known_ids(connection))
+            existing = None if mask.all() else mask
+            state = (active.movies_deleted, active.newcomers)
+            prepared = self._prepared = _Prepared(base, state, self._clock(), model, existing)
+            return prepared
 
     def check(self, version: models.ModelVersion) -> None:
         """Raises `CorruptModel` unless that version can be served."""

@@ -15,6 +15,7 @@ LAYERS = (  # each may import from itself and from what stands behind it
     ("app.api", "app.web"),
     ("app.service",),
     ("app.serving",),
+    ("app.newcomers",),
     ("app.tasks",),
     ("app.imports", "app.recommender"),
     ("app.repository",),

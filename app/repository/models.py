@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from app.errors import NotFound
 from app.storage.database import serialize
-from app.storage.schema import counters, models
+from app.storage.schema import counters, first_raters, models
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,14 @@ class Active:
     checksum: str
     created_at: float
     movies_deleted: int  # ever; a change of it means that the model may list a movie that is gone
+    newcomers: int  # the newest first rater; a change of it means that there may be movies to fold in
 
 
 _DELETED = sa.select(counters.c.value).where(counters.c.name == "movies_deleted").scalar_subquery()
-_ACTIVE = sa.select(models.c.version, models.c.checksum, models.c.created_at, _DELETED).where(models.c.active)
+_NEWCOMERS = sa.select(sa.func.coalesce(sa.func.max(first_raters.c.number), 0)).scalar_subquery()
+_ACTIVE = sa.select(
+    models.c.version, models.c.checksum, models.c.created_at, _DELETED, _NEWCOMERS.label("newcomers")
+).where(models.c.active)
 
 
 def active(connection: Connection) -> Active | None:

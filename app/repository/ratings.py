@@ -14,15 +14,19 @@ from app.repository import movies as movie_queries
 from app.repository.imports import note_later_write
 from app.storage.database import insert_for
 from app.storage.schema import counters, movies, ratings
+from app.storage.schema import first_raters as first_raters_table
 
 _COLUMNS = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at)
 
 CHANGE_SLOTS = 16
 
+FIRST_RATERS = 20
+"""So many raters of a movie are remembered, to fold it in before the next rebuild."""
+
 
 def put(connection: Connection, rating: Rating) -> bool:
     """Write a rating over any other: True when there was none. Raises `NotFound` without the movie."""
-    movie_queries.get(connection, rating.movie_id, lock=True)  # also keeps two writers of one rating apart
+    movie = movie_queries.get(connection, rating.movie_id, lock=True)  # keeps two writers of one rating apart
     old = _take(connection, rating.user_id, rating.movie_id)
     values = {"score": rating.score, "rated_at": rating.rated_at, "import_seq": None}
     statement = insert_for(connection.dialect.name)(ratings).values(
@@ -31,6 +35,10 @@ def put(connection: Connection, rating: Rating) -> bool:
     connection.execute(statement.on_conflict_do_update(index_elements=["user_id", "movie_id"], set_=values))
     _count(connection, rating.movie_id, int(old is None), rating.score - (old or 0.0))
     note_changes(connection, 1, slot=rating.user_id)
+    if movie.rating_count < FIRST_RATERS:
+        first = insert_for(connection.dialect.name)(first_raters_table)
+        values = {"movie_id": rating.movie_id, "user_id": rating.user_id}
+        connection.execute(first.values(**values).on_conflict_do_nothing())
     return old is None
 
 
@@ -72,6 +80,24 @@ def changes(connection: Connection) -> int:
     """How many ratings were ever written, replaced or deleted."""
     query = sa.select(sa.func.coalesce(sa.func.sum(counters.c.value), 0))
     return int(connection.execute(query.where(counters.c.name.startswith("ratings_changed_"))).scalar_one())
+
+
+def first_raters(connection: Connection) -> list[tuple[int, int]]:
+    """(movie, user) of the first raters of movies that were rated through the API, newest first."""
+    columns = (first_raters_table.c.movie_id, first_raters_table.c.user_id)
+    query = sa.select(*columns).order_by(first_raters_table.c.number.desc())
+    return [(row.movie_id, row.user_id) for row in connection.execute(query)]
+
+
+def last_first_rater(connection: Connection) -> int:
+    """The number of the newest of them, 0 without any."""
+    newest = sa.select(sa.func.coalesce(sa.func.max(first_raters_table.c.number), 0))
+    return int(connection.execute(newest).scalar_one())
+
+
+def forget_first_raters(connection: Connection, *, up_to: int) -> None:
+    """A model that was built from ratings up to there, and is served, knows their movies."""
+    connection.execute(first_raters_table.delete().where(first_raters_table.c.number <= up_to))
 
 
 def of_user(connection: Connection, user_id: int) -> list[Rating]:

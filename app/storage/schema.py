@@ -111,6 +111,15 @@ models = sa.Table(
     sa.Column("rating_changes", sa.BigInteger, nullable=False, server_default="0"),  # ever, when it was built
 )
 
+first_raters = sa.Table(
+    "first_raters",
+    metadata,
+    sa.Column("number", Key, primary_key=True, autoincrement=True),
+    sa.Column("movie_id", sa.BigInteger, nullable=False),
+    sa.Column("user_id", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("movie_id", "user_id", name="uq_first_raters_movie_id_user_id"),
+)
+
 counters = sa.Table(
     "counters",
     metadata,

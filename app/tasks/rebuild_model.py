@@ -25,6 +25,7 @@ def run(attempt: Attempt) -> None:
     """Complete with the version that was built, how good it is and whether it is served."""
     with attempt.database.read() as connection:
         changes = ratings.changes(connection)  # what comes from here on counts for the next
+        newest_rater = ratings.last_first_rater(connection)
     interactions = _read(attempt)
     training, held_out = evaluation.split(interactions)
     incumbent = _incumbent(attempt)
@@ -47,6 +48,8 @@ def run(attempt: Attempt) -> None:
     result = {name: row[name] for name in ("promoted", "reason", "evaluation", "ratings", "users", "movies")}
     with attempt.transaction(result=result, phase=None, message=decision.reason) as connection:
         result["version"] = models.add(connection, **row, created_at=attempt.clock())
+        if decision.promoted:
+            ratings.forget_first_raters(connection, up_to=newest_rater)
 
 
 def _read(attempt: Attempt) -> Interactions:

@@ -7,8 +7,10 @@ from fastapi.testclient import TestClient
 
 from app.config import Settings
 from app.main import create_app
+from app.recommender.store import ModelStore
 from app.sample import FIRST_USER
 from app.sample.generate import TASTES
+from app.serving import ActiveModel
 
 
 @pytest.fixture
@@ -199,3 +201,20 @@ def test_a_model_that_cannot_be_read_is_refused_and_the_one_before_stays(
     assert (answer.status_code, answer.headers["x-model-version"], answer.json()) == (200, "1", before)
     other = TestClient(create_app(settings))  # a process that never had the one before
     assert other.get(f"/recommendations/{FIRST_USER}").headers["x-source"] == "popular"
+
+
+def test_a_new_movie_is_recommended_before_the_next_rebuild(built: TestClient) -> None:
+    new = built.post("/movies", json={"title": "The Newest Robot", "genre": "Sci-Fi"}).json()["id"]
+    assert new not in recommend(built, 7, 60)[0]
+    fans = [FIRST_USER + 5 * n for n in range(8)]  # of the taste "science fiction"
+    for fan in fans:
+        built.post("/ratings", json={"movie_id": new, "user_id": fan, "score": 5})
+    service = built.app.state.service  # type: ignore[attr-defined]
+    service.model = ActiveModel(ModelStore.of(service.settings))  # as another process sees it
+    built.post("/ratings", json={"movie_id": 2571, "user_id": 7, "score": 5})
+    built.post("/ratings", json={"movie_id": 588, "user_id": 8, "score": 5})
+    robots, families = recommend(built, 7, 60)[0], recommend(built, 8, 60)[0]
+    assert robots.index(new) < 15
+    assert robots.index(new) < families.index(new)
+    assert new not in recommend(built, fans[0], 10)[0]
+    assert built.get(f"/movies/{new}/similar?limit=3").json()[0]["movie"]["id"] in TASTES["science fiction"]
