@@ -22,11 +22,9 @@ def with_newcomers(connection: Connection, model: Model) -> Model:
     if not len(new):
         return model
     rows = [_fold_in(connection, model, movie_id, raters[movie_id]) for movie_id in new.tolist()]
-    factors, support, counts = zip(*rows, strict=True)
-    rated = np.array(counts) > 0
-    return model.with_movies(
-        new[rated], np.array(factors)[rated], np.array(support)[rated], np.array(counts)[rated]
-    )
+    factors, support, counts = (np.array(column) for column in zip(*rows, strict=True))
+    rated = counts > 0
+    return model.with_movies(new[rated], factors[rated], support[rated], counts[rated])
 
 
 def _fold_in(

@@ -103,7 +103,7 @@ def forget_first_raters(connection: Connection, *, up_to: int) -> None:
 def of_user(connection: Connection, user_id: int) -> list[Rating]:
     """Every rating of one user, by movie id."""
     query = sa.select(*_COLUMNS).where(ratings.c.user_id == user_id).order_by(ratings.c.movie_id)
-    return [Rating(*row) for row in connection.execute(query)]
+    return [Rating(*row) for row in connection.execute(query).all()]
 
 
 def listing(

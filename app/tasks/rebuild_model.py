@@ -27,7 +27,9 @@ def run(attempt: Attempt) -> None:
         changes = ratings.changes(connection)  # what comes from here on counts for the next
         newest_rater = ratings.last_first_rater(connection)
     interactions = _read(attempt)
+    read = {"ratings": len(interactions), "users": len(interactions.user_ids)}
     training, held_out = evaluation.split(interactions)
+    del interactions  # as large as what it was split into
     incumbent = _incumbent(attempt)
     model = _train(attempt, training, incumbent)
     attempt.report(phase="evaluate", done=0, total=None, unit=None)
@@ -40,8 +42,7 @@ def run(attempt: Attempt) -> None:
         "reason": decision.reason,
         "settings": dict(model.settings),
         "evaluation": summary,
-        "ratings": len(interactions),
-        "users": len(interactions.user_ids),
+        **read,
         "movies": len(model.movie_ids),
         "rating_changes": changes,
     }
