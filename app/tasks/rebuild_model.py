@@ -13,7 +13,7 @@ from app.recommender.training import trainer_for
 from app.repository import models, ratings
 from app.tasks.attempt import Attempt
 
-READ_AT_ONCE = 50_000
+USERS_AT_ONCE = 500
 SMALL_CATALOGUE = 3.0
 """Over the number of movies, the least regularisation. With 60 movies, lambda .006 puts 63% of what the
 bundled sample's users should like into their top 5, .05 93%; from 500 movies up the setting decides."""
@@ -61,7 +61,7 @@ def _read(attempt: Attempt) -> Interactions:
     def parts() -> Iterator[tuple[Any, Any, Any]]:
         done = 0
         with attempt.database.read() as connection:
-            for part in ratings.columns(connection, READ_AT_ONCE):
+            for part in ratings.columns(connection, USERS_AT_ONCE):
                 yield part
                 done += len(part[0])
                 attempt.report(done=done)

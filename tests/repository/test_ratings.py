@@ -92,11 +92,20 @@ def test_a_catalogue_never_overwrites_what_the_api_made(database: Database) -> N
     assert titles == ["Mine", "Jumanji again", "Nueba Yol"]
 
 
+def test_columns_hold_every_score(database: Database) -> None:
+    with database.write() as connection:
+        for movie, score in zip(movies.known_ids(connection), SCORES, strict=False):
+            ratings.put(connection, Rating(7, movie, score, 100))
+    with database.read() as connection:
+        ((_, _, scores),) = ratings.columns(connection, 9)
+    assert scores.tolist() == SCORES
+
+
 def test_columns_hold_every_rating_in_order(database: Database) -> None:
     with database.write() as connection:
         for user, movie, score in ((9, 2, 3.5), (2**63 - 1, 1, 0.5), (9, 1, 5.0)):
             ratings.put(connection, Rating(user, movie, score, 100))
     with database.read() as connection:
-        parts = list(ratings.columns(connection, 2))
+        parts = list(ratings.columns(connection, 1))
     assert [len(part[0]) for part in parts] == [2, 1]
     assert [row for part in parts for row in zip(*(c.tolist() for c in part), strict=True)] == [(9, 1, 5.0), (9, 2, 3.5), (2**63 - 1, 1, 0.5)]
