@@ -8,6 +8,7 @@ import argparse
 import csv
 import importlib
 import multiprocessing
+import re
 import resource
 import shutil
 import sqlite3
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,7 @@ def _write(
 
 def prepare(directory: Path, size: str) -> tuple[Settings, Database]:
     """An empty database but for the movies."""
-    settings = Settings(data_dir=directory)
+    settings = replace(Settings.from_environment(), data_dir=directory)
     database = open_database(settings, durable=False)
     with database.write() as connection:
         films = [Movie(i, f"Film {i}") for i in range(1, SHAPES[size].movies + 1)]
@@ -174,8 +176,14 @@ def _child(engine: Engine, path: Path, directory: Path, size: str, pipe: Any) ->
     except (ImportError, FileNotFoundError):
         pipe.send(None)
         return
-    who = resource.RUSAGE_CHILDREN if engine is shell else resource.RUSAGE_SELF
-    pipe.send((seconds, resource.getrusage(who).ru_maxrss / 1024))
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    pipe.send((seconds, (children if engine is shell else _own_peak()) / 1024))
+
+
+def _own_peak() -> int:
+    """Peak memory of this process in KB; getrusage would count what its parent had when it forked."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", status)[1])  # type: ignore[index]
 
 
 def compare(report: Report, folder: Path, size: str, peers: Iterable[str]) -> None:

@@ -1,16 +1,15 @@
 """Whether the API stutters while it imports and rebuilds.
 
-An open-loop client sends at a fixed rate, whatever the answers do, and measures from the moment at which each request
-was due: `GET /recommendations/{user}` and `POST /ratings`, against a real server with its embedded worker. Idle, during
-an import, during a rebuild; and, as the floor, a bare endpoint idle and while another process of the worker's priority
-burns the processors as the worker does.
+An open-loop client sends at a fixed rate, whatever the answers do, and measures from the moment at which
+each request was due: `GET /recommendations/{user}` and `POST /ratings`, against a real server with its
+embedded worker. Idle, during an import, during a rebuild; and, as the floor, a bare endpoint idle and while
+other processes of the worker's priority burn the processors as the worker does.
 
     uv run --group bench python -m benchmarks.isolation [--size 5M] [--json FILE]
 """
 
 import http.client
 import json
-import os
 import queue
 import random
 import subprocess
@@ -176,7 +175,7 @@ def floor(report: Report, folder: Path, movies: list[int], burners: int) -> None
         client.run(lambda seconds: seconds > 2)
         row(report, "bare endpoint, idle", client.run(lambda seconds: seconds > SECONDS))
         burn = [
-            subprocess.Popen([sys.executable, "-c", "while True: pass"], preexec_fn=lambda: os.nice(15))
+            subprocess.Popen(["nice", "-n", "15", sys.executable, "-c", "while True: pass"])
             for _ in range(burners)
         ]
         row(report, f"bare endpoint, {burners} burn", client.run(lambda seconds: seconds > SECONDS))

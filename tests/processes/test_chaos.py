@@ -27,11 +27,11 @@ def test_chaos_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     imports: list[str] = []
     rebuilds: set[str] = set()
 
-    def post(path: str, key: str, **extra: object) -> str:
+    def post(path: str, key: str, content: bytes | None = None) -> str:
+        headers = {"Idempotency-Key": key, "Content-Type": "text/csv"}
+
         def once() -> str | None:
-            answer = server.client.post(
-                path, headers={"Idempotency-Key": key, "Content-Type": "text/csv"}, **extra
-            )  # type: ignore[arg-type]
+            answer = server.client.post(path, headers=headers, content=content)
             return str(answer.json()["task_id"]) if answer.status_code == 202 else None
 
         return poll(once)
@@ -41,7 +41,7 @@ def test_chaos_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
             if number % 5 == 4:
                 rebuilds.add(post("/recommender/rebuild", f"rebuild {number}"))
             else:
-                imports.append(post("/imports", f"import {number}", content=csv_file(number)))
+                imports.append(post("/imports", f"import {number}", csv_file(number)))
             if number % 3 == 0:
                 Event().wait(choose.uniform(0, 0.4))  # others get on meanwhile
                 disturb(server, choose.choice(["worker", "worker", "server", "stop", "both"]))

@@ -108,4 +108,8 @@ def test_columns_hold_every_rating_in_order(database: Database) -> None:
     with database.read() as connection:
         parts = list(ratings.columns(connection, 1))
     assert [len(part[0]) for part in parts] == [2, 1]
-    assert [row for part in parts for row in zip(*(c.tolist() for c in part), strict=True)] == [(9, 1, 5.0), (9, 2, 3.5), (2**63 - 1, 1, 0.5)]
+    assert [row for part in parts for row in zip(*(c.tolist() for c in part), strict=True)] == [
+        (9, 1, 5.0),
+        (9, 2, 3.5),
+        (2**63 - 1, 1, 0.5),
+    ]

@@ -19,7 +19,15 @@ from app.tasks.start import start
 from app.tasks.task import IMPORT_RATINGS, REBUILD_MODEL
 from app.tasks.worker import run_next
 
-SAMPLE = {"file": None, "filename": "", "size": 0, "sha256": "", "user_id": None, "dry_run": False, "undo_of": None}
+SAMPLE = {
+    "file": None,
+    "filename": "",
+    "size": 0,
+    "sha256": "",
+    "user_id": None,
+    "dry_run": False,
+    "undo_of": None,
+}
 
 
 @pytest.fixture

@@ -130,6 +130,18 @@ def test_ten_thousand_results_come_page_by_page(visit: Visit, expect: Any, serve
     assert len(set(page.locator(f"{SHELF} .film-title").all_text_contents())) == 40
 
 
+def test_a_refused_rating_is_told_and_the_stars_go_back(visit: Visit, expect: Any, watch: Any) -> None:
+    watch.allowed.append("status of 422")
+    page = visit("/?user=509")
+    problem = {"status": 422, "title": "Invalid", "detail": "That score is not on the scale."}
+    page.route("**/ratings", lambda route: route.fulfill(status=422, json=problem))
+    rate(page.locator(SHELF).first, "3")
+    expect(page.locator("#trouble")).to_contain_text("That score is not on the scale.")
+    expect(page.locator(SHELF).first.locator("input:checked")).to_have_count(0)
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
 def test_a_film_is_rated_on_its_page(visit: Visit, expect: Any, server: Server) -> None:
     page = visit("/film/32?user=508")
     before = server.client.get("/movies/32").json()["rating_count"]
