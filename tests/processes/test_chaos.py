@@ -1,6 +1,6 @@
 """Many tasks, random kill -9 and SIGTERM of server and worker: all end right, each effect exactly once.
 
-`MATINEE_TEST_CHAOS` is the number of tasks (default 30; the long proof runs 200).
+`MATINEE_TEST_CHAOS` is the number of tasks (default 15; the long proof runs 200).
 """
 
 import os
@@ -12,7 +12,7 @@ from threading import Event
 
 from tests.server import Server, poll
 
-TASKS = int(os.environ.get("MATINEE_TEST_CHAOS", "30"))
+TASKS = int(os.environ.get("MATINEE_TEST_CHAOS", "15"))
 RATINGS = 200
 
 

@@ -20,7 +20,18 @@ const rateFilm = guarded(async (film, score) => {
   }
 });
 
-const showAll = guarded(async () => {
+// The shelf listens when your ratings are known; what was typed until then is read at that moment.
+const prepare = guarded(async () => {
+  const [genres] = await Promise.all([get("/genres"), loadRatings()]);
+  setUpFilters(genres);
+  onFilter(refresh);
+  setUpShelf(rateFilm);
+  await Promise.all([refresh(), showShelf()]);
+});
+
+const switchTo = guarded(async (id) => {
+  await prepared;
+  switchUser(id);
   await loadRatings();
   await Promise.all([refresh(), showShelf()]);
 });
@@ -30,13 +41,8 @@ find("user").onsubmit = (event) => {
   const id = parseUser(field.value);
   field.setAttribute("aria-invalid", String(id === null));
   find("user-note").textContent = id === null ? "A user id is a whole number, such as 7." : "";
-  if (id === null) return;
-  switchUser(id);
-  showAll();
+  if (id !== null) switchTo(id);
 };
 
-field.value = user ?? "";
-setUpShelf(rateFilm);
-onFilter(refresh);
-await guarded(async () => setUpFilters(await get("/genres")))();
-await showAll();
+field.value ||= user ?? "";
+const prepared = prepare();
