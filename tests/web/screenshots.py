@@ -22,15 +22,16 @@ SIZES = {"wide": (1280, 860), "phone": (360, 740)}
 USER = 7
 
 
-def ratings(movies: list[dict[str, Any]], users: range, chosen: random.Random) -> Iterator[str]:
-    """Rows of users who each like some genre."""
+def ratings(movies: list[dict[str, Any]], users: range, each: int, chosen: random.Random) -> Iterator[str]:
+    """`each` rows of every user; users share one of six tastes, and see more of what they like."""
     genres = sorted({genre for movie in movies for genre in movie["genre"].split("|")})
+    tastes = [set(random.Random(number).sample(genres, 4)) for number in range(6)]
     for user in users:
-        liked = set(chosen.sample(genres, 3))
-        for movie in chosen.sample(movies, chosen.randint(8, 25)):
-            fits = len(liked & set(movie["genre"].split("|")))
-            score = min(5.0, max(0.5, round(2 * chosen.gauss(2.4 + fits, 0.7)) / 2))
-            yield f"{user},{movie['id']},{score}\n"
+        fits = {movie["id"]: len(tastes[user % 6] & set(movie["genre"].split("|"))) for movie in movies}
+        order = sorted(fits, key=lambda movie_id: chosen.random() ** (1 / (1 + 2 * fits[movie_id])))
+        for movie_id in order[-each:]:
+            score = min(5.0, max(0.5, round(2 * chosen.gauss(2.2 + fits[movie_id], 0.6)) / 2))
+            yield f"{user},{movie_id},{score}\n"
 
 
 def upload(server: Server, rows: str) -> str:
@@ -47,13 +48,12 @@ def fill(server: Server) -> str:
     server.wait(server.client.post("/imports").json()["task_id"])
     movies = server.client.get("/movies?limit=500").json()
     for step in range(4):
-        users = range(5000 + 400 * step, 5400 + 400 * step)
-        upload(server, "".join(ratings(movies, users, chosen)))
+        upload(server, "".join(ratings(movies, range(5000, 5600 + 300 * step), 5 + 4 * step, chosen)))
         server.wait(server.client.post("/recommender/rebuild").json()["task_id"])
     for movie, score in zip(movies[:60:9], (5, 4.5, 2, 4, 3.5, 1, 4.5), strict=True):
         server.client.post("/ratings", json={"movie_id": movie["id"], "user_id": USER, "score": score})
     bad = "9001,1,7\n9002,424242,4\n9003,six,3\n9004,32,\n"
-    return upload(server, "".join(ratings(movies, range(9100, 9160), chosen)) + bad)
+    return upload(server, "".join(ratings(movies, range(9100, 9160), 16, chosen)) + bad)
 
 
 def take(page: Page, path: Path) -> None:

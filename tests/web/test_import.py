@@ -103,6 +103,22 @@ def test_a_file_of_the_wrong_kind_is_refused_with_a_reason(
     expect(page.locator("#running")).to_be_hidden()
 
 
+def test_a_file_is_dropped(visit: Visit, expect: Any) -> None:
+    page = visit("/import")
+    page.locator("#dry-run").check()
+    dropped = page.evaluate_handle(
+        """() => {
+          const transfer = new DataTransfer();
+          transfer.items.add(new File(["user_id,movie_id,score\\n1,1,4\\n1,2,nine\\n"], "dropped.csv"));
+          return transfer;
+        }"""
+    )
+    page.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
+    expect(page.locator("#report-note")).to_have_text("Only checked: nothing was written.")
+    assert counts(page)["rejected"] == 1
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+
+
 def test_sending_can_be_stopped(visit: Visit, expect: Any) -> None:
     page = visit("/import")
 
