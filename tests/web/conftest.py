@@ -26,7 +26,8 @@ LOST = r"net::ERR_(CONNECTION|INTERNET|EMPTY|INCOMPLETE|NETWORK|SOCKET|FAILED)"
 """What the browser itself writes to the console when a server is gone."""
 
 
-def _missing(reason: str) -> None:
+def missing(reason: str) -> None:
+    """Skip the test with this reason; in CI fail it."""
     if os.environ.get("CI"):
         raise RuntimeError(reason)
     pytest.skip(reason)
@@ -38,10 +39,10 @@ def browser() -> "Iterator[Browser]":
     try:
         from playwright.sync_api import expect, sync_playwright
     except ImportError:
-        _missing("Playwright is not installed: uv sync --group e2e")
+        missing("Playwright is not installed: uv sync --group e2e")
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
-        _missing("There is no Chromium: apt-get install chromium")
+        missing("There is no Chromium: apt-get install chromium")
     expect.set_options(timeout=15_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS, chromium_sandbox=False)
