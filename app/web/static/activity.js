@@ -22,8 +22,10 @@ function makeRow(task) {
   const view = progressView();
   const buttons = element("div", { class: "actions" });
   const at = element("p", { class: "meta" });
-  const link = element("a", { class: "task-title", href: withUser(`/activity/${task.task_id}`) }, sentence(task.kind));
-  const node = element("li", { class: "task", "data-id": task.task_id }, element("div", { class: "task-head" }, link, at), view.node, buttons);
+  const href = withUser(`/activity/${task.task_id}`);
+  const link = element("a", { class: "task-title", href }, sentence(task.kind));
+  const head = element("div", { class: "task-head" }, link, at);
+  const node = element("li", { class: "task", "data-id": task.task_id }, head, view.node, buttons);
   let shown = "";
   function update(now) {
     view.update(now);
@@ -42,8 +44,9 @@ function place(tasks, { below = false } = {}) {
     row.update(task);
     return row.node;
   });
+  const moved = nodes.some((node, i) => list.children[i] !== node);
   if (below) list.append(...nodes);
-  else if (nodes.some((node, i) => list.children[i] !== node) || list.children.length < nodes.length) list.prepend(...nodes);
+  else if (moved) list.prepend(...nodes);
 }
 
 const chosen = () => ({ kind: filters.elements.kind.value, status: filters.elements.status.value });
@@ -51,7 +54,8 @@ const chosen = () => ({ kind: filters.elements.kind.value, status: filters.eleme
 function note(tasks) {
   if (tasks.length) return "";
   const { kind, status } = chosen();
-  return kind || status ? "No task is like this." : "Nothing has run yet. Import a file, or rebuild the model under Quality.";
+  if (kind || status) return "No task is like this.";
+  return "Nothing has run yet. Import a file, or rebuild the model under Quality.";
 }
 
 function showNext(next) {

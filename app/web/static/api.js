@@ -6,6 +6,7 @@ import { authorization, login } from "./login.js";
 
 const TIMEOUT = 30_000;
 const BUSY = [429, 502, 503, 504];
+const UNKNOWN = "The server does not answer; it is not known whether it got this.";
 
 // A refusal: `message` says what was wrong, as the server put it.
 export class Problem extends Error {
@@ -27,7 +28,9 @@ async function attempt(path, { method, headers, body, signal }) {
 }
 
 // Answers {content, headers}. `again`: whether repeating the request does no harm. Throws Problem.
-export async function call(path, { method = "GET", json, again = method === "GET", headers = {}, signal } = {}) {
+export async function call(path, options = {}) {
+  const { method = "GET", json, again = method === "GET", signal } = options;
+  let { headers = {} } = options;
   const body = json === undefined ? undefined : JSON.stringify(json);
   if (body) headers = { ...headers, "Content-Type": "application/json" };
   for (;;) {
@@ -37,7 +40,7 @@ export async function call(path, { method = "GET", json, again = method === "GET
     } catch {
       signal?.throwIfAborted();
       const back = recovered();
-      if (!again) throw new Problem(0, { detail: "The server does not answer; it is not known whether it got this." });
+      if (!again) throw new Problem(0, { detail: UNKNOWN });
       await back;
       continue;
     }
@@ -74,7 +77,9 @@ export const start = async (path) =>
 export function address(path, parameters) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {
-    for (const one of [value].flat()) if (one !== "" && one !== null && one !== undefined) query.append(name, one);
+    for (const one of [value].flat()) {
+      if (one !== "" && one !== null && one !== undefined) query.append(name, one);
+    }
   }
   return query.size ? `${path}?${query}` : path;
 }

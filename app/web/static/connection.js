@@ -30,7 +30,8 @@ async function healthy() {
 async function recover() {
   for (let wait = 1000; ; wait = Math.min(2 * wait, LONGEST)) {
     const jittered = wait * (0.75 + Math.random() / 2);
-    say(`The server does not answer. Trying again ${wait < 2000 ? "now" : `in ${Math.round(jittered / 1000)} s`} …`, true);
+    const when = wait < 2000 ? "now" : `in ${Math.round(jittered / 1000)} s`;
+    say(`The server does not answer. Trying again ${when} …`, true);
     await Promise.race([pause(jittered), new Promise((resolve) => (tryNow = resolve))]);
     if (await healthy()) break;
   }

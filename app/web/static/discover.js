@@ -13,7 +13,8 @@ const refresh = () => showRecommendations(rateFilm);
 const rateFilm = guarded(async (film, score) => {
   try {
     await rate(film.id, score);
-    announce(score === null ? `Your rating of ${film.title} is taken back.` : `${film.title}: ${score}. The recommendations are new.`);
+    if (score === null) announce(`Your rating of ${film.title} is taken back.`);
+    else announce(`${film.title}: ${score}. The recommendations are new.`);
   } finally {
     sync(film.id, scoreOf(film.id));
     await refresh();

@@ -52,7 +52,7 @@ async function open(path, last, signal) {
 }
 
 // Calls onEvent(type, data) for every event once, in order, until the stream says `end`.
-// While the page is hidden it is paused; after that, and after a lost connection, it goes on behind the last one.
+// While the page is hidden it is paused; then, and after a lost connection, it goes on behind the last one.
 export async function follow(path, onEvent) {
   let last = null;
   for (;;) {

@@ -22,7 +22,8 @@ const rateFilm = guarded(async (score) => {
 
 async function showOwn() {
   if (user === null) {
-    own.replaceChildren(element("p", { class: "note" }, element("a", { href: "/" }, "Say who you are"), " to rate this film."));
+    const link = element("a", { href: "/" }, "Say who you are");
+    own.replaceChildren(element("p", { class: "note" }, link, " to rate this film."));
     return;
   }
   const score = await loadRating(Number(id));

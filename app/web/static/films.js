@@ -16,20 +16,22 @@ function reasons(because) {
   return element("p", { class: "because" }, "because you gave ", ...parts);
 }
 
-export function filmTitle(film) {
-  const link = element("a", { class: "film-title", href: withUser(`/film/${film.id}`) }, element("bdi", {}, film.title));
-  return [link, film.year ? element("span", { class: "year" }, String(film.year)) : null].flatMap((part) => [part, " "]);
+function filmTitle(film) {
+  const href = withUser(`/film/${film.id}`);
+  const link = element("a", { class: "film-title", href }, element("bdi", {}, film.title));
+  return film.year ? [link, " ", element("span", { class: "year" }, String(film.year))] : [link];
 }
 
-// `film`: {id, title, year, genre, because?}. `onRate(film, score)`; without `onHide` there is no such button.
+// `film`: {id, title, year, genre, because?}. `onRate(film, score)`; without `onHide` no button hides it.
 export function filmItem(film, score, { onRate, onHide = null }) {
+  const hide = { class: "quiet hide", "aria-label": `Hide ${film.title}` };
   return element(
     "li",
     { class: "film", "data-id": String(film.id) },
     element(
       "div",
       { class: "film-text" },
-      ...filmTitle(film).filter(Boolean),
+      ...filmTitle(film),
       element("p", { class: "meta" }, genres(film)),
       reasons(film.because),
     ),
@@ -37,7 +39,7 @@ export function filmItem(film, score, { onRate, onHide = null }) {
       "div",
       { class: "film-actions" },
       onRate ? stars(film.title, score, (given) => onRate(film, given)) : null,
-      onHide ? button("Hide", () => onHide(film), { class: "quiet hide", "aria-label": `Hide ${film.title}` }) : null,
+      onHide ? button("Hide", () => onHide(film), hide) : null,
     ),
   );
 }

@@ -32,8 +32,8 @@ function showSending(file, stop) {
   find("running-actions").replaceChildren(button("Stop", stop));
   return (sent) => {
     const rate = sent / Math.max((performance.now() - began) / 1000, 0.001);
-    const progress = { phase: "send", done: sent, total: file.size, unit: "bytes", rate: null, eta_seconds: (file.size - sent) / rate };
-    view.update({ status: "running", progress: { ...progress, message: null } });
+    const progress = { phase: "send", done: sent, total: file.size, unit: "bytes" };
+    view.update({ status: "running", progress: { ...progress, eta_seconds: (file.size - sent) / rate } });
   };
 }
 
@@ -76,11 +76,12 @@ async function watch(id, name = "") {
   show(find("report"), false);
   show(find("running"));
   find("running-note").textContent = "You may leave this page: it goes on by itself.";
+  const retry = (task) => task.status === "queued" && watch(task.task_id, name);
   let shown = "";
   const task = await followTask(id, (now) => {
     find("running-title").textContent = name || sentence(now.kind);
     view.update(now);
-    if (shown !== now.status) find("running-actions").replaceChildren(...actions(now, (again) => again.status === "queued" && watch(again.task_id, name)));
+    if (shown !== now.status) find("running-actions").replaceChildren(...actions(now, retry));
     shown = now.status;
   });
   if (task.status !== "complete") {
@@ -100,7 +101,10 @@ find("file").onchange = ({ target }) => {
   if (target.files.length) sendFile(target.files[0]);
   target.value = "";
 };
-find("sample").onclick = guarded(async () => watch((await start(address("/imports", parameters()))).task_id, "The sample"));
+find("sample").onclick = guarded(async () => {
+  const { task_id: id } = await start(address("/imports", parameters()));
+  await watch(id, "The sample");
+});
 form.onsubmit = (event) => event.preventDefault();
 drop.ondragover = (event) => {
   event.preventDefault();

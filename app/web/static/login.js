@@ -12,7 +12,8 @@ export function authorization() {
 
 async function submit(form) {
   const answer = await fetch("/token", { method: "POST", body: new URLSearchParams(new FormData(form)) });
-  if (!answer.ok) throw new Error(answer.status < 500 ? "Name or password is wrong." : "The server cannot log you in now.");
+  if (answer.status >= 500) throw new Error("The server cannot log you in now.");
+  if (!answer.ok) throw new Error("Name or password is wrong.");
   sessionStorage.setItem(KEY, (await answer.json()).access_token);
 }
 

@@ -12,10 +12,11 @@ find("progress").replaceChildren(view.node);
 async function watch(id) {
   find("rebuild").disabled = true;
   show(find("running"));
+  const retry = (task) => task.status === "queued" && run(task.task_id);
   let shown = "";
   await followTask(id, (task) => {
     view.update(task);
-    if (shown !== task.status) find("running-actions").replaceChildren(...actions(task, (again) => again.status === "queued" && run(again.task_id)));
+    if (shown !== task.status) find("running-actions").replaceChildren(...actions(task, retry));
     shown = task.status;
   });
   await refresh();

@@ -36,7 +36,7 @@ export async function rate(filmId, score) {
     if (score === null) await call(`/ratings/${user}/${filmId}`, { method: "DELETE", again: true });
     else {
       const json = { user_id: user, movie_id: filmId, score };
-      await call("/ratings", { method: "POST", json, again: true }); // the last one wins: repeating is harmless
+      await call("/ratings", { method: "POST", json, again: true }); // harmless: the last one wins
     }
   } catch (problem) {
     if (score === null && problem.status === 404) return; // gone already

@@ -9,6 +9,8 @@ import { setParameters, user } from "./user.js";
 
 const SHOWN = 15;
 const MOST_HIDDEN = 500;
+const NOBODY =
+  "Choose a user id above, any number you like. What you rate is kept under it, and this list becomes yours.";
 const list = find("recommendations");
 const filters = find("filters");
 
@@ -38,15 +40,20 @@ const asFilm = ({ movie_id: id, ...rest }) => ({ id, ...rest });
 
 function empty() {
   const { genre, year_from, year_to } = chosen();
-  if (genre || year_from || year_to || hidden().length) return "Nothing is left with these filters. Loosen them to see more.";
+  const filtered = genre || year_from || year_to || hidden().length;
+  if (filtered) return "Nothing is left with these filters. Loosen them to see more.";
   return "There is nothing to recommend yet. Import some movies first.";
 }
 
 function source(answer) {
-  if (answer.source === "personal") return `From ${plural(ratedCount(), "rating")} of yours · model ${answer.model_version}`;
-  if (!answer.model_version) return "What most people rated. There is no model yet: import ratings, then build one under Quality.";
-  if (!ratedCount()) return "What most people rated. Rate a few films and this list becomes yours.";
-  return "What most people rated. The model knows none of your films yet; rate some popular ones.";
+  const { source: from, model_version: version } = answer;
+  if (from === "personal") return `From ${plural(ratedCount(), "rating")} of yours · model ${version}`;
+  const why = !version
+    ? "There is no model yet: import ratings, then build one under Quality."
+    : ratedCount()
+      ? "The model knows none of your films yet; rate some popular ones."
+      : "Rate a few films and this list becomes yours.";
+  return `What most people rated. ${why}`;
 }
 
 // The place in the list that has the keyboard, or -1.
@@ -65,12 +72,19 @@ export const showRecommendations = latest(async (signal, onRate) => {
   const unhide = find("unhide");
   show(unhide, out.length > 0);
   unhide.textContent = `Show ${plural(out.length, "hidden film")}`;
-  unhide.onclick = () => { hide([]); showRecommendations(onRate); };
+  unhide.onclick = () => {
+    hide([]);
+    showRecommendations(onRate);
+  };
   if (user === null) return nobody();
   list.setAttribute("aria-busy", "true");
   const path = address(`/users/${user}/recommendations`, { ...chosen(), limit: SHOWN, exclude: out });
   const answer = await get(path, { signal });
-  const onHide = (film) => { hide([...hidden(), film.id]); announce(`${film.title} is hidden.`); showRecommendations(onRate); };
+  const onHide = (film) => {
+    hide([...hidden(), film.id]);
+    announce(`${film.title} is hidden.`);
+    showRecommendations(onRate);
+  };
   const items = answer.recommendations.map((film) => filmItem(asFilm(film), null, { onRate, onHide }));
   place(items.length ? items : [element("li", { class: "empty" }, empty())]);
   find("source").textContent = source(answer);
@@ -80,7 +94,7 @@ export const showRecommendations = latest(async (signal, onRate) => {
 function nobody() {
   list.setAttribute("aria-busy", "false");
   find("source").textContent = "";
-  list.replaceChildren(element("li", { class: "empty" }, "Choose a user id above, any number you like. What you rate is kept under it, and this list becomes yours."));
+  list.replaceChildren(element("li", { class: "empty" }, NOBODY));
 }
 
 export function onFilter(changed) {

@@ -13,23 +13,28 @@ const COUNTS = [
 ];
 
 function counts(result) {
-  return COUNTS.filter(([name]) => typeof result[name] === "number").flatMap(([name, label]) => [
-    element("div", { class: !result[name] ? "none" : name === "rejected" ? "bad" : "" }, element("dt", {}, label), element("dd", {}, number(result[name]))),
-  ]);
+  const known = COUNTS.filter(([name]) => typeof result[name] === "number");
+  return known.map(([name, label]) => {
+    const kind = !result[name] ? "none" : name === "rejected" ? "bad" : "";
+    return element("div", { class: kind }, element("dt", {}, label), element("dd", {}, number(result[name])));
+  });
 }
 
 const COLUMNS = ["line", "column", "value", "reason"];
 
 function rejectTable(rejects) {
-  const cell = (row, name) => element("td", { class: name }, element("bdi", {}, row[name] === null || row[name] === "" ? "–" : String(row[name])));
+  const text = (value) => element("bdi", {}, String(value ?? "") || "–");
+  const cell = (row, name) => element("td", { class: name }, text(row[name]));
+  const head = COLUMNS.map((name) => element("th", { scope: "col" }, name));
+  const rows = rejects.map((row) => element("tr", {}, ...COLUMNS.map((name) => cell(row, name))));
   return element(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": "Rejected rows" },
     element(
       "table",
       {},
-      element("thead", {}, element("tr", {}, ...COLUMNS.map((name) => element("th", { scope: "col" }, name)))),
-      element("tbody", {}, ...rejects.map((row) => element("tr", {}, ...COLUMNS.map((name) => cell(row, name))))),
+      element("thead", {}, element("tr", {}, ...head)),
+      element("tbody", {}, ...rows),
     ),
   );
 }
@@ -84,10 +89,9 @@ export function showReport(task, { watch, again }) {
   find("counts").replaceChildren(...counts(result));
   find("rejects").replaceChildren(...rejected(task));
   const changed = (result.new ?? 0) + (result.replaced ?? 0) > 0 && !result.dry_run;
-  find("report-actions").replaceChildren(
-    ...(changed ? [button("Rebuild the model with it", rebuild, { class: "primary" }), undoButton(task.task_id, watch)] : []),
-    again(),
-  );
+  const train = button("Rebuild the model with it", rebuild, { class: "primary" });
+  const further = [train, undoButton(task.task_id, watch)];
+  find("report-actions").replaceChildren(...(changed ? further : []), again());
   find("report-title").tabIndex = -1;
   find("report-title").focus();
 }

@@ -32,7 +32,8 @@ function path() {
 const asFilm = (row) => ("movie_id" in row ? { ...row, id: row.movie_id } : row);
 
 function items(rows) {
-  return rows.map(asFilm).map((film) => filmItem(film, film.score ?? scoreOf(film.id), { onRate: user === null ? null : onRate }));
+  const options = { onRate: user === null ? null : onRate };
+  return rows.map(asFilm).map((film) => filmItem(film, film.score ?? scoreOf(film.id), options));
 }
 
 function note(count, next) {

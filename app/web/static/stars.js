@@ -13,8 +13,10 @@ export function stars(title, score, onRate) {
   const name = `stars-${++groups}`;
   let timer = 0;
   let byKey = false;
-  const group = element("fieldset", { class: "stars" }, element("legend", { class: "unseen" }, `Your rating of ${title}`));
-  const clear = button("×", () => choose(null, true), { class: "clear", "aria-label": `Take back your rating of ${title}` });
+  const legend = element("legend", { class: "unseen" }, `Your rating of ${title}`);
+  const group = element("fieldset", { class: "stars" }, legend);
+  const label = `Take back your rating of ${title}`;
+  const clear = button("×", () => choose(null, true), { class: "clear", "aria-label": label });
 
   function choose(chosen, now) {
     clearTimeout(timer);

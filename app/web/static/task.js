@@ -1,7 +1,7 @@
 // One task: progress, what can be done, and the timeline of its attempts, phases and log.
 
 import { element, find, guarded, show } from "./dom.js";
-import { date, sentence, time } from "./format.js";
+import { date, time } from "./format.js";
 import { actions, badge, ended, followTask, progressText, progressView } from "./tasks.js";
 import { withUser } from "./user.js";
 
@@ -12,8 +12,10 @@ find("progress").replaceChildren(view.node);
 let phase = null; // the timeline's line of the phase that goes on, and its last progress
 let shown = "";
 
-const line = (data, kind, ...content) =>
-  element("li", { class: kind }, element("time", { datetime: date(data.at).toISOString() }, time(data.at)), element("div", {}, ...content));
+function line(data, kind, ...content) {
+  const at = element("time", { datetime: date(data.at).toISOString() }, time(data.at));
+  return element("li", { class: kind }, at, element("div", {}, ...content));
+}
 
 const add = (node) => (find("timeline").append(node), node);
 
@@ -52,16 +54,17 @@ function onEvent(type, data) {
 
 function links(task) {
   if (task.status !== "complete") return [];
-  if (task.kind.endsWith("_import") || task.kind === "import_ratings") return [element("a", { class: "button", href: withUser(`/import?task=${id}`) }, "See the report")];
-  if (task.kind === "rebuild_model") return [element("a", { class: "button", href: withUser("/quality") }, "See the model")];
-  return [];
+  const link = (path, text) => element("a", { class: "button", href: withUser(path) }, text);
+  if (task.kind === "rebuild_model") return [link("/quality", "See the model")];
+  return [link(`/import?task=${id}`, "See the report")];
 }
 
 function onChange(task) {
   view.update(task);
   find("live").textContent = ended(task) ? "" : "Live";
   show(find("problem"), task.status === "failed");
-  find("problem").textContent = task.error?.title ? `${task.error.title}. ${task.error.detail ?? ""}` : sentence(task.status);
+  const { title = "Failed", detail = "" } = task.error ?? {};
+  find("problem").textContent = `${title}. ${detail}`;
   if (shown === task.status) return;
   shown = task.status;
   find("actions").replaceChildren(...actions(task, onDone), ...links(task));

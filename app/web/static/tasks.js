@@ -45,7 +45,8 @@ export function progressView() {
   const bar = element("progress", { max: "1", "aria-label": "Progress" });
   const status = element("span", {});
   const text = element("span", { class: "progress-text" });
-  const node = element("div", { class: "progress" }, element("p", { class: "progress-line" }, status, " ", text), bar);
+  const line = element("p", { class: "progress-line" }, status, " ", text);
+  const node = element("div", { class: "progress" }, line, bar);
   function update(task) {
     const part = share(task);
     if (status.textContent !== task.status) status.replaceChildren(badge(task.status));
@@ -57,7 +58,7 @@ export function progressView() {
   return { node, update };
 }
 
-// Follows a task to its end: onChange(task) after every event, onEvent(type, data) before. Answers the ended task.
+// Follows a task to its end: onEvent(type, data), then onChange(task) for each event. Answers it, ended.
 export async function followTask(id, onChange, onEvent = () => {}) {
   let task = await get(`/tasks/${id}`);
   onChange(task);
@@ -65,7 +66,9 @@ export async function followTask(id, onChange, onEvent = () => {}) {
     onEvent(type, data);
     if (ended(task)) return; // the timeline of the past
     if (type === "progress") task = { ...task, progress: { ...task.progress, ...data } };
-    else if (type === "status" && !ended(data)) task = { ...task, status: data.status, attempt: data.attempt };
+    else if (type === "status" && !ended(data)) {
+      task = { ...task, status: data.status, attempt: data.attempt };
+    }
     onChange(task);
   });
   task = await get(`/tasks/${id}`);
@@ -75,7 +78,11 @@ export async function followTask(id, onChange, onEvent = () => {}) {
 
 // Cancel while it goes on, retry after it failed or was cancelled. `done(answer)` is called after either.
 export function actions(task, done) {
-  const post = (verb) => guarded(async () => done((await call(`/tasks/${task.task_id}/${verb}`, { method: "POST" })).content));
+  const post = (verb) =>
+    guarded(async () => {
+      const { content } = await call(`/tasks/${task.task_id}/${verb}`, { method: "POST" });
+      done(content);
+    });
   if (["queued", "running"].includes(task.status)) return [button("Cancel", post("cancel"))];
   if (["failed", "cancelled"].includes(task.status)) return [button("Retry", post("retry"))];
   return [];

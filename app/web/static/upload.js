@@ -5,6 +5,9 @@ import { authorization, login } from "./login.js";
 
 const TYPES = { gz: "application/gzip", zip: "application/zip" };
 
+const BROKEN =
+  "The connection broke while the file was being sent. Send it again: nothing is taken twice.";
+
 const typeOf = (name) => TYPES[name.split(".").pop().toLowerCase()] ?? "text/csv";
 const headerSafe = (name) => name.replace(/[^\x20-\x7e]/g, "_");
 
@@ -16,7 +19,7 @@ function send(path, file, headers, onProgress, signal) {
     request.responseType = "json";
     request.upload.onprogress = ({ loaded }) => onProgress(loaded);
     request.onload = () => resolve(request);
-    request.onerror = () => reject(new Problem(0, { detail: "The connection broke while the file was being sent. Send it again: nothing is taken twice." }));
+    request.onerror = () => reject(new Problem(0, { detail: BROKEN }));
     request.onabort = () => reject(new Problem(0, { detail: "Stopped. Nothing was imported." }));
     signal.onabort = () => request.abort();
     request.send(file);
