@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app import web
 from app.api import (
+    exports,
     genres,
     imports,
     models,
@@ -26,6 +27,20 @@ from app.api.guard import Guard
 from app.api.statistics import Statistics
 from app.config import Settings
 from app.service import Service
+
+API = (
+    status,
+    movies,
+    genres,
+    ratings,
+    user_ratings,
+    recommendations,
+    rebuilds,
+    imports,
+    exports,
+    tasks,
+    models,
+)
 
 
 @asynccontextmanager
@@ -53,8 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.statistics = Statistics()
     app.add_middleware(Guard, settings=settings, statistics=app.state.statistics)
     problems.install(app)
-    api = (status, movies, genres, ratings, user_ratings, recommendations, rebuilds, imports, tasks, models)
-    for module in api:
+    for module in API:
         app.include_router(module.router)
     web.mount(app)
     return app

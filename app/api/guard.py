@@ -121,8 +121,9 @@ class Guard:
 
 def _waits(scope: Scope, headers: Headers) -> bool:
     """Whether a request takes its time by its nature - uploads, streams, long polls - or must not queue."""
-    path = scope["path"]
-    return path in STREAMED or path.endswith("/events") or "prefer" in headers or path.startswith("/health")
+    path: str = scope["path"]
+    takes_time = path in STREAMED or path.endswith(("/events", ".csv")) or "prefer" in headers
+    return takes_time or path.startswith("/health")
 
 
 def _host_name(host: str) -> str:

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api.dependencies import ServiceDependency, accepted, idempotency_key, poll_again
 from app.api.tasks import Started, find_task, task_answer
 from app.api.uploads import Receiver, Upload
-from app.errors import NotFound
+from app.errors import Invalid, NotFound
 from app.imports import formats, undo
 from app.imports.rejects import rejects_path
 from app.ratings import MAX_ID
@@ -62,7 +62,9 @@ def _start(
     if upload is None:
         params |= {"file": None, "filename": "", "size": 0, "sha256": ""}
     else:
-        formats.check(upload.path, upload.filename)
+        name = formats.check(upload.path, upload.filename)
+        if formats.is_personal(name) and params["user_id"] is None:
+            raise Invalid(f"A {name} export holds one person's ratings. Say whose: POST /imports?user_id=7.")
         receiver.keep(kept)
         params |= {
             "file": str(kept),

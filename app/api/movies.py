@@ -12,7 +12,11 @@ from app.repository import movies, ratings
 
 router = APIRouter(prefix="/movies", tags=["movies"])
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=PRINTABLE)
+]
+Genre = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=PRINTABLE)]
 Year = Annotated[int, Field(ge=1800, le=2200)]
 
 
@@ -21,7 +25,7 @@ class MovieBody(BaseModel):
 
     title: Text
     year: Year | None = None
-    genre: Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)] | None = None
+    genre: Genre | None = None
 
 
 @router.post("", status_code=201)

@@ -109,7 +109,7 @@ def advance(connection: Connection, task: Task, values: dict[str, Any], *, now: 
         tasks.c.attempt == task.attempt,
         tasks.c.status.in_((RUNNING, CANCELLING)),
     )
-    statement = tasks.update().where(*mine).values(**values).returning(*tasks.c)
+    statement = tasks.update().where(*mine).values({"attempt": task.attempt} | values).returning(*tasks.c)
     row = connection.execute(statement).mappings().first()
     if row is None:
         raise Fenced(f"attempt {task.attempt} of task {task.id} was replaced")

@@ -66,7 +66,9 @@ class Attempt:
         with self.database.write() as connection:
             yield connection
             now = self.clock()
-            values = self._pending | progress | self._rate(progress, now) | {"crashes": 0, "failures": 0}
+            values = self._pending | progress | self._rate(progress, now)
+            if "cursor" in progress or result is not None:  # the next attempt has less to do
+                values |= {"crashes": 0, "failures": 0}
             if result is not None:
                 values |= {"status": COMPLETE, "result": result, "finished_at": now}
             row = tasks.advance(connection, self.task, values, now=now)
@@ -99,7 +101,7 @@ class Attempt:
     def log(self, text: str, level: str = "info") -> None:
         """Add a line to the timeline. Raises `tasks.Fenced`."""
         with self.database.write() as connection:
-            tasks.advance(connection, self.task, {"attempt": self.task.attempt}, now=self.clock())
+            tasks.advance(connection, self.task, {}, now=self.clock())
             tasks.tell(connection, self.task, "log", {"level": level, "text": text}, now=self.clock())
 
     def _safe_point(self, status: str) -> None:

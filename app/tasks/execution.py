@@ -84,7 +84,7 @@ def _end(attempt: Attempt, values: dict[str, Any], *, text: str = "") -> None:
     try:
         with attempt.database.write() as connection:
             if text:
-                tasks.advance(connection, task, {"attempt": task.attempt}, now=now)  # fenced before it tells
+                tasks.advance(connection, task, {}, now=now)  # fenced before it tells
                 tasks.tell(connection, task, "log", {"level": "error", "text": text}, now=now)
             what = tasks.history(connection, task)
             if values["status"] == FAILED and len(what) > 1:

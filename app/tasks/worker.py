@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.config import Settings
+from app.imports.counts import settle
 from app.repository import tasks
 from app.storage import Database, open_database
 from app.tasks import retention
@@ -73,6 +74,7 @@ class Worker:
             left = tasks.recover(connection, crashes=self.settings.task_crashes, now=time.time())
         for task in left:
             log.warning("task %s (%s) was left by a worker that died", task.id, task.kind)
+        settle(database, database.write)
         retention.clean(database, self.settings, now=time.time())
 
     def _run_next(self, database: Database) -> bool:

@@ -1,6 +1,7 @@
 """Imports over HTTP: what is taken, what is refused before a task exists, what is left on disk."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from fastapi.testclient import TestClient
 from app.config import Settings
 from app.main import create_app
 from app.sample.generate import rows
+from app.tasks.worker import run_next
 
 SAMPLE_ROWS = sum(1 for _ in rows())
 CSV = {"Content-Type": "text/csv"}
@@ -146,3 +148,22 @@ def test_an_import_is_undone_over_http(client: TestClient, run_tasks: Callable[[
     assert refused.status_code == 409
     assert "undone already" in refused.json()["detail"]
     assert client.post("/imports/nope/undo").status_code == 404
+
+
+def test_what_is_exported_is_imported_again_to_the_same(
+    client: TestClient, run_tasks: Callable[[], None], tmp_path: Path
+) -> None:
+    client.post("/movies", json={"title": '=1+1, "quoted"', "genre": "Sci-Fi|Drama"})
+    run_import(client, run_tasks)
+    exported = {name: client.get(f"/{name}.csv") for name in ("movies", "ratings")}
+    assert exported["movies"].headers["content-type"] == "text/csv; charset=utf-8"
+    app = create_app(Settings(tmp_path / "other", embedded_worker=False))
+    other = TestClient(app)
+    for name in ("movies", "ratings"):
+        other.post("/imports", content=exported[name].content, headers=CSV).raise_for_status()
+    while run_next(app.state.service.database, app.state.service.settings):
+        pass
+    assert {name: other.get(f"/{name}.csv").text for name in exported} == {
+        name: answer.text for name, answer in exported.items()
+    }
+    app.state.service.close()

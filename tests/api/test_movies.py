@@ -98,6 +98,8 @@ def test_a_movie_with_ratings_is_deleted_only_by_force(client: TestClient) -> No
     [
         ({}, "#/title"),
         ({"title": "   "}, "#/title"),
+        ({"title": "A\x00B"}, "#/title"),
+        ({"title": "A", "genre": "B\nC"}, "#/genre"),
         ({"title": "A", "year": 12}, "#/year"),
         ({"title": "A", "year": "soon"}, "#/year"),
         ({"title": "A", "colour": "red"}, "#/colour"),
