@@ -44,7 +44,9 @@ class Settings:
         0.0, "hours", "rebuild this long after the last one began, if ratings changed"
     )
     rebuild_after: int = _setting(0, "changes", "rebuild after so many changed ratings")
-    import_chunk: int = _setting(4_000, "rows", "rows of an import in one transaction")
+    import_chunk: int = _setting(
+        8_000, "rows", "rows of an import in one transaction, while nobody else writes"
+    )
     factors: int = _setting(64, "factors", "size k of the model, a multiple of 16")
     sweeps: int = _setting(8, "sweeps", "alternations of a rebuild over users and movies")
     regularization: float = _setting(0.006, "lambda", "regularisation, scaled by frequency")

@@ -1,7 +1,7 @@
 """The second phase: range by range into the database, each with the cursor in one short transaction."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -64,9 +64,11 @@ class _Outcome(NamedTuple):
 
 
 class RatingMerger:
-    """Merges the runs of a part, `rows` ratings at a time. `movies_deleted`: as of the parse."""
+    """Merges the runs of a part, `rows()` ratings at a time. `movies_deleted`: as of the parse."""
 
-    def __init__(self, found: list[runs.Run], import_seq: int, movies_deleted: int, rows: int) -> None:
+    def __init__(
+        self, found: list[runs.Run], import_seq: int, movies_deleted: int, rows: Callable[[], int]
+    ) -> None:
         self._runs, self._seq, self._rows = found, import_seq, rows
         self._movies_deleted = movies_deleted
         self._written = 0
@@ -74,8 +76,11 @@ class RatingMerger:
     def ranges(self, after: list[int] | None) -> Iterator[Range]:
         user_id, movie_id = after or (-1, -1)
         for columns, others in runs.merge(self._runs, (user_id, movie_id)):
-            for start in range(0, len(others), self._rows):
-                some, more = columns[start : start + self._rows], others[start : start + self._rows]
+            start = 0
+            while start < len(others):
+                stop = start + self._rows()
+                some, more = columns[start:stop], others[start:stop]
+                start = stop
                 end = [int(some.user_id[-1]), int(some.movie_id[-1])]
                 yield Range((some, more), len(more), end)
 

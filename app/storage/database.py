@@ -34,6 +34,10 @@ class Database(ABC):
     def exclusive(self, name: str) -> AbstractContextManager[None]:
         """Hold the lock `name` against every other process of this database; waits for it."""
 
+    def is_wanted(self) -> bool:
+        """Whether others have wanted to write lately, so that long transactions should give way."""
+        return False
+
     @abstractmethod
     def size(self) -> int:
         """Bytes that the database takes on disk."""

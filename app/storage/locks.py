@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on `path`, waiting for it; between threads as well as between processes."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = _open(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -21,7 +22,7 @@ def file_lock(path: Path) -> Iterator[None]:
 def try_lock(path: Path) -> int | None:
     """Take the lock if it is free: an open descriptor that holds it until closed, or None."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = _open(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -49,13 +50,33 @@ class Turns:
     def __init__(self, directory: Path) -> None:
         self._next = directory / "next.lock"
         self._turn = directory / "turn.lock"
+        self._waited = float("-inf")
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        descriptor = os.open(self._turn, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        turn = _open(self._turn)
         try:
-            with file_lock(self._next):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            place = _open(self._next)
+            try:
+                self._lock(place)
+                self._lock(turn)
+            finally:
+                os.close(place)
             yield
         finally:
-            os.close(descriptor)
+            os.close(turn)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._waited = time.monotonic()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    def waited(self, seconds: float) -> bool:
+        """Whether this process had to wait for another writer in the last so many seconds."""
+        return time.monotonic() - self._waited < seconds
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

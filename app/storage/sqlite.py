@@ -17,6 +17,9 @@ CHECKPOINT_ROWS = 50_000
 LONGEST_LOG = 8000
 """Pages of the log after which even a commit does that."""
 
+WANTED = 2.0
+"""Seconds for which a long writer gives way after it had to wait for another one."""
+
 
 class SQLiteDatabase(Database):
     """One file beside its write-ahead log. `durable` commits survive a power cut (synchronous=FULL)."""
@@ -42,7 +45,7 @@ class SQLiteDatabase(Database):
             f"synchronous={'FULL' if self._durable else 'NORMAL'}",
             "foreign_keys=ON",
             "cache_size=-16000",
-            f"wal_autocheckpoint={1000 if self._durable else LONGEST_LOG}",
+            f"wal_autocheckpoint={LONGEST_LOG}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -63,6 +66,9 @@ class SQLiteDatabase(Database):
         if driver.total_changes - self._checkpointed >= CHECKPOINT_ROWS:
             driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._checkpointed = driver.total_changes
+
+    def is_wanted(self) -> bool:
+        return self._turns.waited(WANTED)
 
     def size(self) -> int:
         files = (self._file, self._file.with_name(self._file.name + "-wal"))

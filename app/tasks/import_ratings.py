@@ -27,6 +27,7 @@ from app.tasks.execution import is_transient
 from app.tasks.undo_import import reject_file
 
 SHOWN_REJECTS = 20
+GIVE_WAY = 8
 
 
 def run(attempt: Attempt) -> None:
@@ -146,10 +147,14 @@ class _Merge:
         directory, seq = self._attempt.directory / self._cursor["directory"], self._attempt.task.seq
         if part["rows"] == RATINGS:
             found = [Run(directory / name, count) for name, count in part["runs"]]
-            rows = self._attempt.settings.import_chunk
-            return RatingMerger(found, seq, self._cursor["movies_deleted"], rows)
+            return RatingMerger(found, seq, self._cursor["movies_deleted"], self._chunk)
         noun = catalogue.MOVIE if part["rows"] == MOVIES else catalogue.LINK
         return CatalogueMerger(directory / part["spool"], noun, seq, _start(self._attempt))
+
+    def _chunk(self) -> int:
+        """Rows of the next transaction: few while somebody else writes too, who waits for each of them."""
+        rows = self._attempt.settings.import_chunk
+        return max(1, rows // GIVE_WAY) if self._attempt.database.is_wanted() else rows
 
     def _merge(self, merger: Merger, some: Range) -> None:
         """One range. The cursor is changed within the transaction that writes it at its end."""
