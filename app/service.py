@@ -17,7 +17,7 @@ class Service:
         self._lock = threading.Lock()
         self._database: Database | None = None
         self._worker: EmbeddedWorker | None = None
-        self.model = ActiveModel(ModelStore.of(settings))
+        self.model = ActiveModel(ModelStore.of(settings), lambda: self.database)
 
     @property
     def database(self) -> Database:

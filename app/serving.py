@@ -18,6 +18,7 @@ from app.recommender.model_file import CorruptModel
 from app.recommender.ranking import Mask, Ranking, rank
 from app.recommender.store import ModelStore
 from app.repository import models, movies
+from app.storage import Database
 
 REASONS = 3
 """How many of a user's ratings a recommendation names as its reasons."""
@@ -187,13 +188,26 @@ class _Prepared:
 
 
 class ActiveModel:
-    """The model that is served, with the movies that came since and without those that went."""
+    """The model that is served, with the movies that came since and without those that went.
 
-    def __init__(self, store: ModelStore, *, clock: Callable[[], float] = time.monotonic) -> None:
+    A version that was added but is not served yet is read ahead, in a thread, so that no request waits for
+    it once it is.
+    """
+
+    def __init__(
+        self,
+        store: ModelStore,
+        database: Callable[[], Database],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._store = store
+        self._database = database
         self._clock = clock
         self._lock = threading.Lock()
         self._prepared: _Prepared | None = None
+        self._coming: _Prepared | None = None
+        self._foreseen = 0
         self._unreadable = 0
 
     def serve(self, connection: Connection) -> Serving:
@@ -201,13 +215,29 @@ class ActiveModel:
         active = models.active(connection)
         if active is None:
             return Serving(connection, None)
+        if active.newest > active.version and active.newest > self._foreseen:
+            self._foreseen = active.newest
+            threading.Thread(target=self.read_ahead, args=(active.newest,), daemon=True).start()
         base = self._load(active)
         prepared = self._prepared
         if base is not None and self._is_stale(prepared, base, active):
             prepared = self._prepare(connection, base, active)
-        return (
-            Serving(connection, prepared.model, prepared.existing) if prepared else Serving(connection, None)
-        )
+        if prepared is None:
+            return Serving(connection, None)
+        return Serving(connection, prepared.model, prepared.existing)
+
+    def read_ahead(self, version: int) -> None:
+        """Prepare a version that will be served in a moment, if it was promoted and can be read."""
+        with self._database().read() as connection:
+            row, active = models.get(connection, version), models.active(connection)
+            if not row.promoted or active is None:
+                return
+            try:
+                base = self._store.read(row.checksum, version=row.version, created_at=row.created_at)
+            except CorruptModel as error:
+                log.error("%s", error.detail)
+                return
+            self._coming = self._made(connection, base, active)
 
     def _is_stale(self, prepared: _Prepared | None, base: Model, active: models.Active) -> bool:
         if prepared is None or prepared.base is not base or prepared.state[0] != active.movies_deleted:
@@ -218,18 +248,25 @@ class ActiveModel:
         with self._lock:
             if (prepared := self._prepared) and not self._is_stale(prepared, base, active):
                 return prepared
-            model = with_newcomers(connection, base)
-            mask: Mask = np.isin(model.movie_ids, movies.known_ids(connection))
-            existing = None if mask.all() else mask
-            state = (active.movies_deleted, active.newcomers)
-            prepared = self._prepared = _Prepared(base, state, self._clock(), model, existing)
+            prepared = self._prepared = self._made(connection, base, active)
             return prepared
+
+    def _made(self, connection: Connection, base: Model, active: models.Active) -> _Prepared:
+        model = with_newcomers(connection, base)
+        mask: Mask = np.isin(model.movie_ids, movies.known_ids(connection))
+        _ = model.order  # kept from here on
+        state = (active.movies_deleted, active.newcomers)
+        return _Prepared(base, state, self._clock(), model, None if mask.all() else mask)
 
     def check(self, version: models.ModelVersion) -> None:
         """Raises `CorruptModel` unless that version can be served."""
         self._store.read(version.checksum, version=version.version, created_at=version.created_at)
 
     def _load(self, active: models.Active) -> Model | None:
+        coming = self._coming
+        if coming is not None and coming.base.version == active.version:
+            self._store.adopt(active.checksum, coming.base)
+            self._prepared, self._coming = coming, None
         try:
             return self._store.load(active.checksum, version=active.version, created_at=active.created_at)
         except CorruptModel as error:

@@ -58,6 +58,11 @@ class ModelStore:
                 self._checksum = checksum
             return self._loaded
 
+    def adopt(self, checksum: str, model: Model) -> None:
+        """Keep a model that was read before it was asked for."""
+        with self._lock:
+            self._loaded, self._checksum = model, checksum
+
     def _fetch(self, checksum: str) -> None:
         if self._shared is None or self.path(checksum).exists():
             return

@@ -39,12 +39,19 @@ class Active:
     created_at: float
     movies_deleted: int  # ever; a change of it means that the model may list a movie that is gone
     newcomers: int  # the newest first rater; a change of it means that there may be movies to fold in
+    newest: int  # the newest version; a higher one than the active may be about to be served
 
 
 _DELETED = sa.select(counters.c.value).where(counters.c.name == "movies_deleted").scalar_subquery()
 _NEWCOMERS = sa.select(sa.func.coalesce(sa.func.max(first_raters.c.number), 0)).scalar_subquery()
+_NEWEST = sa.select(sa.func.max(models.c.version)).correlate(None).scalar_subquery()
 _ACTIVE = sa.select(
-    models.c.version, models.c.checksum, models.c.created_at, _DELETED, _NEWCOMERS.label("newcomers")
+    models.c.version,
+    models.c.checksum,
+    models.c.created_at,
+    _DELETED.label("movies_deleted"),
+    _NEWCOMERS.label("newcomers"),
+    _NEWEST.label("newest"),
 ).where(models.c.active)
 
 
@@ -54,13 +61,10 @@ def active(connection: Connection) -> Active | None:
 
 
 def add(connection: Connection, **values: Any) -> int:
-    """Add a version, served from now on if it was promoted; answers its number."""
+    """Add a version, which is not served before it is activated; answers its number."""
     serialize(connection, "models")
     statement = models.insert().values(active=False, **values).returning(models.c.version)
-    version = int(connection.execute(statement).scalar_one())
-    if values["promoted"]:
-        activate(connection, version)
-    return version
+    return int(connection.execute(statement).scalar_one())
 
 
 def activate(connection: Connection, version: int) -> ModelVersion:

@@ -1,6 +1,7 @@
 """Rebuild the model from every rating: train, evaluate, publish."""
 
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,9 @@ from app.repository import models, ratings
 from app.tasks.attempt import Attempt
 
 USERS_AT_ONCE = 500
+LARGE, ANNOUNCED = 2_000, 0.5
+"""A model of so many movies is there for so many seconds before it is served: API processes that are being
+asked read it meanwhile, and no request has to wait for that."""
 SMALL_CATALOGUE = 3.0
 """Over the number of movies, the least regularisation. With 60 movies, lambda .006 puts 63% of what the
 bundled sample's users should like into their top 5, .05 93%; from 500 movies up the setting decides."""
@@ -23,6 +27,15 @@ log = logging.getLogger("matinee.rebuild")
 
 def run(attempt: Attempt) -> None:
     """Complete with the version that was built, how good it is and whether it is served."""
+    built = attempt.task.cursor or _build(attempt)
+    with attempt.transaction(result=built["result"], phase=None) as connection:
+        if built["result"]["promoted"]:
+            models.activate(connection, built["result"]["version"])
+            ratings.forget_first_raters(connection, up_to=built["newest_rater"])
+
+
+def _build(attempt: Attempt) -> dict[str, Any]:
+    """Build and add a version; answers the cursor: what is left to do is to serve it."""
     with attempt.database.read() as connection:
         changes = ratings.changes(connection)  # what comes from here on counts for the next
         newest_rater = ratings.last_first_rater(connection)
@@ -34,23 +47,20 @@ def run(attempt: Attempt) -> None:
     model = _train(attempt, training, incumbent)
     attempt.report(phase="evaluate", done=0, total=None, unit=None)
     decision, summary = _judge(attempt, model, held_out, incumbent)
-    checksum = ModelStore.of(attempt.settings).save(model)
-    row = {
+    report = {"promoted": decision.promoted, "reason": decision.reason, "evaluation": summary}
+    report |= read | {"movies": len(model.movie_ids)}
+    row = report | {
         "task_id": attempt.task.id,
-        "checksum": checksum,
-        "promoted": decision.promoted,
-        "reason": decision.reason,
+        "checksum": ModelStore.of(attempt.settings).save(model),
         "settings": dict(model.settings),
-        "evaluation": summary,
-        **read,
-        "movies": len(model.movie_ids),
         "rating_changes": changes,
     }
-    result = {name: row[name] for name in ("promoted", "reason", "evaluation", "ratings", "users", "movies")}
-    with attempt.transaction(result=result, phase=None, message=decision.reason) as connection:
-        result["version"] = models.add(connection, **row, created_at=attempt.clock())
-        if decision.promoted:
-            ratings.forget_first_raters(connection, up_to=newest_rater)
+    cursor = {"result": report, "newest_rater": newest_rater}
+    with attempt.transaction(cursor=cursor, phase="publish", message=decision.reason) as connection:
+        report["version"] = models.add(connection, **row, created_at=attempt.clock())
+    if incumbent is not None and decision.promoted and len(model.movie_ids) >= LARGE:
+        time.sleep(ANNOUNCED)
+    return cursor
 
 
 def _read(attempt: Attempt) -> Interactions:

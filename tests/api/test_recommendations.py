@@ -8,8 +8,10 @@ from fastapi.testclient import TestClient
 from app.config import Settings
 from app.main import create_app
 from app.recommender.store import ModelStore
+from app.repository import models
 from app.sample import FIRST_USER
 from app.sample.generate import TASTES
+from app.service import Service
 from app.serving import ActiveModel
 
 
@@ -203,6 +205,26 @@ def test_a_model_that_cannot_be_read_is_refused_and_the_one_before_stays(
     assert other.get(f"/recommendations/{FIRST_USER}").headers["x-source"] == "popular"
 
 
+def another_process(service: Service) -> None:
+    """Forget what this process has in memory."""
+    service.model = ActiveModel(ModelStore.of(service.settings), lambda: service.database)
+
+
+def test_a_version_is_read_before_it_is_served(built: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = built.app.state.service  # type: ignore[attr-defined]
+    first = built.get("/models/1").json()
+    with service.database.write() as connection:
+        names = ("task_id", "checksum", "reason", "settings", "evaluation", "ratings", "users", "movies")
+        row = {name: first[name] for name in names}
+        second = models.add(connection, **row, promoted=True, created_at=1.0, rating_changes=0)
+    assert built.get("/recommendations/7").headers["x-model-version"] == "1"
+    service.model.read_ahead(second)
+    monkeypatch.setattr(ModelStore, "read", lambda *_a, **_k: pytest.fail("read within a request"))
+    with service.database.write() as connection:
+        models.activate(connection, second)
+    assert built.get("/recommendations/7").headers["x-model-version"] == str(second)
+
+
 def test_a_new_movie_is_recommended_before_the_next_rebuild(built: TestClient) -> None:
     new = built.post("/movies", json={"title": "The Newest Robot", "genre": "Sci-Fi"}).json()["id"]
     assert new not in recommend(built, 7, 60)[0]
@@ -210,7 +232,7 @@ def test_a_new_movie_is_recommended_before_the_next_rebuild(built: TestClient) -
     for fan in fans:
         built.post("/ratings", json={"movie_id": new, "user_id": fan, "score": 5})
     service = built.app.state.service  # type: ignore[attr-defined]
-    service.model = ActiveModel(ModelStore.of(service.settings))  # as another process sees it
+    another_process(service)
     built.post("/ratings", json={"movie_id": 2571, "user_id": 7, "score": 5})
     built.post("/ratings", json={"movie_id": 588, "user_id": 8, "score": 5})
     robots, families = recommend(built, 7, 60)[0], recommend(built, 8, 60)[0]
