@@ -150,12 +150,15 @@ def rebuild(server: Server) -> str:
 
 
 def measure(client: Client, server: Server, start: Callable[[], str]) -> tuple[Load, float]:
-    """The load while a task runs, from its start to its end, and how long it took."""
-    task_id = start()
+    """The load while tasks run, one after the other for `SECONDS` at least, and how long they took."""
     ended = threading.Event()
+    first = start()
 
     def watch() -> None:
-        server.wait(task_id, within=3600)
+        until = time.perf_counter() + SECONDS
+        server.wait(first, within=3600)
+        while time.perf_counter() < until:
+            server.wait(start(), within=3600)
         ended.set()
 
     threading.Thread(target=watch, daemon=True).start()

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from app.storage.database import Database
 from app.storage.locks import Turns, file_lock
 
-CHECKPOINT_ROWS = 50_000
+CHECKPOINT_ROWS = 200_000
 """Changed rows after which the log is moved into the database."""
 LONGEST_LOG = 8000
 """Pages of the log after which even a commit does that."""

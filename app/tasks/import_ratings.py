@@ -27,7 +27,7 @@ from app.tasks.execution import is_transient
 from app.tasks.undo_import import reject_file
 
 SHOWN_REJECTS = 20
-GIVE_WAY = 8
+GIVE_WAY = 16
 
 
 def run(attempt: Attempt) -> None:
