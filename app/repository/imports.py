@@ -201,10 +201,11 @@ def take_before_images(connection: Connection, import_seq: int, first: Key, last
 
 def restore_ratings(connection: Connection, images: dict[Key, Rated]) -> None:
     """Put ratings back as they were, with the import that they came from."""
-    for seq in {image[2] for image in images.values()}:
-        some = [(*key, image[0], image[1]) for key, image in sorted(images.items()) if image[2] == seq]
-        user_id, movie_id, score, rated_at = (list(column) for column in zip(*some, strict=True))
-        put_ratings(connection, RatingColumns(user_id, movie_id, score, rated_at), seq)
+    if images:
+        rows = [(*key, round(image[0] * 2), image[1], image[2] or 0) for key, image in sorted(images.items())]
+        types = (np.int64, np.int64, np.uint8, np.int64, np.int32)
+        columns = map(np.array, zip(*rows, strict=True), types)
+        put_ratings(connection, RatingColumns(*columns))
 
 
 def delete_ratings(connection: Connection, keys: Sequence[Key]) -> None:

@@ -2,32 +2,43 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from app.storage.database import insert_for
+from app.storage.image import MOST_ROWS, ratings_image
 from app.storage.schema import ratings
 
-ROWS = 200
-"""Rows of one INSERT on SQLite; more gain nothing."""
+_INSERT = (
+    "INSERT OR REPLACE INTO ratings (user_id, movie_id, score, rated_at, import_seq) "
+    "SELECT user_id, movie_id, half_steps * 0.5, rated_at, nullif(import_seq, 0) FROM "
+)
+_ATTACHED = "images"
 
 
 class RatingColumns(NamedTuple):
-    """Ratings as lists of equal length."""
+    """n ratings: `user_id`, `movie_id`, `rated_at` int64 [n]; `half_steps`, 1 to 10, uint8 [n];
+    `import_seq`, the number of the import that wrote them or 0 for none, int32 [n].
+    """
 
-    user_id: list[int]
-    movie_id: list[int]
-    score: list[float]
-    rated_at: list[int]
+    user_id: NDArray[np.int64]
+    movie_id: NDArray[np.int64]
+    half_steps: NDArray[np.uint8]
+    rated_at: NDArray[np.int64]
+    import_seq: NDArray[np.int32]
 
 
-def put_ratings(connection: Connection, columns: RatingColumns, import_seq: int | None) -> None:
+def put_ratings(connection: Connection, columns: RatingColumns) -> None:
     """Write ratings over whatever is there; best sorted by user and movie."""
     if connection.dialect.name == "sqlite":
-        _by_driver(connection, columns, import_seq)
+        for start in range(0, len(columns.user_id), MOST_ROWS):
+            _put_image(connection, [column[start : start + MOST_ROWS] for column in columns])
         return
+    lists = (columns.user_id, columns.movie_id, columns.half_steps / 2, columns.rated_at, columns.import_seq)
     values = [
-        dict(zip(RatingColumns._fields, row, strict=True)) | {"import_seq": import_seq}
-        for row in zip(*columns, strict=True)
+        {"user_id": user_id, "movie_id": movie_id, "score": score, "rated_at": at, "import_seq": seq or None}
+        for user_id, movie_id, score, at, seq in zip(*(column.tolist() for column in lists), strict=True)
     ]
     if values:
         statement = insert_for(connection.dialect.name)(ratings)
@@ -36,19 +47,18 @@ def put_ratings(connection: Connection, columns: RatingColumns, import_seq: int 
         connection.execute(statement, values)
 
 
-def _by_driver(connection: Connection, columns: RatingColumns, import_seq: int | None) -> None:
-    """By statements of many rows, past SQLAlchemy: its handling of parameters would take twice the time."""
+def _put_image(connection: Connection, columns: list[NDArray[Any]]) -> None:
+    """By one statement. A database must not be in a transaction when it becomes an image: hence a new one."""
     driver: Any = connection.connection.driver_connection
-    width = len(columns)
-    values: list[Any] = [None] * (width * len(columns.user_id))
-    lists: tuple[list[Any], ...] = columns
-    for place, column in enumerate(lists):
-        values[place::width] = column
-    seq = "NULL" if import_seq is None else str(int(import_seq))
-    for start in range(0, len(values), width * ROWS):
-        some = values[start : start + width * ROWS]
-        rows = ",".join([f"(?,?,?,?,{seq})"] * (len(some) // width))
-        driver.execute(
-            f"INSERT OR REPLACE INTO ratings (user_id, movie_id, score, rated_at, import_seq) VALUES {rows}",  # noqa: S608
-            some,
-        )
+    names = connection.info.setdefault(_ATTACHED, [])
+    names.append(f"image{len(names)}")
+    driver.execute(f"ATTACH ':memory:' AS {names[-1]}")
+    driver.deserialize(ratings_image(*columns), name=names[-1])
+    driver.execute(f"{_INSERT} {names[-1]}.rows")
+
+
+def detach_images(connection: Connection) -> None:
+    """Let go of what `put_ratings` has attached in an earlier transaction; only outside of any."""
+    driver: Any = connection.connection.driver_connection
+    for name in connection.info.pop(_ATTACHED, ()):
+        driver.execute(f"DETACH {name}")

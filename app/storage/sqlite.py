@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from app.storage.bulk import detach_images
 from app.storage.database import Database
 from app.storage.locks import Turns, file_lock
 
@@ -52,6 +53,7 @@ class SQLiteDatabase(Database):
     @contextmanager
     def write(self) -> Iterator[Connection]:
         with self.engine.connect().execution_options(sqlite_immediate=True) as connection:
+            detach_images(connection)
             with self._turns.take(), connection.begin():
                 yield connection
             if not self._durable:

@@ -50,7 +50,18 @@ lines = st.one_of(
     st.tuples(ids, ids, scores).map(lambda row: ",".join(row).encode()),
     st.binary(max_size=20).map(lambda data: data.replace(b"\n", b"")),
     st.sampled_from(
-        [b"", b" ", b'1,"2,3,4', b'"1","2","3","4"', b'"1,2",3,4', b"1,2,3,4,5", b"1,1,5,\xff", b"1,1,4,1\r"]
+        [
+            b"",
+            b" ",
+            b'1,"2,3,4',
+            b'"1","2","3","4"',
+            b'"1,2",3,4',
+            b"1,2,3,4,5",
+            b"1,1,5,",
+            b"1,1,5,5,",
+            b"1,1,5,\xff",
+            b"1,1,4,1\r",
+        ]
     ),
 )
 files = st.lists(st.tuples(lines, st.sampled_from([b"\n", b"\r\n"])), max_size=12)
