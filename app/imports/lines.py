@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 BLOCK = 1 << 20
 LONGEST_LINE = 65_536
-"""Bytes. A longer line is cut to one byte more, by which it is known, and rejected."""
+"""Bytes. A longer line is cut to two more, one of which may be a carriage return, and rejected."""
 
 
 def blocks(stream: BinaryIO, size: int = BLOCK) -> Iterator[bytes]:
@@ -17,10 +17,10 @@ def blocks(stream: BinaryIO, size: int = BLOCK) -> Iterator[bytes]:
             data, first = data.removeprefix(b"\xef\xbb\xbf"), False
         end = data.rfind(b"\n") + 1
         if not end:  # not one line ends here: keep the start, drop what makes it too long anyway
-            rest = (rest + data)[: LONGEST_LINE + 1]
+            rest = (rest + data)[: LONGEST_LINE + 2]
             continue
         yield rest + data[:end]
-        rest = data[end:][: LONGEST_LINE + 1]
+        rest = data[end:][: LONGEST_LINE + 2]
     if rest:
         yield rest
 

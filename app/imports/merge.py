@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from app.imports import runs
 from app.imports.columns import Columns
 from app.imports.rejects import Reject
+from app.imports.runs import matches
 from app.imports.strict import UNKNOWN_MOVIE
 from app.repository import catalogue, imports, movies
-from app.repository.imports import CHANGES, Key, Rated
+from app.repository.imports import RatingColumns
 from app.repository.ratings import note_changes
 
 CATALOGUE_ROWS = 500
@@ -59,8 +59,8 @@ class Merger(Protocol):
 class _Outcome(NamedTuple):
     """What a range of ratings comes to: what is to be written, and what was there instead."""
 
-    written: Columns
-    before: list[tuple[Key, Rated]]
+    written: RatingColumns
+    before: RatingColumns
 
 
 class RatingMerger:
@@ -93,7 +93,7 @@ class RatingMerger:
         columns, rejects = self._known(connection, columns)
         figures.duplicate += int(others.sum())
         figures.rejected += len(rejects)
-        outcome = _judge(connection, columns, figures)
+        outcome = self._judge(connection, columns, figures)
         if not dry_run:
             self._write(connection, outcome)
         return rejects
@@ -106,57 +106,35 @@ class RatingMerger:
         gone = columns.movie_id[~known].tolist()
         return columns[known], [Reject(None, "movie_id", str(i), f"{UNKNOWN_MOVIE} by now") for i in gone]
 
-    def _write(self, connection: Connection, outcome: _Outcome) -> None:
-        rows = outcome.written
-        seq = np.full(len(rows), self._seq, np.int32)
-        imports.put_ratings(
-            connection,
-            imports.RatingColumns(rows.user_id, rows.movie_id, rows.half_steps(), rows.rated_at, seq),
+    def _judge(self, connection: Connection, columns: Columns, figures: Figures) -> _Outcome:
+        """Newer ratings win, of equally new ones the import's; counted into `figures`."""
+        seq = np.full(len(columns), self._seq, np.int32)
+        rows = imports.RatingColumns(
+            columns.user_id, columns.movie_id, columns.half_steps(), columns.rated_at, seq
         )
-        note_changes(connection, len(rows))
-        imports.keep_before_images(connection, self._seq, outcome.before)
-        imports.change_counts(connection, _changes(outcome))
+        there = imports.rated(connection, columns.user_id, columns.movie_id)
+        found, places = matches(there, rows)
+        old, new = there.take(found), rows.take(places)
+        same_time = columns.untimed()[places] | (new.rated_at == old.rated_at)
+        unchanged = (new.half_steps == old.half_steps) & same_time
+        older = ~unchanged & (new.rated_at < old.rated_at)
+        replaced = ~unchanged & ~older
+        written = np.ones(len(columns), np.bool_)
+        written[places[~replaced]] = False
+        figures.new += len(columns) - len(places)
+        figures.unchanged += int(unchanged.sum())
+        figures.older += int(older.sum())
+        figures.replaced += int(replaced.sum())
+        return _Outcome(rows.take(written) if len(places) else rows, old.take(replaced))
+
+    def _write(self, connection: Connection, outcome: _Outcome) -> None:
+        imports.put_ratings(connection, outcome.written)
+        note_changes(connection, len(outcome.written.user_id))
+        imports.put_before_images(connection, outcome.before, self._seq)
+        imports.change_counts(connection, imports.difference(outcome.written, outcome.before))
         self._written += 1
         if self._written % COMPACT_EVERY == 0:
             imports.compact_counts(connection)
-
-
-def _judge(connection: Connection, columns: Columns, figures: Figures) -> _Outcome:
-    """Newer ratings win, of equally new ones the import's; counted into `figures`."""
-    users, movies_ = columns.user_id.tolist(), columns.movie_id.tolist()
-    there = imports.rated(connection, users, movies_)
-    if not there:
-        figures.new += len(users)
-        return _Outcome(columns, [])
-    written, before = [], []
-    scores, times = columns.scores().tolist(), columns.rated_at.tolist()
-    untimed = columns.untimed().tolist()
-    for index, key in enumerate(zip(users, movies_, strict=True)):
-        old = there.get(key)
-        if old is None:
-            figures.new += 1
-        elif scores[index] == old[0] and (untimed[index] or times[index] == old[1]):
-            figures.unchanged += 1
-            continue
-        elif times[index] < old[1]:
-            figures.older += 1
-            continue
-        else:
-            figures.replaced += 1
-            before.append((key, old))
-        written.append(index)
-    return _Outcome(columns[np.array(written, np.int64)], before)
-
-
-def _changes(outcome: _Outcome) -> NDArray[np.void]:
-    """By how much a range changes the count and sum of each movie, of dtype `CHANGES`."""
-    size = len(outcome.written)
-    changes = np.zeros(size + len(outcome.before), CHANGES)
-    changes["movie_id"][:size] = outcome.written.movie_id
-    changes["count"][:size] = 1
-    changes["half_steps"][:size] = outcome.written.half_steps()
-    changes[size:] = [(movie_id, -1, -int(score * 2)) for (_, movie_id), (score, _, _) in outcome.before]
-    return imports.total(changes)
 
 
 _FIELDS = {catalogue.MOVIE: ("title", "year", "genre"), catalogue.LINK: ("imdb_id", "tmdb_id")}

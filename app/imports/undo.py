@@ -9,8 +9,9 @@ from sqlalchemy.engine import Connection
 
 from app.errors import Conflict, NotFound
 from app.imports.rejects import Reject
+from app.imports.runs import matches
 from app.repository import catalogue, imports, movies, tasks
-from app.repository.imports import CHANGES, Key
+from app.repository.imports import Key
 from app.repository.ratings import note_changes
 from app.tasks.task import COMPLETE, ENDED, IMPORT_RATINGS, UNDO_IMPORT, Task
 
@@ -59,19 +60,17 @@ def wrote(task: Task) -> bool:
 def undo_ratings(connection: Connection, keys: list[Key], import_seq: int, figures: UndoFigures) -> None:
     """Undo the ratings of sorted `keys` that are still as the import wrote them."""
     imports.keep_writers_out(connection)
-    there = imports.rated(connection, [key[0] for key in keys], [key[1] for key in keys])
-    written = {key: there[key] for key in keys if key in there and there[key][2] == import_seq}
-    before = imports.take_before_images(connection, import_seq, keys[0], keys[-1])
-    back = {key: before[key] for key in written if key in before}
-    gone = [key for key in written if key not in before]
-    imports.restore_ratings(connection, back)
-    imports.delete_ratings(connection, gone)
-    changes = [(key[1], -1, -round(written[key][0] * 2)) for key in gone]
-    changes += [(key[1], 0, round((old[0] - written[key][0]) * 2)) for key, old in back.items()]
-    imports.change_counts(connection, imports.total(np.array(changes, CHANGES)))
-    note_changes(connection, len(written))
-    figures.deleted += len(gone)
-    figures.restored += len(back)
+    there = imports.rated(connection, *np.array(keys, np.int64).T)
+    written = there.take(there.import_seq == import_seq)
+    images = imports.take_before_images(connection, import_seq, keys[0], keys[-1])
+    found, places = matches(images, written)
+    back, gone = images.take(found), written.take(np.delete(np.arange(len(written.user_id)), places))
+    imports.put_ratings(connection, back)
+    imports.delete_ratings(connection, gone.user_id, gone.movie_id)
+    imports.change_counts(connection, imports.difference(back, written))
+    note_changes(connection, len(written.user_id))
+    figures.deleted += len(gone.user_id)
+    figures.restored += len(back.user_id)
 
 
 def undo_catalogue(

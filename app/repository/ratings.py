@@ -72,8 +72,15 @@ def _count(connection: Connection, movie_id: int, more: int, score: float) -> No
 
 def note_changes(connection: Connection, changed: int, *, slot: int = 0) -> None:
     """Count changed ratings. Several slots: on PostgreSQL writers would queue for the row of a single one."""
-    row = counters.c.name == f"ratings_changed_{slot % CHANGE_SLOTS}"
-    connection.execute(counters.update().where(row).values(value=counters.c.value + changed))
+    name = f"ratings_changed_{slot % CHANGE_SLOTS}"
+    connection.execute(_NOTE_CHANGES, {"counter": name, "changed": changed})
+
+
+_NOTE_CHANGES = (
+    counters.update()
+    .where(counters.c.name == sa.bindparam("counter"))
+    .values(value=counters.c.value + sa.bindparam("changed"))
+)
 
 
 def changes(connection: Connection) -> int:

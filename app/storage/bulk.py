@@ -8,13 +8,11 @@ from sqlalchemy.engine import Connection
 
 from app.storage.database import insert_for
 from app.storage.image import MOST_ROWS, ratings_image
-from app.storage.schema import ratings
+from app.storage.schema import rating_before_images, ratings
 
-_INSERT = (
-    "INSERT OR REPLACE INTO ratings (user_id, movie_id, score, rated_at, import_seq) "
-    "SELECT user_id, movie_id, half_steps * 0.5, rated_at, nullif(import_seq, 0) FROM "
-)
 _ATTACHED = "images"
+_IMAGE = "user_id, movie_id, half_steps * 0.5, rated_at, nullif(import_seq, 0)"
+Rows = slice | NDArray[np.int64] | NDArray[np.bool_]
 
 
 class RatingColumns(NamedTuple):
@@ -28,37 +26,57 @@ class RatingColumns(NamedTuple):
     rated_at: NDArray[np.int64]
     import_seq: NDArray[np.int32]
 
+    def take(self, rows: Rows) -> "RatingColumns":
+        """Some of the ratings."""
+        user_id, movie_id, half_steps, rated_at, import_seq = self
+        return RatingColumns(
+            user_id[rows], movie_id[rows], half_steps[rows], rated_at[rows], import_seq[rows]
+        )
+
 
 def put_ratings(connection: Connection, columns: RatingColumns) -> None:
     """Write ratings over whatever is there; best sorted by user and movie."""
     if connection.dialect.name == "sqlite":
-        for start in range(0, len(columns.user_id), MOST_ROWS):
-            _put_image(connection, [column[start : start + MOST_ROWS] for column in columns])
-        return
-    lists = (columns.user_id, columns.movie_id, columns.half_steps / 2, columns.rated_at, columns.import_seq)
-    values = [
-        {"user_id": user_id, "movie_id": movie_id, "score": score, "rated_at": at, "import_seq": seq or None}
-        for user_id, movie_id, score, at, seq in zip(*(column.tolist() for column in lists), strict=True)
-    ]
-    if values:
+        into = "ratings (user_id, movie_id, score, rated_at, import_seq)"
+        _put_images(connection, columns, f"INSERT OR REPLACE INTO {into} SELECT {_IMAGE}")
+    elif len(columns.user_id):
         statement = insert_for(connection.dialect.name)(ratings)
         changed = {name: statement.excluded[name] for name in ("score", "rated_at", "import_seq")}
         statement = statement.on_conflict_do_update(index_elements=["user_id", "movie_id"], set_=changed)
-        connection.execute(statement, values)
+        connection.execute(statement, _rows(columns, "import_seq"))
 
 
-def _put_image(connection: Connection, columns: list[NDArray[Any]]) -> None:
+def put_before_images(connection: Connection, columns: RatingColumns, import_seq: int) -> None:
+    """Note that these ratings are what an import replaces."""
+    if connection.dialect.name == "sqlite":
+        into = "rating_before_images (user_id, movie_id, score, rated_at, before_seq, import_seq)"
+        _put_images(connection, columns, f"INSERT INTO {into} SELECT {_IMAGE}, {int(import_seq)}")
+    elif len(columns.user_id):
+        rows = _rows(columns, "before_seq")
+        connection.execute(rating_before_images.insert().values(import_seq=import_seq), rows)
+
+
+def _rows(columns: RatingColumns, seq: str) -> list[dict[str, Any]]:
+    """A dictionary each. `seq`: the name of the column of the imports."""
+    lists = (columns.user_id, columns.movie_id, columns.half_steps / 2, columns.rated_at, columns.import_seq)
+    names = ("user_id", "movie_id", "score", "rated_at", seq)
+    rows = zip(*(column.tolist() for column in lists), strict=True)
+    return [dict(zip(names, (*row[:4], row[4] or None), strict=True)) for row in rows]
+
+
+def _put_images(connection: Connection, columns: RatingColumns, insert: str) -> None:
     """By one statement. A database must not be in a transaction when it becomes an image: hence a new one."""
     driver: Any = connection.connection.driver_connection
     names = connection.info.setdefault(_ATTACHED, [])
-    names.append(f"image{len(names)}")
-    driver.execute(f"ATTACH ':memory:' AS {names[-1]}")
-    driver.deserialize(ratings_image(*columns), name=names[-1])
-    driver.execute(f"{_INSERT} {names[-1]}.rows")
+    for start in range(0, len(columns.user_id), MOST_ROWS):
+        names.append(f"image{len(names)}")
+        driver.execute(f"ATTACH ':memory:' AS {names[-1]}")
+        driver.deserialize(ratings_image(*columns.take(slice(start, start + MOST_ROWS))), name=names[-1])
+        driver.execute(f"{insert} FROM {names[-1]}.rows")
 
 
 def detach_images(connection: Connection) -> None:
-    """Let go of what `put_ratings` has attached in an earlier transaction; only outside of any."""
+    """Let go of what an earlier transaction has put; only outside of any."""
     driver: Any = connection.connection.driver_connection
     for name in connection.info.pop(_ATTACHED, ()):
         driver.execute(f"DETACH {name}")
