@@ -45,7 +45,9 @@ class Settings:
     )
     rebuild_after: int = _setting(0, "changes", "rebuild after so many changed ratings")
     import_chunk: int = _setting(
-        8_000, "rows", "rows of an import in one transaction, while nobody else writes"
+        64_000,
+        "rows",
+        "most rows of an import in one transaction; it ends sooner when somebody else wants to write",
     )
     factors: int = _setting(64, "factors", "size k of the model, a multiple of 16")
     sweeps: int = _setting(8, "sweeps", "alternations of a rebuild over users and movies")

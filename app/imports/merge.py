@@ -1,12 +1,14 @@
 """The second phase: range by range into the database, each with the cursor in one short transaction."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from app.imports import runs
@@ -19,8 +21,13 @@ from app.repository.imports import RatingColumns
 from app.repository.ratings import note_changes
 
 CATALOGUE_ROWS = 500
+RANGES = 4
+"""Ranges of one transaction at most: each attaches up to two images of rows, and SQLite ten databases."""
 COMPACT_EVERY = 64
-"""Ranges after which the pending changes of movie counts are summed up."""
+"""Transactions after which the pending changes of movie counts are summed up."""
+
+
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -37,7 +44,7 @@ class Figures:
 
 
 class Range(NamedTuple):
-    """`size` rows that are written in one transaction. `end`: where the next range starts, for the cursor."""
+    """`size` rows that are written at once. `end`: where the next range starts, for the cursor."""
 
     rows: Any
     size: int
@@ -55,6 +62,9 @@ class Merger(Protocol):
     ) -> list[Reject]:
         """Write a range and count what became of it; answers what cannot be taken after all."""
 
+    def close(self, connection: Connection) -> None:
+        """Write what the ranges of one transaction leave to its end."""
+
 
 class _Outcome(NamedTuple):
     """What a range of ratings comes to: what is to be written, and what was there instead."""
@@ -63,24 +73,30 @@ class _Outcome(NamedTuple):
     before: RatingColumns
 
 
-class RatingMerger:
-    """Merges the runs of a part, `rows()` ratings at a time. `movies_deleted`: as of the parse."""
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, each made in a thread while the one before it is used."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
-    def __init__(
-        self, found: list[runs.Run], import_seq: int, movies_deleted: int, rows: Callable[[], int]
-    ) -> None:
+
+class RatingMerger:
+    """Merges the runs of a part, at most `rows` at a time. `movies_deleted`: as of the parse."""
+
+    def __init__(self, found: list[runs.Run], import_seq: int, movies_deleted: int, rows: int) -> None:
         self._runs, self._seq, self._rows = found, import_seq, rows
         self._movies_deleted = movies_deleted
-        self._written = 0
+        self._changes: list[NDArray[np.void]] = []
+        self._changed = self._closed = 0
 
     def ranges(self, after: list[int] | None) -> Iterator[Range]:
         user_id, movie_id = after or (-1, -1)
-        for columns, others in runs.merge(self._runs, (user_id, movie_id)):
-            start = 0
-            while start < len(others):
-                stop = start + self._rows()
-                some, more = columns[start:stop], others[start:stop]
-                start = stop
+        for columns, others in ahead(runs.merge(self._runs, (user_id, movie_id))):
+            for start in range(0, len(others), self._rows):
+                rows = slice(start, start + self._rows)
+                some, more = columns[rows], others[rows]
                 end = [int(some.user_id[-1]), int(some.movie_id[-1])]
                 yield Range((some, more), len(more), end)
 
@@ -113,6 +129,9 @@ class RatingMerger:
             columns.user_id, columns.movie_id, columns.half_steps(), columns.rated_at, seq
         )
         there = imports.rated(connection, columns.user_id, columns.movie_id)
+        if not len(there.user_id):
+            figures.new += len(columns)
+            return _Outcome(rows, there)
         found, places = matches(there, rows)
         old, new = there.take(found), rows.take(places)
         same_time = columns.untimed()[places] | (new.rated_at == old.rated_at)
@@ -125,15 +144,20 @@ class RatingMerger:
         figures.unchanged += int(unchanged.sum())
         figures.older += int(older.sum())
         figures.replaced += int(replaced.sum())
-        return _Outcome(rows.take(written) if len(places) else rows, old.take(replaced))
+        return _Outcome(rows.take(written), old.take(replaced))
 
     def _write(self, connection: Connection, outcome: _Outcome) -> None:
         imports.put_ratings(connection, outcome.written)
-        note_changes(connection, len(outcome.written.user_id))
         imports.put_before_images(connection, outcome.before, self._seq)
-        imports.change_counts(connection, imports.difference(outcome.written, outcome.before))
-        self._written += 1
-        if self._written % COMPACT_EVERY == 0:
+        self._changes += imports.changes_of(outcome.written, outcome.before)
+        self._changed += len(outcome.written.user_id)
+
+    def close(self, connection: Connection) -> None:
+        note_changes(connection, self._changed)
+        imports.change_counts(connection, self._changes)
+        self._changes, self._changed = [], 0
+        self._closed += 1
+        if self._closed % COMPACT_EVERY == 0:
             imports.compact_counts(connection)
 
 
@@ -170,3 +194,6 @@ class CatalogueMerger:
         figures.duplicate += len(written.duplicate) + some.size - len(rows)
         figures.rejected += len(written.kept)
         return [Reject(lines[key], "", str(key), _KEPT) for key in written.kept]
+
+    def close(self, connection: Connection) -> None:
+        """Nothing is left."""

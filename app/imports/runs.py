@@ -4,6 +4,7 @@ A run holds ratings sorted by user and movie, each pair once. Runs are in the or
 of two equally new ratings of a pair the one in the later run is the later line.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -13,8 +14,11 @@ import numpy as np
 
 from app.imports.columns import Columns, Integers
 
-RUN_ROWS = 2_000_000
-WINDOW_ROWS = 65_536
+RUN_ROWS = 500_000
+"""Few enough that sorting stays within the caches of a processor."""
+WINDOW_ROWS = 16_384
+BATCH_ROWS = 131_072
+THREADS = 2
 
 
 def order(user: Integers, movie: Integers) -> Integers:
@@ -92,8 +96,7 @@ def write(path: Path, columns: Columns) -> Run:
 class RunWriter:
     """Collects ratings and writes them into `directory` as runs of about `RUN_ROWS`.
 
-    They are sorted and written beside the caller, one at a time. `runs` and `duplicates` are whole when the
-    context has ended.
+    They are sorted and written beside the caller; `runs` and `duplicates` are whole when the context ends.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -101,8 +104,8 @@ class RunWriter:
         self.duplicates = 0
         self._directory = directory
         self._buffer: list[Columns] = []
-        self._thread = ThreadPoolExecutor(1)
-        self._writing: Future[None] | None = None
+        self._threads = ThreadPoolExecutor(THREADS)
+        self._writing: deque[Future[tuple[Run, int]]] = deque()
 
     def add(self, columns: Columns) -> None:
         self._buffer.append(columns)
@@ -111,25 +114,32 @@ class RunWriter:
 
     def _flush(self) -> None:
         parts, self._buffer = self._buffer, []
-        if self._writing:
-            self._writing.result()
+        self._await(THREADS)
         if any(map(len, parts)):
-            self._writing = self._thread.submit(self._write, parts)
+            path = self._directory / f"{len(self.runs) + len(self._writing)}.run"
+            self._writing.append(self._threads.submit(_sorted_run, path, parts))
 
-    def _write(self, parts: list[Columns]) -> None:
-        columns, others = unique(Columns.joined(parts))
-        self.duplicates += int(others.sum())
-        self.runs.append(write(self._directory / f"{len(self.runs)}.run", columns))
+    def _await(self, most: int) -> None:
+        """Until at most so many runs are being written."""
+        while len(self._writing) > most:
+            run, duplicates = self._writing.popleft().result()
+            self.runs.append(run)
+            self.duplicates += duplicates
 
     def __enter__(self) -> "RunWriter":
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        with self._thread:
+        with self._threads:
             if error is None:
                 self._flush()
-                if self._writing:
-                    self._writing.result()
+                self._await(0)
+
+
+def _sorted_run(path: Path, parts: list[Columns]) -> tuple[Run, int]:
+    """Write a run; answers how many of its rows others stand for, too."""
+    columns, others = unique(Columns.joined(parts))
+    return write(path, columns), int(others.sum())
 
 
 class _Reader:
@@ -170,14 +180,18 @@ def merge(
 ) -> Iterator[tuple[Columns, Integers]]:
     """All ratings behind the pair `after`, sorted, in batches of whole users; as `unique` answers them."""
     readers = [_Reader(run, after[0], window) for run in runs if run.rows]
+    batch: list[tuple[Columns, Integers]] = []
     while readers:
         open_ends = [int(reader.window.user_id[-1]) for reader in readers if not reader.ended]
         below = min(open_ends, default=None)
-        parts = [reader.take(below) for reader in readers]
-        columns, others = unique(Columns.joined(parts))
+        columns, others = unique(Columns.joined(reader.take(below) for reader in readers))
         behind = (columns.user_id > after[0]) | (
             (columns.user_id == after[0]) & (columns.movie_id > after[1])
         )
-        if behind.any():
-            yield columns[behind], others[behind]
+        batch.append((columns[behind], others[behind]))
         readers = [reader for reader in readers if not reader.ended or len(reader.window)]
+        if sum(len(more) for _, more in batch) >= BATCH_ROWS or not readers:
+            columns, others = Columns.joined(c for c, _ in batch), np.concatenate([more for _, more in batch])
+            if len(others):
+                yield columns, others
+            batch = []

@@ -67,7 +67,7 @@ def undo_ratings(connection: Connection, keys: list[Key], import_seq: int, figur
     back, gone = images.take(found), written.take(np.delete(np.arange(len(written.user_id)), places))
     imports.put_ratings(connection, back)
     imports.delete_ratings(connection, gone.user_id, gone.movie_id)
-    imports.change_counts(connection, imports.difference(back, written))
+    imports.change_counts(connection, imports.changes_of(back, written))
     note_changes(connection, len(written.user_id))
     figures.deleted += len(gone.user_id)
     figures.restored += len(back.user_id)

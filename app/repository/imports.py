@@ -122,14 +122,14 @@ def movies_deleted(connection: Connection) -> int:
     return int(connection.execute(_MOVIES_DELETED).scalar_one())
 
 
-def change_counts(connection: Connection, changes: npt.NDArray[np.void]) -> None:
-    """Note changes (`CHANGES`, a movie once) of movie counts; `settle_counts` makes them.
+def change_counts(connection: Connection, changes: Sequence[npt.NDArray[np.void]]) -> None:
+    """Note changes (`CHANGES`) of movie counts, summed up by movie; `settle_counts` makes them.
 
     A range of ratings touches movies all over the catalogue: making the changes range by range would
     write the whole table of movies over and over.
     """
-    if len(changes):
-        connection.execute(_CHANGE_COUNTS, {"changed": changes.tobytes()})
+    if changes and len(summed := total(np.concatenate(changes))):
+        connection.execute(_CHANGE_COUNTS, {"changed": summed.tobytes()})
 
 
 def compact_counts(connection: Connection, at_once: int | None = None) -> None:
@@ -137,7 +137,7 @@ def compact_counts(connection: Connection, at_once: int | None = None) -> None:
     rows = connection.execute(count_changes.delete().returning(count_changes.c.changes)).scalars().all()
     changes = total(np.concatenate([np.frombuffer(row, CHANGES) for row in rows])) if rows else _NONE
     for start in range(0, len(changes), at_once or len(changes) or 1):
-        change_counts(connection, changes[start : start + (at_once or len(changes))])
+        change_counts(connection, [changes[start : start + (at_once or len(changes))]])
 
 
 _NONE = np.zeros(0, CHANGES)
@@ -153,16 +153,16 @@ def total(changes: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
     return summed
 
 
-def difference(written: RatingColumns, before: RatingColumns) -> npt.NDArray[np.void]:
-    """By how much the counts and sums of movies change when these ratings come for those, a movie once."""
-    changes = np.zeros(len(written.user_id) + len(before.user_id), CHANGES)
-    for part, columns, sign in (
-        (changes[: len(written.user_id)], written, 1),
-        (changes[len(written.user_id) :], before, -1),
-    ):
-        part["movie_id"], part["count"] = columns.movie_id, sign
-        part["half_steps"] = columns.half_steps.astype(np.int32) * sign
-    return total(changes)
+def changes_of(written: RatingColumns, before: RatingColumns) -> list[npt.NDArray[np.void]]:
+    """By how much the counts and sums of movies change when these ratings come for those."""
+    found = []
+    for columns, sign in ((written, 1), (before, -1)):
+        changes = np.empty(len(columns.user_id), CHANGES)
+        changes["movie_id"], changes["count"] = columns.movie_id, sign
+        changes["half_steps"] = columns.half_steps
+        changes["half_steps"] *= sign
+        found.append(changes)
+    return found
 
 
 def pending_counts(connection: Connection) -> int:

@@ -69,8 +69,8 @@ def _put_images(connection: Connection, columns: RatingColumns, insert: str) -> 
     driver: Any = connection.connection.driver_connection
     names = connection.info.setdefault(_ATTACHED, [])
     for start in range(0, len(columns.user_id), MOST_ROWS):
+        driver.execute(f"ATTACH ':memory:' AS image{len(names)}")
         names.append(f"image{len(names)}")
-        driver.execute(f"ATTACH ':memory:' AS {names[-1]}")
         driver.deserialize(ratings_image(*columns.take(slice(start, start + MOST_ROWS))), name=names[-1])
         driver.execute(f"{insert} FROM {names[-1]}.rows")
 
@@ -78,5 +78,6 @@ def _put_images(connection: Connection, columns: RatingColumns, insert: str) -> 
 def detach_images(connection: Connection) -> None:
     """Let go of what an earlier transaction has put; only outside of any."""
     driver: Any = connection.connection.driver_connection
-    for name in connection.info.pop(_ATTACHED, ()):
-        driver.execute(f"DETACH {name}")
+    names = connection.info.get(_ATTACHED, [])
+    while names:
+        driver.execute(f"DETACH {names.pop()}")

@@ -35,7 +35,7 @@ class Database(ABC):
         """Hold the lock `name` against every other process of this database; waits for it."""
 
     def is_wanted(self) -> bool:
-        """Whether others have wanted to write lately, so that long transactions should give way."""
+        """Whether somebody waits for the end of the caller's own write transaction."""
         return False
 
     @abstractmethod

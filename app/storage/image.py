@@ -46,10 +46,7 @@ def ratings_image(
     import_seq: NDArray[np.int32],
 ) -> memoryview:
     """A database with these columns as the table `rows`, in this order; 1 to `MOST_ROWS` ratings."""
-    rows = np.empty(len(user_id), _ROW)
-    rows["payload"] = _ROW.itemsize - 4
-    rows["rowid"] = _varints(np.arange(FIRST_ROWID, FIRST_ROWID + len(rows)))
-    rows["header"] = (6, _INT64, _INT64, _INT8, _INT64, _INT32)
+    rows = _empty_rows(len(user_id)).copy()
     rows["user_id"], rows["movie_id"] = user_id, movie_id
     rows["half_steps"], rows["rated_at"], rows["import_seq"] = half_steps, rated_at, import_seq
     leaves = -(-len(rows) // LEAF_ROWS)
@@ -68,6 +65,16 @@ def ratings_image(
         start = _write_cells(pages[1], children, _INTERIOR_HEADER.size)
         _INTERIOR_HEADER.pack_into(pages[1].data, 0, _INTERIOR, 0, leaves - 1, start, 0, len(pages))
     return pages.data
+
+
+@functools.lru_cache(2)
+def _empty_rows(size: int) -> NDArray[np.void]:
+    """What rows have in common whatever their values."""
+    rows = np.zeros(size, _ROW)
+    rows["payload"] = _ROW.itemsize - 4
+    rows["rowid"] = _varints(np.arange(FIRST_ROWID, FIRST_ROWID + size))
+    rows["header"] = (6, _INT64, _INT64, _INT8, _INT64, _INT32)
+    return rows
 
 
 def _write_cells(page: NDArray[np.uint8], cells: NDArray[np.void], header: int) -> int:

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +49,6 @@ class Turns:
     def __init__(self, directory: Path) -> None:
         self._next = directory / "next.lock"
         self._turn = directory / "turn.lock"
-        self._waited = float("-inf")
 
     @contextmanager
     def take(self) -> Iterator[None]:
@@ -58,24 +56,24 @@ class Turns:
         try:
             place = _open(self._next)
             try:
-                self._lock(place)
-                self._lock(turn)
+                fcntl.flock(place, fcntl.LOCK_EX)
+                fcntl.flock(turn, fcntl.LOCK_EX)
             finally:
                 os.close(place)
             yield
         finally:
             os.close(turn)
 
-    def _lock(self, descriptor: int) -> None:
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for the turn that the caller has."""
+        place = _open(self._next)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._waited = time.monotonic()
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-
-    def waited(self, seconds: float) -> bool:
-        """Whether this process had to wait for another writer in the last so many seconds."""
-        return time.monotonic() - self._waited < seconds
+            return True
+        finally:
+            os.close(place)
+        return False
 
 
 def _open(path: Path) -> int:

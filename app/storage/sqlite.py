@@ -18,9 +18,6 @@ CHECKPOINT_ROWS = 200_000
 LONGEST_LOG = 8000
 """Pages of the log after which even a commit does that."""
 
-WANTED = 2.0
-"""Seconds for which a long writer gives way after it had to wait for another one."""
-
 
 class SQLiteDatabase(Database):
     """One file beside its write-ahead log. `durable` commits survive a power cut (synchronous=FULL)."""
@@ -70,7 +67,7 @@ class SQLiteDatabase(Database):
             self._checkpointed = driver.total_changes
 
     def is_wanted(self) -> bool:
-        return self._turns.waited(WANTED)
+        return self._turns.is_wanted()
 
     def size(self) -> int:
         files = (self._file, self._file.with_name(self._file.name + "-wal"))

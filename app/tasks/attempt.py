@@ -91,9 +91,13 @@ class Attempt:
             return {}
         return {"rate": (values["done"] - first) / (now - started)}
 
+    def note(self, **progress: Any) -> None:
+        """Add to the progress that is written next."""
+        self._pending |= progress
+
     def report(self, **progress: Any) -> None:
         """Tell how far it is; written at most every `REPORT_EVERY` seconds. Raises as `transaction` does."""
-        self._pending |= progress
+        self.note(**progress)
         if "phase" in progress or self.clock() - self._reported >= REPORT_EVERY or self._stopping():
             with self.transaction():
                 pass

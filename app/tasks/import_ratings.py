@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from app.imports import personal
 from app.imports.counts import settle
 from app.imports.formats import MOVIES, RATINGS, Format, Recognised, recognise_all
 from app.imports.lanes import Lane, lane_by
-from app.imports.merge import CatalogueMerger, Figures, Merger, Range, RatingMerger
+from app.imports.merge import RANGES, CatalogueMerger, Figures, Merger, Range, RatingMerger
 from app.imports.parse import Parsed, Parser
 from app.imports.personal import Matcher
 from app.imports.runs import Run
@@ -27,7 +28,6 @@ from app.tasks.execution import is_transient
 from app.tasks.undo_import import reject_file
 
 SHOWN_REJECTS = 20
-GIVE_WAY = 16
 
 
 def run(attempt: Attempt) -> None:
@@ -128,6 +128,7 @@ class _Merge:
     def __init__(self, attempt: Attempt, cursor: dict[str, Any]) -> None:
         self._attempt, self._cursor = attempt, cursor
         self._dry_run = bool(attempt.task.params.get("dry_run"))
+        self._rows = max(1, attempt.settings.import_chunk // RANGES)
         self._parsed = Parsed(**cursor["parsed"])
         self._figures = Figures(**cursor["figures"])
         self._rejects = reject_file(attempt, cursor["rejects"])
@@ -135,8 +136,9 @@ class _Merge:
     def run(self) -> None:
         for part in self._parsed.parts[self._cursor["part"] :]:
             merger = self._merger(part)
-            for some in merger.ranges(self._cursor["after"]):
-                self._merge(merger, some)
+            ranges = merger.ranges(self._cursor["after"])
+            for first in ranges:
+                self._merge(merger, chain([first], ranges))
             self._cursor |= {"part": self._cursor["part"] + 1, "after": None}
         with self._attempt.transaction(cursor=self._cursor):
             pass  # from here on the runs are not needed again
@@ -147,33 +149,34 @@ class _Merge:
         directory, seq = self._attempt.directory / self._cursor["directory"], self._attempt.task.seq
         if part["rows"] == RATINGS:
             found = [Run(directory / name, count) for name, count in part["runs"]]
-            return RatingMerger(found, seq, self._cursor["movies_deleted"], self._chunk)
+            return RatingMerger(found, seq, self._cursor["movies_deleted"], self._rows)
         noun = catalogue.MOVIE if part["rows"] == MOVIES else catalogue.LINK
         return CatalogueMerger(directory / part["spool"], noun, seq, _start(self._attempt))
 
-    def _chunk(self) -> int:
-        """Rows of the next transaction: few while somebody else writes too, who waits for each of them."""
-        rows = self._attempt.settings.import_chunk
-        return max(1, rows // GIVE_WAY) if self._attempt.database.is_wanted() else rows
-
-    def _merge(self, merger: Merger, some: Range) -> None:
-        """One range. The cursor is changed within the transaction that writes it at its end."""
-        done = self._cursor["done"] + some.size
-        with self._transaction(done) as connection:
-            refused = merger.merge(connection, some, self._figures, dry_run=self._dry_run)
-            if refused:
-                self._rejects.add(refused)
-            self._cursor |= {"after": some.end, "done": done, "figures": asdict(self._figures)}
-            self._cursor["rejects"] = self._rejects.cursor
+    def _merge(self, merger: Merger, ranges: Iterator[Range]) -> None:
+        """One transaction: it takes range after range until somebody waits for its end."""
+        with self._transaction() as connection:
+            for some in islice(ranges, RANGES):
+                refused = merger.merge(connection, some, self._figures, dry_run=self._dry_run)
+                if refused:
+                    self._rejects.add(refused)
+                self._cursor |= {"after": some.end, "done": self._cursor["done"] + some.size}
+                if self._attempt.database.is_wanted():
+                    break
+            if not self._dry_run:
+                merger.close(connection)
+            self._cursor |= {"figures": asdict(self._figures), "rejects": self._rejects.cursor}
+            self._attempt.note(done=self._cursor["done"])
 
     @contextmanager
-    def _transaction(self, done: int) -> Iterator[Connection]:
+    def _transaction(self) -> Iterator[Connection]:
+        """The cursor is changed within the transaction that writes it at its end."""
         if self._dry_run:
             with self._attempt.database.read() as connection:
                 yield connection
-            self._attempt.report(done=done)
+            self._attempt.report()
         else:
-            with self._attempt.transaction(cursor=self._cursor, done=done) as connection:
+            with self._attempt.transaction(cursor=self._cursor) as connection:
                 yield connection
 
     def _finish(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from app.imports import undo
 from app.imports.counts import settle
+from app.imports.merge import RANGES
 from app.imports.rejects import RejectFile, rejects_path
 from app.imports.undo import CATALOGUE_ROWS, UndoFigures
 from app.repository import catalogue, imports
@@ -52,7 +53,7 @@ class _Undo:
         """Looked for outside the transaction that writes: there may be many others' rows between."""
         user_id, movie_id = self._cursor["after"]
         with self._attempt.database.read() as connection:
-            rows = self._attempt.settings.import_chunk
+            rows = max(1, self._attempt.settings.import_chunk // RANGES)
             return imports.written_by(connection, self._seq, (user_id, movie_id), rows)
 
     def _catalogue(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.config import Settings
+from app.imports.merge import RANGES, RatingMerger
 from app.imports.rejects import rejects_path
 from app.movies import Movie
 from app.ratings import Rating
@@ -256,3 +257,15 @@ def test_a_few_ratings_among_very_many_others(run_import: Import, database: Data
     assert figures(task.result) == {"read": 4, "new": 1, "replaced": 1, "unchanged": 1, "older": 1}
     assert len(ratings(database)) == 1399
     assert counts_are_right(database)
+
+
+@pytest.mark.parametrize(("wanted", "transactions"), [(False, 3), (True, 10)])
+def test_a_transaction_ends_with_its_range_when_somebody_waits(
+    run_import: Import, database: Database, monkeypatch: pytest.MonkeyPatch, wanted: bool, transactions: int
+) -> None:
+    monkeypatch.setattr(database, "is_wanted", lambda: wanted)
+    closed: list[int] = []
+    monkeypatch.setattr(RatingMerger, "close", lambda *_: closed.append(1))
+    run_import(HEADER + "".join(f"{user},1,4,1000\n" for user in range(20)), chunk=2 * RANGES)
+    assert len(ratings(database)) == 20
+    assert len(closed) == transactions

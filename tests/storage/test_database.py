@@ -84,3 +84,26 @@ def test_a_database_from_a_newer_release_is_refused(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(ConfigurationError, match="newer release"):
         open_database(settings)
+
+
+def test_who_writes_sees_that_somebody_waits_for_it(tmp_path: Path) -> None:
+    one, two = open_database(Settings(data_dir=tmp_path)), open_database(Settings(data_dir=tmp_path))
+    order: list[str] = []
+
+    def second() -> None:
+        with two.write():
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with one.write():
+        assert not one.is_wanted()
+        thread.start()
+        while not one.is_wanted():
+            thread.join(0.001)
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
+    with one.write():
+        assert not one.is_wanted()
+    one.close()
+    two.close()
