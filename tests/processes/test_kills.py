@@ -1,41 +1,46 @@
 """kill -9 of the server, of the worker, of both, at random moments: nothing is lost, nothing done twice.
 
-`MATINEE_TEST_KILLS` is the number of kills for each victim and kind of task (default 1; the long proof
-runs 5).
+`MATINEE_TEST_KILLS` is how often an import is killed, and a rebuild a fifth as often: 100 in the long proof.
+The moments are printed.
 """
 
 import os
 import random
+import shutil
 import signal
 import sqlite3
-from collections.abc import Callable
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-import pytest
+import numpy as np
 
 from app.sample.generate import TASTES
 from tests.server import Server, poll
 
-KILLS = int(os.environ.get("MATINEE_TEST_KILLS", "1"))
+KILLS = int(os.environ.get("MATINEE_TEST_KILLS", "20" if os.environ.get("CI") else "1"))
 FILMS = sorted(film for films in TASTES.values() for film in films)
-Start = Callable[[Server, int], str]
+PHASES = ("parse", "merge")
+ENVIRONMENT = {"MATINEE_IMPORT_CHUNK": "8000"}
 
 
-def csv_file(number: int) -> bytes:
-    """30,000 ratings, some of them bad, some of them of the file before."""
-    choose = random.Random(number)
-    lines = ["user_id,movie_id,score,rated_at"]
-    for user in range(number * 300, number * 300 + 500):
-        for film in FILMS:
-            score = choose.choice(["0.5", "3", "4.5", "5", "9" if choose.random() < 0.01 else "2"])
-            lines.append(f"{user},{film},{score},{1_000_000_000 + number * 1000 + choose.randrange(2000)}")
-    return "\n".join(lines).encode() + b"\n"
+def write_csv(path: Path, rows: int, seed: int) -> Path:
+    """Ratings in no order, some of them twice, one in a hundred bad."""
+    choose = np.random.default_rng(seed)
+    users, films = choose.integers(1, 20_000, rows).tolist(), choose.choice(FILMS, rows).tolist()
+    steps, times = choose.integers(1, 11, rows).tolist(), choose.integers(10**9, 10**9 + 10**6, rows).tolist()
+    bad = (choose.random(rows) < 0.01).tolist()
+    with path.open("w") as file:
+        file.write("user_id,movie_id,score,rated_at\n")
+        for user, film, step, at, spoilt in zip(users, films, steps, times, bad, strict=True):
+            file.write(f"{user},{film},{9 if spoilt else step / 2},{at}\n")
+    return path
 
 
-def start_import(server: Server, number: int) -> str:
-    answer = server.client.post("/imports", content=csv_file(number), headers={"Content-Type": "text/csv"})
+def upload(server: Server, path: Path) -> str:
+    answer = server.client.post("/imports", content=path.read_bytes(), headers={"Content-Type": "text/csv"})
     return str(answer.raise_for_status().json()["task_id"])
 
 
@@ -45,36 +50,35 @@ def start_rebuild(server: Server, number: int) -> str:
     return str(server.client.post("/recommender/rebuild").raise_for_status().json()["task_id"])
 
 
-def effects(data_dir: Path) -> list[Any]:
-    """What imports and rebuilds leave in the database."""
+def queried(data_dir: Path, *queries: str) -> list[Any]:
     with sqlite3.connect(data_dir / "matinee.db") as connection:
-        return [
-            connection.execute(query).fetchall()
-            for query in (
-                "SELECT count(*), sum(user_id), sum(movie_id), sum(score) FROM ratings",
-                "SELECT sum(rated_at) FROM ratings WHERE user_id < 9999999",
-                "SELECT id, rating_count, rating_sum FROM movies ORDER BY id",
-                "SELECT version, checksum, active FROM models ORDER BY version",
-            )
-        ]
+        return [connection.execute(query).fetchall() for query in queries]
 
 
-def run(
-    data_dir: Path, start: Start, meanwhile: Callable[[Server, int], None]
-) -> tuple[list[Any], list[Any]]:
-    server = Server(data_dir).start()
-    results = []
-    try:
-        for number in range(KILLS * len(VICTIMS)):
-            task_id = start(server, number)
-            meanwhile(server, number)
-            task = server.wait(task_id)
-            assert task["status"] == "complete", task
-            results.append({k: v for k, v in task["result"].items() if k not in ("seconds", "evaluation")})
-    finally:
-        server.close()
-    poll(lambda: not server.orphans(), within=10)
-    return results, effects(data_dir)
+def import_effects(server: Server, task: dict[str, Any]) -> list[Any]:
+    """The report of an import, its rejects, and what is in the database."""
+    sums = "count(*), sum(user_id), sum(movie_id), sum(score), sum(rated_at)"
+    rejects = server.client.get(f"/imports/{task['task_id']}/rejects").raise_for_status()
+    return [
+        {name: value for name, value in task["result"].items() if name != "seconds"},
+        sha256(rejects.content).hexdigest(),
+        queried(
+            server.data_dir,
+            f"SELECT import_seq, {sums} FROM ratings GROUP BY import_seq",
+            f"SELECT import_seq, {sums} FROM rating_before_images GROUP BY import_seq",
+            "SELECT id, rating_count, rating_sum FROM movies ORDER BY id",
+            "SELECT count(*) FROM count_changes",
+        ),
+        list((server.data_dir / "work").iterdir()),
+    ]
+
+
+def rebuild_effects(data_dir: Path) -> list[Any]:
+    return queried(
+        data_dir,
+        "SELECT count(*), sum(user_id), sum(movie_id), sum(score) FROM ratings",
+        "SELECT version, checksum, active FROM models ORDER BY version",
+    )
 
 
 def kill_server(server: Server) -> None:
@@ -100,22 +104,83 @@ def kill_both(server: Server) -> None:
 VICTIMS = (kill_server, kill_worker, kill_both)
 
 
-@pytest.mark.parametrize("start", [start_import, start_rebuild])
-def test_a_kill_changes_nothing_in_the_end(tmp_path: Path, start: Start) -> None:
-    seconds: list[float] = []
+def _no_orphans(server: Server) -> bool:
+    return not server.orphans()
 
-    def measure(server: Server, _number: int) -> None:
-        task = poll(lambda: next(iter(server.client.get("/tasks?limit=1").json()), None))
-        ended = server.wait(task["task_id"])
-        seconds.append(float(ended["result"].get("seconds") or 0.5))
 
-    expected = run(tmp_path / "undisturbed", start, measure)
-    choose = random.Random(start.__name__)
+def phase_lengths(server: Server, task_id: str) -> dict[str, float]:
+    """Seconds of each phase of a task that has ended."""
+    query = (
+        "SELECT e.at, json_extract(e.data, '$.phase') FROM task_events e JOIN tasks t ON t.seq = e.task_seq"
+    )
+    rows = queried(server.data_dir, f"{query} WHERE t.id = '{task_id}' ORDER BY e.number")[0]
+    begun: dict[str, float] = {}
+    for at, phase in rows:
+        if phase:
+            begun.setdefault(phase, at)
+    return {"parse": begun["merge"] - begun["parse"], "merge": rows[-1][0] - begun["merge"]}
 
-    def strike(server: Server, number: int) -> None:
-        victim, moment = VICTIMS[number % len(VICTIMS)], choose.uniform(0, max(seconds))
-        print(f"{start.__name__}: {victim.__name__} after {moment:.3f} s")
-        Event().wait(moment)  # others get on meanwhile
-        victim(server)
 
-    assert run(tmp_path / "killed", start, strike) == expected
+def await_phase(server: Server, task_id: str, phase: str) -> None:
+    """Until the task is in that phase, or past it."""
+    query = f"SELECT phase = '{phase}' OR finished_at FROM tasks WHERE id = '{task_id}'"
+    poll(lambda: queried(server.data_dir, query)[0][0][0], every=0.005)
+
+
+def test_an_import_that_is_killed_ends_like_one_that_is_not(tmp_path: Path) -> None:
+    large = write_csv(tmp_path / "large.csv", 500_000, 1)  # read by the compiled lane
+    server = Server(tmp_path / "base", **ENVIRONMENT).start()
+    server.wait(upload(server, write_csv(tmp_path / "first.csv", 20_000, 0)))
+    server.close()
+    shutil.copytree(tmp_path / "base", tmp_path / "undisturbed")
+    server = Server(tmp_path / "undisturbed", **ENVIRONMENT).start()
+    task = server.wait(upload(server, large))
+    expected, seconds = import_effects(server, task), phase_lengths(server, task["task_id"])
+    server.close()
+    assert task["status"] == "complete"
+    assert all(expected[0][name] for name in ("new", "replaced", "older", "duplicate", "rejected"))
+    choose = random.Random("import")
+    for number in range(KILLS):
+        shutil.copytree(tmp_path / "base", tmp_path / "killed")
+        server = Server(tmp_path / "killed", **ENVIRONMENT).start()
+        try:
+            task_id = upload(server, large)
+            phase, victim = PHASES[number % 2], VICTIMS[number % len(VICTIMS)]
+            await_phase(server, task_id, phase)
+            moment = choose.uniform(0, seconds[phase])
+            Event().wait(moment)  # others get on meanwhile
+            query = f"SELECT status, phase, done, total FROM tasks WHERE id = '{task_id}'"
+            print(
+                f"{number}: {victim.__name__} {moment:.3f} s into {phase}:", *queried(server.data_dir, query)
+            )
+            victim(server)
+            assert import_effects(server, server.wait(task_id)) == expected
+        finally:
+            server.close()
+        poll(partial(_no_orphans, server), within=10)
+        shutil.rmtree(tmp_path / "killed")
+
+
+def test_a_rebuild_that_is_killed_ends_like_one_that_is_not(tmp_path: Path) -> None:
+    def run(directory: Path, *, strike: bool) -> list[Any]:
+        server, found = Server(directory).start(), []
+        try:
+            for number in range(max(1, KILLS // 5)):
+                task_id = start_rebuild(server, number)
+                if strike:
+                    Event().wait(moment := choose.uniform(0, 0.5))
+                    victim = VICTIMS[number % len(VICTIMS)]
+                    print(f"{number}: {victim.__name__} after {moment:.3f} s")
+                    victim(server)
+                task = server.wait(task_id)
+                assert task["status"] == "complete", task
+                result = task["result"]
+                found.append({k: v for k, v in result.items() if k not in ("seconds", "evaluation")})
+        finally:
+            server.close()
+        poll(partial(_no_orphans, server), within=10)
+        return [found, rebuild_effects(directory)]
+
+    choose = random.Random("rebuild")
+    expected = run(tmp_path / "undisturbed", strike=False)
+    assert run(tmp_path / "killed", strike=True) == expected
