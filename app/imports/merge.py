@@ -1,7 +1,7 @@
 """The second phase: range by range into the database, each with the cursor in one short transaction."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +83,11 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
 
 
 class RatingMerger:
-    """Merges the runs of a part, at most `rows` at a time. `movies_deleted`: as of the parse."""
+    """Merges the runs of a part, `rows()` at a time. `movies_deleted`: as of the parse."""
 
-    def __init__(self, found: list[runs.Run], import_seq: int, movies_deleted: int, rows: int) -> None:
+    def __init__(
+        self, found: list[runs.Run], import_seq: int, movies_deleted: int, rows: Callable[[], int]
+    ) -> None:
         self._runs, self._seq, self._rows = found, import_seq, rows
         self._movies_deleted = movies_deleted
         self._changes: list[NDArray[np.void]] = []
@@ -94,9 +96,10 @@ class RatingMerger:
     def ranges(self, after: list[int] | None) -> Iterator[Range]:
         user_id, movie_id = after or (-1, -1)
         for columns, others in ahead(runs.merge(self._runs, (user_id, movie_id))):
-            for start in range(0, len(others), self._rows):
-                rows = slice(start, start + self._rows)
-                some, more = columns[rows], others[rows]
+            start = 0
+            while start < len(others):
+                rows = slice(start, start + self._rows())
+                some, more, start = columns[rows], others[rows], rows.stop
                 end = [int(some.user_id[-1]), int(some.movie_id[-1])]
                 yield Range((some, more), len(more), end)
 

@@ -38,6 +38,10 @@ class Database(ABC):
         """Whether somebody waits for the end of the caller's own write transaction."""
         return False
 
+    def was_wanted(self) -> bool:
+        """Whether `is_wanted` was true lately: whoever writes much should do so in small steps."""
+        return False
+
     @abstractmethod
     def size(self) -> int:
         """Bytes that the database takes on disk."""

@@ -1,6 +1,8 @@
 """SQLite: pragmas, turn-taking, locks."""
 
+import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +15,10 @@ from app.storage.bulk import detach_images
 from app.storage.database import Database
 from app.storage.locks import Turns, file_lock
 
-CHECKPOINT_ROWS = 200_000
-"""Changed rows after which the log is moved into the database."""
+CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
+"""Changed rows after which the log is moved into the database; few while others write, who share the disk."""
+LATELY = 2.0
+"""Seconds."""
 LONGEST_LOG = 8000
 """Pages of the log after which even a commit does that."""
 
@@ -25,7 +29,9 @@ class SQLiteDatabase(Database):
     def __init__(self, url: str, *, durable: bool = True) -> None:
         self._durable = durable
         self._checkpointed = 0  # total_changes of the one connection that a worker writes with
+        self._wanted_at = float("-inf")
         self._file = Path(sa.make_url(url).database or "").absolute()
+        self._log = self._file.with_name(f"{self._file.name}-wal")
         self._directory = self._file.parent
         self._directory.mkdir(parents=True, exist_ok=True)
         self._turns = Turns(self._directory)
@@ -54,29 +60,46 @@ class SQLiteDatabase(Database):
             with self._turns.take(), connection.begin():
                 yield connection
             if not self._durable:
-                self._checkpoint(connection)
+                self._tidy(connection)
 
-    def _checkpoint(self, connection: Connection) -> None:
-        """Move a log that has grown into the database: now, while it is somebody else's turn to write.
+    def _tidy(self, connection: Connection) -> None:
+        """Send the log to the disk, and into the database once it has grown: while others have their turn.
 
-        SQLite by itself would do so within a commit, and the next writer would wait for the disk.
+        Else the next one to commit durably would wait for all of it, and SQLite by itself would move it
+        within somebody's commit.
         """
         driver: Any = connection.connection.driver_connection
-        if driver.total_changes - self._checkpointed >= CHECKPOINT_ROWS:
+        rows = driver.total_changes - self._checkpointed
+        if rows >= (FEW_ROWS if self.was_wanted() else CHECKPOINT_ROWS):
             driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._checkpointed = driver.total_changes
+        elif rows and self.was_wanted():
+            _sync(self._log)
 
     def is_wanted(self) -> bool:
-        return self._turns.is_wanted()
+        wanted = self._turns.is_wanted()
+        if wanted:
+            self._wanted_at = time.monotonic()
+        return wanted
+
+    def was_wanted(self) -> bool:
+        return time.monotonic() - self._wanted_at < LATELY
 
     def size(self) -> int:
-        files = (self._file, self._file.with_name(self._file.name + "-wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
+        return sum(file.stat().st_size for file in (self._file, self._log) if file.exists())
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
         with file_lock(self._directory / f"{name}.lock"):
             yield
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _begin(connection: Connection) -> None:

@@ -28,6 +28,7 @@ from app.tasks.execution import is_transient
 from app.tasks.undo_import import reject_file
 
 SHOWN_REJECTS = 20
+GIVE_WAY = 16
 
 
 def run(attempt: Attempt) -> None:
@@ -128,7 +129,6 @@ class _Merge:
     def __init__(self, attempt: Attempt, cursor: dict[str, Any]) -> None:
         self._attempt, self._cursor = attempt, cursor
         self._dry_run = bool(attempt.task.params.get("dry_run"))
-        self._rows = max(1, attempt.settings.import_chunk // RANGES)
         self._parsed = Parsed(**cursor["parsed"])
         self._figures = Figures(**cursor["figures"])
         self._rejects = reject_file(attempt, cursor["rejects"])
@@ -152,6 +152,11 @@ class _Merge:
             return RatingMerger(found, seq, self._cursor["movies_deleted"], self._rows)
         noun = catalogue.MOVIE if part["rows"] == MOVIES else catalogue.LINK
         return CatalogueMerger(directory / part["spool"], noun, seq, _start(self._attempt))
+
+    def _rows(self) -> int:
+        """Rows of the next range: few while others write too, who wait for its end."""
+        rows = self._attempt.settings.import_chunk // RANGES
+        return max(1, rows // GIVE_WAY if self._attempt.database.was_wanted() else rows)
 
     def _merge(self, merger: Merger, ranges: Iterator[Range]) -> None:
         """One transaction: it takes range after range until somebody waits for its end."""
