@@ -96,6 +96,10 @@ def prepare(directory: Path, size: str) -> tuple[Settings, Database]:
 def matinee(path: Path, directory: Path, size: str) -> float:
     """Seconds of the import as the worker does it."""
     settings, database = prepare(directory, size)
+    return imported(path, settings, database)
+
+
+def imported(path: Path, settings: Settings, database: Database) -> float:
     params = {"file": str(path), "filename": path.name, "user_id": None, "dry_run": False}
     with database.write() as connection:
         tasks.create(connection, IMPORT_RATINGS, params, now=time.time())
@@ -111,9 +115,10 @@ def matinee(path: Path, directory: Path, size: str) -> float:
     return seconds
 
 
-def _as_worker(path: Path, directory: Path, size: str) -> None:
+def _as_worker(path: Path, directory: Path) -> None:
     os.nice(Settings().worker_nice)
-    matinee(path, directory, size)
+    settings = Settings(data_dir=directory)
+    imported(path, settings, open_database(settings, durable=False))
 
 
 def shell(path: Path, directory: Path, _size: str) -> float:
@@ -227,7 +232,7 @@ def latency(report: Report, folder: Path, size: str) -> None:
         with database.write() as connection:  # what a server has long done: connect, build its statements
             ratings.put(connection, Rating(1_000_000_000, 1, 4.0, 1))
         context = multiprocessing.get_context("spawn")
-        child = context.Process(target=_as_worker, args=(path, directory, size))
+        child = context.Process(target=_as_worker, args=(path, directory))
         child.start()
         waits, user = [], 1_000_000_000
         due = time.perf_counter()
@@ -241,6 +246,7 @@ def latency(report: Report, folder: Path, size: str) -> None:
                 (time.perf_counter() - due) * 1000
             )  # from when it was due: a late one delays the next
         child.join()
+        assert child.exitcode == 0, "the import failed"
         with database.read() as connection:
             kept = sum(len(ratings.of_user(connection, u)) for u in range(1_000_000_001, user + 1))
         database.close()

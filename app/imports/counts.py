@@ -15,11 +15,15 @@ def settle(database: Database, transaction: Callable[[], AbstractContextManager[
     Each `transaction` makes some and forgets them, so that a kill in between neither loses nor doubles one.
     """
     with database.read() as connection:
-        if not imports.pending_counts(connection):
-            return
-    with transaction() as connection:
-        imports.compact_counts(connection, imports.SETTLED_AT_ONCE)
         waiting = imports.pending_counts(connection)
+    while waiting > 1:
+        with transaction() as connection:
+            imports.compact_counts(connection)
+            waiting = imports.pending_counts(connection)
+    if waiting:
+        with transaction() as connection:
+            imports.compact_counts(connection, imports.SETTLED_AT_ONCE)
+            waiting = imports.pending_counts(connection)
     for _ in range(waiting):
         with transaction() as connection:
             imports.settle_counts(connection)

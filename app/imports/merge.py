@@ -17,14 +17,12 @@ from app.imports.rejects import Reject
 from app.imports.runs import matches
 from app.imports.strict import UNKNOWN_MOVIE
 from app.repository import catalogue, imports, movies
-from app.repository.imports import RatingColumns
+from app.repository.imports import COMPACTED, RatingColumns
 from app.repository.ratings import note_changes
 
 CATALOGUE_ROWS = 500
 RANGES = 4
 """Ranges of one transaction at most: each attaches up to two images of rows, and SQLite ten databases."""
-COMPACT_EVERY = 64
-"""Transactions after which the pending changes of movie counts are summed up."""
 
 
 Item = TypeVar("Item")
@@ -160,7 +158,7 @@ class RatingMerger:
         imports.change_counts(connection, self._changes)
         self._changes, self._changed = [], 0
         self._closed += 1
-        if self._closed % COMPACT_EVERY == 0:
+        if self._closed % COMPACTED == 0:
             imports.compact_counts(connection)
 
 

@@ -26,6 +26,8 @@ Key = tuple[int, int]
 Integers = npt.NDArray[np.int64]
 
 CHANGES = np.dtype([("movie_id", "<i8"), ("count", "<i4"), ("half_steps", "<i4")])
+COMPACTED = 16
+"""Rows of pending changes that are summed up at once: some milliseconds."""
 SETTLED_AT_ONCE = 500
 """Movies whose counts are written in one transaction: some milliseconds."""
 
@@ -133,8 +135,10 @@ def change_counts(connection: Connection, changes: Sequence[npt.NDArray[np.void]
 
 
 def compact_counts(connection: Connection, at_once: int | None = None) -> None:
-    """Sum the pending changes up into one row, or into rows of `at_once` movies."""
-    rows = connection.execute(count_changes.delete().returning(count_changes.c.changes)).scalars().all()
+    """Sum the newest `COMPACTED` pending rows up into one, or into rows of `at_once` movies."""
+    newest = sa.select(count_changes.c.number).order_by(count_changes.c.number.desc()).limit(COMPACTED)
+    statement = count_changes.delete().where(count_changes.c.number.in_(newest))
+    rows = connection.execute(statement.returning(count_changes.c.changes)).scalars().all()
     changes = total(np.concatenate([np.frombuffer(row, CHANGES) for row in rows])) if rows else _NONE
     for start in range(0, len(changes), at_once or len(changes) or 1):
         change_counts(connection, [changes[start : start + (at_once or len(changes))]])
