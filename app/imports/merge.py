@@ -17,7 +17,7 @@ from app.imports.rejects import Reject
 from app.imports.runs import matches
 from app.imports.strict import UNKNOWN_MOVIE
 from app.repository import catalogue, imports, movies
-from app.repository.imports import COMPACTED, RatingColumns
+from app.repository.imports import RatingColumns
 from app.repository.ratings import note_changes
 
 CATALOGUE_ROWS = 500
@@ -89,7 +89,7 @@ class RatingMerger:
         self._runs, self._seq, self._rows = found, import_seq, rows
         self._movies_deleted = movies_deleted
         self._changes: list[NDArray[np.void]] = []
-        self._changed = self._closed = 0
+        self._changed = 0
 
     def ranges(self, after: list[int] | None) -> Iterator[Range]:
         user_id, movie_id = after or (-1, -1)
@@ -157,9 +157,6 @@ class RatingMerger:
         note_changes(connection, self._changed)
         imports.change_counts(connection, self._changes)
         self._changes, self._changed = [], 0
-        self._closed += 1
-        if self._closed % COMPACTED == 0:
-            imports.compact_counts(connection)
 
 
 _FIELDS = {catalogue.MOVIE: ("title", "year", "genre"), catalogue.LINK: ("imdb_id", "tmdb_id")}

@@ -26,7 +26,7 @@ Key = tuple[int, int]
 Integers = npt.NDArray[np.int64]
 
 CHANGES = np.dtype([("movie_id", "<i8"), ("count", "<i4"), ("half_steps", "<i4")])
-COMPACTED = 16
+COMPACTED = 8
 """Rows of pending changes that are summed up at once: some milliseconds."""
 SETTLED_AT_ONCE = 500
 """Movies whose counts are written in one transaction: some milliseconds."""

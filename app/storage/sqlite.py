@@ -17,7 +17,7 @@ from app.storage.locks import Turns, file_lock
 
 CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
 """Changed rows after which the log is moved into the database; few while others write, who share the disk."""
-LATELY = 2.0
+LATELY = 10.0
 """Seconds."""
 LONGEST_LOG = 8000
 """Pages of the log after which even a commit does that."""
