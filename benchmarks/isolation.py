@@ -2,8 +2,8 @@
 
 An open-loop client sends at a fixed rate, whatever the answers do, and measures from the moment at which
 each request was due: `GET /recommendations/{user}` and `POST /ratings`, against a real server with its
-embedded worker. Idle, during an import, during a rebuild; and, as the floor, a bare endpoint idle and while
-other processes of the worker's priority burn the processors as the worker does.
+embedded worker. Idle, during rebuilds, during imports, in turns, each kind of period taken together; and, as
+the floor, a bare endpoint idle and while other processes of the worker's priority burn the processors.
 
     uv run --group bench python -m benchmarks.isolation [--size 5M] [--json FILE]
 """
@@ -31,7 +31,7 @@ from tests.server import Server, free_port
 READS, WRITES = 40.0, 10.0
 CONNECTIONS = 16
 SECONDS = 20.0
-IMPORTS = 4
+ROUNDS, IMPORTS = 3, 2
 USERS = 5_000
 BARE = """
 from fastapi import FastAPI
@@ -54,7 +54,14 @@ class Load:
 
     latencies: dict[str, list[float]] = field(default_factory=lambda: {"read": [], "write": []})
     errors: int = 0
-    lost: int = 0
+    seconds: float = 0.0
+
+    def __iadd__(self, other: "Load") -> "Load":
+        for kind, values in other.latencies.items():
+            self.latencies[kind] += values
+        self.errors += other.errors
+        self.seconds += other.seconds
+        return self
 
 
 class Client:
@@ -83,6 +90,7 @@ class Client:
             due.put(None)
         for thread in threads:
             thread.join()
+        load.seconds = time.perf_counter() - started
         return load
 
     def _serve(self, due: "queue.Queue[tuple[float, str] | None]", load: Load) -> None:
@@ -119,7 +127,9 @@ def prepare(folder: Path, size: str) -> tuple[Path, Path, list[Path]]:
     movies.write_text(
         "id,title,year,genre\n" + "".join(f"{m},Movie {m},2000,Drama\n" for m in movie_ids.tolist())
     )
-    files = [write(folder / f"large-{i}.csv", large, i * 1_000_000) for i in range(1, IMPORTS + 2)]
+    files = [
+        write(folder / f"large-{i}.csv", large, (i + 1) * 1_000_000) for i in range(ROUNDS * IMPORTS + 1)
+    ]
     return movies, write(folder / "base.csv", base, 0), files
 
 
@@ -151,8 +161,8 @@ def rebuild(server: Server) -> str:
     return str(server.client.post("/recommender/rebuild").raise_for_status().json()["task_id"])
 
 
-def measure(client: Client, server: Server, task_ids: Iterator[str]) -> tuple[Load, float]:
-    """The load until each of these tasks has ended, and how long that took; the next is asked for then."""
+def measure(client: Client, server: Server, task_ids: Iterator[str]) -> Load:
+    """The load until each of these tasks has ended; the next one is asked for then."""
     ended = threading.Event()
 
     def watch() -> None:
@@ -161,9 +171,7 @@ def measure(client: Client, server: Server, task_ids: Iterator[str]) -> tuple[Lo
         ended.set()
 
     threading.Thread(target=watch, daemon=True).start()
-    began = time.perf_counter()
-    load = client.run(lambda _: ended.is_set())
-    return load, time.perf_counter() - began
+    return client.run(lambda _: ended.is_set())
 
 
 def imports(server: Server, paths: list[Path]) -> Iterator[str]:
@@ -215,8 +223,8 @@ def wait_for(port: int) -> None:
             time.sleep(0.05)
 
 
-def row(report: Report, name: str, load: Load, seconds: float | None = None) -> dict[str, float]:
-    """Adds the rows of one period; answers its p99 by kind of request."""
+def row(report: Report, name: str, load: Load) -> dict[str, float]:
+    """Adds the rows of one kind of period; answers its p99 by kind of request."""
     p99 = {}
     for kind, values in load.latencies.items():
         figures = np.percentile(values, [50, 99, 100]) if values else np.zeros(3)
@@ -229,7 +237,7 @@ def row(report: Report, name: str, load: Load, seconds: float | None = None) -> 
             p99_ms=round(p99[kind], 2),
             max_ms=round(float(figures[2]), 2),
             errors=load.errors,
-            seconds=round(seconds, 1) if seconds else None,
+            seconds=round(load.seconds, 1),
         )
     return p99
 
@@ -252,17 +260,22 @@ def main() -> int:
             server.wait(rebuild(server), within=600)
             client = Client(server.port, movies)
             client.run(lambda seconds: seconds > 2)
-            idle = row(report, "idle", client.run(lambda seconds: seconds > SECONDS))
-            note("rebuilding")
-            periods = {"rebuild": measure(client, server, rebuilds(server))}
-            note("importing")
-            periods["import"] = measure(client, server, imports(server, others))
-            for name_, (load, seconds) in periods.items():
-                p99 = row(report, name_, load, seconds)
+            periods = {name: Load() for name in ("idle", "rebuild", "import")}
+            for number in range(2 * ROUNDS):
+                note(f"round {number + 1} of {2 * ROUNDS}")
+                periods["idle"] += client.run(lambda seconds: seconds > SECONDS / 2)
+                if number < ROUNDS:
+                    periods["rebuild"] += measure(client, server, rebuilds(server))
+                else:
+                    some = [others.pop() for _ in range(IMPORTS)]
+                    periods["import"] += measure(client, server, imports(server, some))
+            found = {name: row(report, name, load) for name, load in periods.items()}
+            for period, p99 in list(found.items())[1:]:
                 for kind, value in p99.items():
-                    bar = max(1.5 * idle[kind], idle[kind] + 5)
-                    report.at_most(f"p99 of a {kind} during the {name_}, ms", round(value, 2), round(bar, 2))
-                report.at_most(f"errors during the {name_}", load.errors, 0)
+                    idle = found["idle"][kind]
+                    bar = max(1.5 * idle, idle + 5)
+                    report.at_most(f"p99 of a {kind} during the {period}, ms", round(value, 2), round(bar, 2))
+                report.at_most(f"errors during the {period}", periods[period].errors, 0)
         finally:
             server.close()
     return report.finish(options.json)
