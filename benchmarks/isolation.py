@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,13 +35,19 @@ SECONDS = 20.0
 ROUNDS, IMPORTS = 3, 2
 USERS = 5_000
 BARE = """
+import os
 from fastapi import FastAPI
 app = FastAPI()
+log = os.open("log", os.O_WRONLY | os.O_CREAT)
+os.write(log, bytes(1 << 20))
+os.fsync(log)
 @app.get("/recommendations/{user_id}")
 def recommendations(user_id: int, limit: int = 10) -> list[int]:
     return list(range(10))
 @app.post("/ratings", status_code=201)
 def rate(body: dict[str, float]) -> dict[str, float]:
+    os.pwrite(log, bytes(16384), 0)  # as durable as a rating: some pages of a log that has its blocks
+    os.fdatasync(log)
     return body
 @app.get("/health")
 def health() -> dict[str, str]:
@@ -165,13 +172,17 @@ def measure(client: Client, server: Server, task_ids: Iterator[str]) -> Load:
     """The load until each of these tasks has ended; the next one is asked for then."""
     ended = threading.Event()
 
-    def watch() -> None:
-        for task_id in task_ids:
-            assert server.wait(task_id, within=3600)["status"] == "complete"
-        ended.set()
+    def watch() -> str:
+        try:
+            return ", ".join(server.wait(task_id, within=3600)["status"] for task_id in task_ids)
+        finally:
+            ended.set()
 
-    threading.Thread(target=watch, daemon=True).start()
-    return client.run(lambda _: ended.is_set())
+    with ThreadPoolExecutor(1) as watcher:
+        states = watcher.submit(watch)
+        load = client.run(lambda _: ended.is_set())
+        assert set(states.result().split(", ")) == {"complete"}, states.result()
+    return load
 
 
 def imports(server: Server, paths: list[Path]) -> Iterator[str]:
