@@ -26,9 +26,9 @@ Key = tuple[int, int]
 Integers = npt.NDArray[np.int64]
 
 CHANGES = np.dtype([("movie_id", "<i8"), ("count", "<i4"), ("half_steps", "<i4")])
-COMPACTED = 8
+COMPACTED = 4
 """Rows of pending changes that are summed up at once: some milliseconds."""
-SETTLED_AT_ONCE = 200
+SETTLED_AT_ONCE = 100
 """Movies whose counts are written in one transaction: some milliseconds."""
 
 _RATED = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at, ratings.c.import_seq)
