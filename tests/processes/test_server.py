@@ -1,11 +1,22 @@
 """The real server over a real socket: the demonstration of the README, signals, restarts, orphans."""
 
+import contextlib
+import os
 import signal
+import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from app.config import Settings
+from app.repository import tasks
+from app.storage import open_database
+from app.tasks.task import REBUILD_MODEL
+from tests.processes.test_kills import upload, write_csv
 from tests.server import Server, poll
 
 
@@ -77,3 +88,79 @@ def test_two_processes_serve_and_one_worker_runs(tmp_path: Path) -> None:
     finally:
         server.close()
     poll(lambda: not server.orphans(), within=10)
+
+
+def test_a_reload_loses_no_task(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "some.py").write_text("")
+    server = Server(tmp_path / "data", "--reload", "--reload-dir", str(source)).start()
+    try:
+        first = server.worker()
+        task_ids = [server.client.post("/imports").json()["task_id"] for _ in range(4)]
+        (source / "some.py").write_text("changed = True")
+        poll(lambda: not first.is_running())
+        assert {server.wait(task_id)["status"] for task_id in task_ids} == {"complete"}
+    finally:
+        server.close()
+    poll(lambda: not server.orphans(), within=10)
+
+
+def test_a_second_signal_ends_a_worker_at_once(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    environment = os.environ | {"MATINEE_DATA_DIR": str(data), "MATINEE_SWEEPS": "100000"}
+    server = Server(data).start()
+    server.wait(server.client.post("/imports").json()["task_id"])
+    server.close()
+    open_tasks = open_database(Settings(data_dir=data))
+    with open_tasks.write() as connection:
+        tasks.create(connection, REBUILD_MODEL, {}, now=time.time())
+    open_tasks.close()
+    worker = subprocess.Popen([sys.executable, "-m", "app.cli", "worker"], env=environment)
+    query = "SELECT count(*) FROM tasks WHERE phase = 'train'"
+    with sqlite3.connect(data / "matinee.db") as connection:
+        poll(lambda: connection.execute(query).fetchone()[0])
+    worker.send_signal(signal.SIGTERM)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(2) in (0, 1)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(disk)]
+    try:
+        mounted = subprocess.run(mount, check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        pytest.skip("no right to mount a small disk")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_fails_an_import_and_the_next_start_goes_on(small_disk: Path, tmp_path: Path) -> None:
+    server = Server(small_disk / "data").start()
+    task_id = upload(server, write_csv(tmp_path / "large.csv", 300_000, 1))
+    worker = server.worker()
+    worker.suspend()
+    with (small_disk / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+        while ballast.write(bytes(1 << 16)):
+            pass
+    full = server.client.post("/imports", content=b"user_id,movie_id,score\n" + b"1,1,4\n" * 100_000)
+    assert full.status_code == 507, full.text
+    assert "space" in full.json()["detail"]
+    assert server.client.get("/recommendations/1").status_code == 200
+    worker.resume()
+    poll(lambda: not worker.is_running() or server.task(task_id)["attempt"] > 0)
+    server.kill()
+    poll(lambda: not server.orphans(), within=10)
+    (small_disk / "ballast").unlink()
+    server.start()
+    rating = {"movie_id": 1, "user_id": 1, "score": 4}
+    assert server.client.post("/ratings", json=rating).status_code == 201
+    task = server.wait(task_id)
+    assert task["status"] == "complete", task
+    assert task["result"]["read"] == 300_000
+    server.close()

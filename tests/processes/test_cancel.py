@@ -1,0 +1,75 @@
+"""Cancelling on a real server: within a second, whatever the task is doing."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes.test_kills import FILMS, await_phase, upload, write_csv
+from tests.server import Server, poll
+
+SECONDS = 1.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("cancel")
+    server = Server(folder / "data", MATINEE_IMPORT_CHUNK="400", MATINEE_SWEEPS="100000").start()
+    yield server
+    server.close()
+    poll(lambda: not server.orphans(), within=10)
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_csv(tmp_path_factory.mktemp("files") / "large.csv", 500_000, 1)
+
+
+def cancelled(server: Server, task_id: str, phase: str) -> str:
+    """Cancel a task in that phase: the last message of the task."""
+    await_phase(server, task_id, phase)
+    began = time.monotonic()
+    server.client.post(f"/tasks/{task_id}/cancel").raise_for_status()
+    task = poll(lambda: (found := server.task(task_id))["finished_at"] and found)
+    took = time.monotonic() - began
+    print(f"{task['kind']} in {phase}: cancelled within {took:.2f} s")
+    assert task["status"] == "cancelled", task
+    assert took < SECONDS * 2  # a second, and as much again for a machine that is busy with other tests
+    return str(task["progress"]["message"])
+
+
+def rows(server: Server) -> int:
+    with sqlite3.connect(server.data_dir / "matinee.db") as connection:
+        return int(connection.execute("SELECT count(*) FROM ratings").fetchone()[0])
+
+
+def test_an_import_while_it_is_parsed_leaves_nothing(server: Server, large: Path) -> None:
+    before = rows(server)
+    assert "before anything was written" in cancelled(server, upload(server, large), "parse")
+    assert rows(server) == before
+
+
+def test_an_import_while_it_is_merged_leaves_what_it_says_and_its_undo_is_cancelled(
+    server: Server, large: Path
+) -> None:
+    before = rows(server)
+    task_id = upload(server, large)
+    message = cancelled(server, task_id, "merge")
+    assert f"after {rows(server) - before:,} rows" in message
+    undo = server.client.post(f"/imports/{task_id}/undo").raise_for_status().json()["task_id"]
+    cancelled(server, undo, "undo")
+    server.client.post(f"/tasks/{undo}/retry").raise_for_status()
+    assert server.wait(undo)["status"] == "complete"
+    assert rows(server) == before
+
+
+def test_a_rebuild_while_it_trains_leaves_the_model_as_it_was(server: Server, tmp_path: Path) -> None:
+    server.wait(upload(server, write_csv(tmp_path / "some.csv", 20_000, 2)))
+    version = server.client.get("/recommendations/1").headers.get("x-model-version")
+    task_id = server.client.post("/recommender/rebuild").raise_for_status().json()["task_id"]
+    cancelled(server, task_id, "train")
+    assert server.client.get("/recommendations/1").headers.get("x-model-version") == version
+    rating = {"movie_id": FILMS[0], "user_id": 1, "score": 5}
+    assert server.client.post("/ratings", json=rating).status_code in (200, 201)
