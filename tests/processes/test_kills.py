@@ -163,7 +163,7 @@ def test_an_import_that_is_killed_ends_like_one_that_is_not(tmp_path: Path) -> N
 
 def test_a_rebuild_that_is_killed_ends_like_one_that_is_not(tmp_path: Path) -> None:
     def run(directory: Path, *, strike: bool) -> list[Any]:
-        server, found = Server(directory).start(), []
+        server, found = Server(directory, MATINEE_KEEP_MODELS="1000").start(), []
         try:
             for number in range(max(1, KILLS // 5)):
                 task_id = start_rebuild(server, number)
