@@ -129,7 +129,7 @@ def test_a_second_signal_ends_a_worker_at_once(tmp_path: Path) -> None:
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"
     disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(disk)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(disk)]
     try:
         mounted = subprocess.run(mount, check=False, capture_output=True).returncode == 0
     except FileNotFoundError:
