@@ -23,7 +23,7 @@ def csv_file(number: int) -> bytes:
 
 def test_chaos_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     choose = random.Random(TASKS)
-    server = Server(tmp_path / "data").start()
+    server = Server(tmp_path / "data", MATINEE_KEEP_MODELS="1000").start()  # else old ones go
     imports: list[str] = []
     rebuilds: set[str] = set()
 
