@@ -46,10 +46,6 @@ class Columns:
         """The scores in half steps, 1 to 10."""
         return self.score & np.uint8(~UNTIMED & 0xFF)
 
-    def scores(self) -> npt.NDArray[np.float64]:
-        """The scores, 0.5 to 5."""
-        return self.half_steps() / 2
-
     def untimed(self) -> npt.NDArray[np.bool_]:
         """Which came without a time."""
         return self.score >= UNTIMED

@@ -6,13 +6,14 @@ from typing import Any
 
 from app.imports import undo
 from app.imports.counts import settle
-from app.imports.merge import RANGES
 from app.imports.rejects import RejectFile, rejects_path
 from app.imports.undo import CATALOGUE_ROWS, UndoFigures
 from app.repository import catalogue, imports
 from app.tasks.attempt import Attempt
 
 SHOWN_KEPT = 20
+ROWS = 2000
+"""Ratings of one transaction: some ten milliseconds, which others wait for at most."""
 
 
 def run(attempt: Attempt) -> None:
@@ -53,7 +54,7 @@ class _Undo:
         """Looked for outside the transaction that writes: there may be many others' rows between."""
         user_id, movie_id = self._cursor["after"]
         with self._attempt.database.read() as connection:
-            rows = max(1, self._attempt.settings.import_chunk // RANGES)
+            rows = min(ROWS, self._attempt.settings.import_chunk)
             return imports.written_by(connection, self._seq, (user_id, movie_id), rows)
 
     def _catalogue(self) -> bool:

@@ -127,7 +127,7 @@ def test_a_lane_takes_what_the_reference_takes(
         zip(
             good.user_id.tolist(),
             good.movie_id.tolist(),
-            good.scores().tolist(),
+            (good.half_steps() / 2).tolist(),
             good.rated_at.tolist(),
             strict=True,
         )
