@@ -14,6 +14,10 @@ from tests.server import Server, poll
 
 TASKS = int(os.environ.get("MATINEE_TEST_CHAOS", "15"))
 RATINGS = 200
+ENVIRONMENT = {
+    "MATINEE_TASK_CRASHES": "1000",  # these kills come from outside; five in a row are else a task's own fault
+    "MATINEE_KEEP_MODELS": "1000",  # every rebuild is counted
+}
 
 
 def csv_file(number: int) -> bytes:
@@ -23,7 +27,7 @@ def csv_file(number: int) -> bytes:
 
 def test_chaos_loses_nothing_and_does_nothing_twice(tmp_path: Path) -> None:
     choose = random.Random(TASKS)
-    server = Server(tmp_path / "data", MATINEE_KEEP_MODELS="1000").start()  # else old ones go
+    server = Server(tmp_path / "data", **ENVIRONMENT).start()
     imports: list[str] = []
     rebuilds: set[str] = set()
 
