@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.test_kills import FILMS, await_phase, upload, write_csv
+from tests.processes.imports import FILMS, await_phase, upload, write_csv
 from tests.server import Server, poll
-
-SECONDS = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +34,7 @@ def cancelled(server: Server, task_id: str, phase: str) -> str:
     took = time.monotonic() - began
     print(f"{task['kind']} in {phase}: cancelled within {took:.2f} s")
     assert task["status"] == "cancelled", task
-    assert took < SECONDS * 2  # a second, and as much again for a machine that is busy with other tests
+    assert took < 1
     return str(task["progress"]["message"])
 
 

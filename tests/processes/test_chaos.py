@@ -15,7 +15,7 @@ from tests.server import Server, poll
 TASKS = int(os.environ.get("MATINEE_TEST_CHAOS", "15"))
 RATINGS = 200
 ENVIRONMENT = {
-    "MATINEE_TASK_CRASHES": "1000",  # these kills come from outside; five in a row are else a task's own fault
+    "MATINEE_TASK_CRASHES": "1000",  # else five kills in a row count as the task's own fault
     "MATINEE_KEEP_MODELS": "1000",  # every rebuild is counted
 }
 

@@ -8,51 +8,24 @@ import os
 import random
 import shutil
 import signal
-import sqlite3
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-import numpy as np
-
-from app.sample.generate import TASTES
+from tests.processes.imports import FILMS, await_phase, queried, upload, write_csv
 from tests.server import Server, poll
 
 KILLS = int(os.environ.get("MATINEE_TEST_KILLS", "20" if os.environ.get("CI") else "1"))
-FILMS = sorted(film for films in TASTES.values() for film in films)
 PHASES = ("parse", "merge")
 ENVIRONMENT = {"MATINEE_IMPORT_CHUNK": "8000"}
-
-
-def write_csv(path: Path, rows: int, seed: int) -> Path:
-    """Ratings in no order, some of them twice, one in a hundred bad."""
-    choose = np.random.default_rng(seed)
-    users, films = choose.integers(1, 20_000, rows).tolist(), choose.choice(FILMS, rows).tolist()
-    steps, times = choose.integers(1, 11, rows).tolist(), choose.integers(10**9, 10**9 + 10**6, rows).tolist()
-    bad = (choose.random(rows) < 0.01).tolist()
-    with path.open("w") as file:
-        file.write("user_id,movie_id,score,rated_at\n")
-        for user, film, step, at, spoilt in zip(users, films, steps, times, bad, strict=True):
-            file.write(f"{user},{film},{9 if spoilt else step / 2},{at}\n")
-    return path
-
-
-def upload(server: Server, path: Path) -> str:
-    answer = server.client.post("/imports", content=path.read_bytes(), headers={"Content-Type": "text/csv"})
-    return str(answer.raise_for_status().json()["task_id"])
 
 
 def start_rebuild(server: Server, number: int) -> str:
     rating = {"movie_id": FILMS[number % len(FILMS)], "user_id": 9_999_999, "score": 1 + number % 5}
     server.client.post("/ratings", json=rating).raise_for_status()
     return str(server.client.post("/recommender/rebuild").raise_for_status().json()["task_id"])
-
-
-def queried(data_dir: Path, *queries: str) -> list[Any]:
-    with sqlite3.connect(data_dir / "matinee.db") as connection:
-        return [connection.execute(query).fetchall() for query in queries]
 
 
 def import_effects(server: Server, task: dict[str, Any]) -> list[Any]:
@@ -119,12 +92,6 @@ def phase_lengths(server: Server, task_id: str) -> dict[str, float]:
         if phase:
             begun.setdefault(phase, at)
     return {"parse": begun["merge"] - begun["parse"], "merge": rows[-1][0] - begun["merge"]}
-
-
-def await_phase(server: Server, task_id: str, phase: str) -> None:
-    """Until the task is in that phase, or past it."""
-    query = f"SELECT phase = '{phase}' OR finished_at FROM tasks WHERE id = '{task_id}'"
-    poll(lambda: queried(server.data_dir, query)[0][0][0], every=0.005)
 
 
 def test_an_import_that_is_killed_ends_like_one_that_is_not(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from app.errors import ConfigurationError
 from app.repository import movies
 from app.storage import Database, open_database
 from app.storage.schema import metadata
+from tests.server import poll
 
 
 def test_the_migrations_make_the_tables_of_the_schema(database: Database) -> None:
@@ -98,8 +99,7 @@ def test_who_writes_sees_that_somebody_waits_for_it(tmp_path: Path) -> None:
     with one.write():
         assert not one.is_wanted()
         thread.start()
-        while not one.is_wanted():
-            thread.join(0.001)
+        poll(one.is_wanted)
         order.append("first")
     thread.join(10)
     assert order == ["first", "second"]
