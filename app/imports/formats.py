@@ -129,6 +129,7 @@ def recognise_all(path: Path, filename: str) -> tuple[list[Recognised], list[str
     Raises `Invalid` for what cannot be imported, `TooLarge` for what is out of all proportion unpacked.
     """
     found, left_out, refusal = [], [], None
+    filename = filename or "The file"  # begins a sentence of every refusal
     for member in members(path, filename):
         try:
             with member.open() as source:

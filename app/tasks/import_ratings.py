@@ -62,7 +62,7 @@ def _files(params: dict[str, Any]) -> tuple[list[Recognised], list[str]]:
     path = Path(params["file"])
     if not path.exists():
         raise Invalid("The upload is gone from the data directory. Send the file again.")
-    return recognise_all(path, params.get("filename") or path.name)
+    return recognise_all(path, params.get("filename") or "")
 
 
 def _personal(attempt: Attempt, known_movies: set[int]) -> Callable[[Format, list[str]], Lane]:

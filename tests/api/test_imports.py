@@ -167,3 +167,9 @@ def test_what_is_exported_is_imported_again_to_the_same(
         name: answer.text for name, answer in exported.items()
     }
     app.state.service.close()
+
+
+def test_a_refusal_of_a_file_without_a_name_reads_as_a_sentence(client: TestClient) -> None:
+    answer = client.post("/imports", content=b"a,b\n1,2\n", headers={"Content-Type": "text/csv"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("The file begins with 'a,b'")

@@ -106,3 +106,11 @@ def test_a_server_that_is_down_is_told_and_comes_back(
     page.get_by_role("button", name="Try now").click()
     expect(page.locator("#connection")).to_be_hidden()
     poll(lambda: server.client.get("/ratings?user_id=7").json())
+
+
+def test_the_same_file_again_says_that_nothing_changed(visit: Visit, expect: Any, server: Server) -> None:
+    server.wait(start_import(server, rows=50))
+    task_id = start_import(server, rows=50)
+    server.wait(task_id)
+    row = visit("/activity").locator(f".task[data-id='{task_id}']")
+    expect(row).to_contain_text("50 read, 50 unchanged.")

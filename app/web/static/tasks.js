@@ -27,7 +27,9 @@ function share(task) {
 }
 
 function outcome({ result, progress }) {
-  const names = ["read", "new", "replaced", "rejected", "deleted", "restored", "kept"];
+  const names = [
+    "read", "new", "replaced", "unchanged", "older", "duplicate", "rejected", "deleted", "restored", "kept",
+  ];
   const counts = names.filter((name) => result?.[name]).map((name) => `${number(result[name])} ${name}`);
   return counts.length && !progress.message ? sentence(`${counts.join(", ")}.`) : progress.message ?? "Done.";
 }
