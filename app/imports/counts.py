@@ -16,14 +16,16 @@ def settle(database: Database, transaction: Callable[[], AbstractContextManager[
     """
     with database.read() as connection:
         waiting = imports.pending_counts(connection)
+    if not waiting:
+        return
     while waiting > 1:
         with transaction() as connection:
             imports.compact_counts(connection)
             waiting = imports.pending_counts(connection)
-    if waiting:
-        with transaction() as connection:
-            imports.compact_counts(connection, imports.SETTLED_AT_ONCE)
-            waiting = imports.pending_counts(connection)
-    for _ in range(waiting):
+    with transaction() as connection:
+        imports.compact_counts(connection, imports.SETTLED_AT_ONCE)
+        waiting = imports.pending_counts(connection)
+    while waiting:
         with transaction() as connection:
             imports.settle_counts(connection)
+            waiting = imports.pending_counts(connection)

@@ -1,7 +1,7 @@
 """The second phase: range by range into the database, each with the cursor in one short transaction."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,7 @@ class RatingMerger:
     """Merges the runs of a part, `rows()` at a time. `movies_deleted`: as of the parse."""
 
     def __init__(
-        self, found: list[runs.Run], import_seq: int, movies_deleted: int, rows: Callable[[], int]
+        self, found: Sequence[runs.Run], import_seq: int, movies_deleted: int, rows: Callable[[], int]
     ) -> None:
         self._runs, self._seq, self._rows = found, import_seq, rows
         self._movies_deleted = movies_deleted

@@ -1,18 +1,22 @@
-"""The first phase: files to sorted runs and spools, with no lock on the database and no write to it."""
+"""The first phase: files to sorted runs and spools, with no lock on the database and no write to it.
+
+Nothing of it outlives the process: an import that was killed parses again. The same files come to the same
+parts, as long as the known movies are those of the first time.
+"""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import NamedTuple, Protocol
 
 from app.imports import lanes, strict
 from app.imports.files import Member
 from app.imports.formats import MOVIES, RATINGS, Format, Recognised
 from app.imports.lanes import Lane, fast_lane, strict_lane
 from app.imports.lines import blocks, split
-from app.imports.rejects import Reject, RejectFile
-from app.imports.runs import RunWriter
+from app.imports.rejects import Reject
+from app.imports.runs import IN_MEMORY, Run, RunWriter
 
 
 class Report(Protocol):
@@ -23,8 +27,7 @@ class Report(Protocol):
 class Parsed:
     """What the parse found, as the cursor keeps it.
 
-    `parts`: `{"rows": "ratings", "runs": [[name, rows], ...]}` or `{"rows": "movies", "spool": name}`,
-    in the order in which they are merged. `left_out`: files of a zip that are no ratings, movies or links.
+    `left_out`: files of a zip that are no ratings, movies or links.
     """
 
     read: int = 0
@@ -33,31 +36,40 @@ class Parsed:
     unknown_movies: int = 0
     formats: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
-    parts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def good(self) -> int:
         return self.read - self.duplicate - self.rejected
 
 
-class Parser:
-    """Parses the files of one upload into `directory`. `start`: of the import, epoch seconds.
+class Part(NamedTuple):
+    """What one file came to. `rows`: ratings, which have runs, or movies or links, which have a spool."""
 
-    `personal` makes the lane of a format that is one user's.
+    rows: str
+    runs: Sequence[Run] = ()
+    spool: Path = Path()
+
+
+class Parser:
+    """Parses the files of one upload; what does not stay in memory goes into `directory`.
+
+    `reject` takes the rows that are no good. `start`: of the import, epoch seconds. `personal` makes the
+    lane of a format that is one user's. `parts` are in the order in which they are merged.
     """
 
     def __init__(
         self,
         directory: Path,
-        rejects: RejectFile,
+        reject: Callable[[list[Reject]], object],
         known_movies: set[int],
         start: int,
         report: Report,
         personal: Callable[[Format, list[str]], Lane] | None = None,
     ) -> None:
         self.directory, self.start = directory, start
-        self._rejects = rejects
+        self._reject_rows = reject
         self.parsed = Parsed()
+        self.parts: list[Part] = []
         self._known_movies = known_movies
         self._report = report
         self._personal = personal
@@ -68,24 +80,22 @@ class Parser:
         """Read one file whole. Raises `Invalid`, `TooLarge`."""
         member, known, header = file
         self.parsed.formats.append(known.name)
-        number = len(self.parsed.parts)
-        if known.rows == RATINGS:
-            part = self._ratings(member, known, header, self.directory / str(number))
-        else:
-            part = self._spool(member, known, header, f"{number}.jsonl")
-        self.parsed.parts.append({"rows": known.rows} | part)
+        path = self.directory / str(len(self.parts))
+        parse = self._ratings if known.rows == RATINGS else self._spool
+        self.parts.append(parse(member, known, header, path))
 
-    def _ratings(self, member: Member, known: Format, header: list[str], directory: Path) -> dict[str, Any]:
+    def _ratings(self, member: Member, known: Format, header: list[str], directory: Path) -> Part:
         directory.mkdir(parents=True)
         lane = self._lane(member, known, header)
-        with RunWriter(directory) as writer:
+        before = sum(len(run) for part in self.parts for run in part.runs)
+        with RunWriter(directory, IN_MEMORY - before) as writer:
             for block in self._blocks(member):
                 good, bad, lines = lane(block, self._line)
                 self._line += lines
                 writer.add(good)
                 self._reject(bad)
         self.parsed.duplicate += writer.duplicates
-        return {"runs": [[str(run.path.relative_to(self.directory)), run.rows] for run in writer.runs]}
+        return Part(RATINGS, writer.runs)
 
     def _lane(self, member: Member, known: Format, header: list[str]) -> Lane:
         if known.personal:
@@ -94,16 +104,16 @@ class Parser:
         make = fast_lane if member.size >= lanes.FAST_FROM else strict_lane
         return make(known, header, self._known_movies, self.start)
 
-    def _spool(self, member: Member, known: Format, header: list[str], name: str) -> dict[str, Any]:
+    def _spool(self, member: Member, known: Format, header: list[str], path: Path) -> Part:
         parse = strict.movies if known.rows == MOVIES else strict.links
-        with (self.directory / name).open("w", encoding="utf-8") as spool:
+        with path.open("w", encoding="utf-8") as spool:
             for block in self._blocks(member):
                 lines = split(block)
                 rows = list(parse(lines, self._line, known, header, self._known_movies))
                 self._line += len(lines)
                 self._reject([row for row in rows if isinstance(row, Reject)])
                 spool.writelines(json.dumps(row) + "\n" for row in rows if not isinstance(row, Reject))
-        return {"spool": name}
+        return Part(known.rows, spool=path)
 
     def _blocks(self, member: Member) -> Iterator[bytes]:
         """The lines behind the header in blocks; `_line` is the number of the first of each."""
@@ -123,4 +133,4 @@ class Parser:
         self.parsed.rejected += len(bad)
         self.parsed.unknown_movies += sum(reject.reason == strict.UNKNOWN_MOVIE for reject in bad)
         if bad:
-            self._rejects.add(bad)
+            self._reject_rows(bad)

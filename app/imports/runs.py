@@ -1,14 +1,16 @@
-"""Sorted runs on disk, and their merge (Knuth, TAOCP 3, section 5.4: external sorting).
+"""Sorted runs, and their merge (Knuth, TAOCP 3, section 5.4: external sorting).
 
 A run holds ratings sorted by user and movie, each pair once. Runs are in the order of the file, so that
-of two equally new ratings of a pair the one in the later run is the later line.
+of two equally new ratings of a pair the one in the later run is the later line. As long as they are few
+they stay in memory: writing them would keep the disk from those who wait for their commit.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -16,6 +18,8 @@ from app.imports.columns import Columns, Integers
 
 RUN_ROWS = 500_000
 """Few enough that sorting stays within the caches of a processor."""
+IN_MEMORY = 8_000_000
+"""Rows of an import that are kept in memory, 25 bytes each; of a larger one all are written to files."""
 WINDOW_ROWS = 16_384
 BATCH_ROWS = 131_072
 THREADS = 2
@@ -69,43 +73,68 @@ def matches(a: Keyed, b: Keyed) -> tuple[Integers, Integers]:
     return places[first], places[first + 1] - len(a.user_id)
 
 
-class Run(NamedTuple):
+class Run(Keyed, Protocol):
+    """Sorted ratings, in memory (`Columns`) or in a file."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> Columns: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileRun:
     """A file with the four columns one behind the other."""
 
     path: Path
     rows: int
 
-    def read(self, start: int, count: int) -> Columns:
-        """Up to `count` rows from row `start`."""
-        count = max(0, min(count, self.rows - start))
-        user_id, movie_id, rated_at = (
-            np.fromfile(self.path, np.int64, count, offset=8 * (column * self.rows + start))
-            for column in range(3)
-        )
-        score = np.fromfile(self.path, np.uint8, count, offset=8 * 3 * self.rows + start)
+    @classmethod
+    def write(cls, path: Path, columns: Columns) -> "FileRun":
+        with path.open("wb") as file:
+            for column in (columns.user_id, columns.movie_id, columns.rated_at, columns.score):
+                column.tofile(file)
+        return cls(path, len(columns))
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, rows: slice) -> Columns:
+        start, stop, _ = rows.indices(self.rows)
+        user_id, movie_id, rated_at = (self._integers(column, start, stop) for column in range(3))
+        score = np.fromfile(self.path, np.uint8, stop - start, offset=8 * 3 * self.rows + start)
         return Columns(user_id, movie_id, rated_at, score)
 
+    def _integers(self, column: int, start: int, stop: int) -> Integers:
+        return np.fromfile(self.path, np.int64, stop - start, offset=8 * (column * self.rows + start))
 
-def write(path: Path, columns: Columns) -> Run:
-    with path.open("wb") as file:
-        for column in (columns.user_id, columns.movie_id, columns.rated_at, columns.score):
-            column.tofile(file)
-    return Run(path, len(columns))
+    @property
+    def user_id(self) -> Integers:
+        return self._integers(0, 0, self.rows)
+
+    @property
+    def movie_id(self) -> Integers:
+        return self._integers(1, 0, self.rows)
 
 
 class RunWriter:
-    """Collects ratings and writes them into `directory` as runs of about `RUN_ROWS`.
+    """Collects ratings and makes runs of about `RUN_ROWS` of them.
 
-    They are sorted and written beside the caller; `runs` and `duplicates` are whole when the context ends.
+    They are sorted beside the caller; `runs` and `duplicates` are whole when the context ends. Of more than
+    `in_memory` rows, all go into files in `directory`.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, in_memory: int) -> None:
         self.runs: list[Run] = []
         self.duplicates = 0
-        self._directory = directory
+        self._directory, self._in_memory = directory, in_memory
         self._buffer: list[Columns] = []
         self._threads = ThreadPoolExecutor(THREADS)
-        self._writing: deque[Future[tuple[Run, int]]] = deque()
+        self._sorting: deque[Future[tuple[Run, int]]] = deque()
+
+    @property
+    def rows(self) -> int:
+        """How many are in its runs so far."""
+        return sum(map(len, self.runs))
 
     def add(self, columns: Columns) -> None:
         self._buffer.append(columns)
@@ -116,15 +145,30 @@ class RunWriter:
         parts, self._buffer = self._buffer, []
         self._await(THREADS)
         if any(map(len, parts)):
-            path = self._directory / f"{len(self.runs) + len(self._writing)}.run"
-            self._writing.append(self._threads.submit(_sorted_run, path, parts))
+            number = len(self.runs) + len(self._sorting)
+            self._sorting.append(self._threads.submit(self._sorted_run, number, parts, self._is_large))
+
+    @property
+    def _is_large(self) -> bool:
+        return self.rows > self._in_memory
+
+    def _sorted_run(self, number: int, parts: list[Columns], to_file: bool) -> tuple[Run, int]:
+        """A run, and how many of its rows others stand for, too."""
+        columns, others = unique(Columns.joined(parts))
+        return self._written(number, columns) if to_file else columns, int(others.sum())
+
+    def _written(self, number: int, run: Run) -> Run:
+        """The run in a file."""
+        return FileRun.write(self._directory / f"{number}.run", run) if isinstance(run, Columns) else run
 
     def _await(self, most: int) -> None:
-        """Until at most so many runs are being written."""
-        while len(self._writing) > most:
-            run, duplicates = self._writing.popleft().result()
+        """Until at most so many runs are being made."""
+        while len(self._sorting) > most:
+            run, duplicates = self._sorting.popleft().result()
             self.runs.append(run)
             self.duplicates += duplicates
+        if self._is_large:
+            self.runs = list(self._threads.map(self._written, range(len(self.runs)), self.runs))
 
     def __enter__(self) -> "RunWriter":
         return self
@@ -136,33 +180,25 @@ class RunWriter:
                 self._await(0)
 
 
-def _sorted_run(path: Path, parts: list[Columns]) -> tuple[Run, int]:
-    """Write a run; answers how many of its rows others stand for, too."""
-    columns, others = unique(Columns.joined(parts))
-    return write(path, columns), int(others.sum())
-
-
 class _Reader:
     """One run, read from the front in windows."""
 
     def __init__(self, run: Run, after_user: int, window: int) -> None:
-        self._run, self._size, self._next = run, window, 0
-        self.window = run.read(0, 0)
-        if after_user > 0:
-            users = np.fromfile(run.path, np.int64, run.rows)
-            self._next = int(np.searchsorted(users, after_user))
+        self._run, self._size = run, window
+        self._next = int(np.searchsorted(run.user_id, after_user)) if after_user > 0 else 0
+        self.window = run[0:0]
         self.fill()
 
     @property
     def ended(self) -> bool:
-        return self._next >= self._run.rows
+        return self._next >= len(self._run)
 
     def fill(self) -> None:
         """Top the window up until it holds more than one user, or the end of the run."""
         while not self.ended and (
             len(self.window) < self._size // 2 or self.window.user_id[0] == self.window.user_id[-1]
         ):
-            more = self._run.read(self._next, self._size)
+            more = self._run[self._next : self._next + self._size]
             self._next += len(more)
             self.window = Columns.joined((self.window, more))
 
@@ -176,10 +212,10 @@ class _Reader:
 
 
 def merge(
-    runs: list[Run], after: tuple[int, int] = (-1, -1), window: int = WINDOW_ROWS
+    runs: Sequence[Run], after: tuple[int, int] = (-1, -1), window: int = WINDOW_ROWS
 ) -> Iterator[tuple[Columns, Integers]]:
     """All ratings behind the pair `after`, sorted, in batches of whole users; as `unique` answers them."""
-    readers = [_Reader(run, after[0], window) for run in runs if run.rows]
+    readers = [_Reader(run, after[0], window) for run in runs if len(run)]
     batch: list[tuple[Columns, Integers]] = []
     while readers:
         open_ends = [int(reader.window.user_id[-1]) for reader in readers if not reader.ended]

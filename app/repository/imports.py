@@ -26,10 +26,10 @@ Key = tuple[int, int]
 Integers = npt.NDArray[np.int64]
 
 CHANGES = np.dtype([("movie_id", "<i8"), ("count", "<i4"), ("half_steps", "<i4")])
-COMPACTED = 4
-"""Rows of pending changes that are summed up at once: some milliseconds."""
+SUMMED_AT_ONCE = 16_000
+"""Pending changes that are summed up in one transaction: two milliseconds."""
 SETTLED_AT_ONCE = 100
-"""Movies whose counts are written in one transaction: some milliseconds."""
+"""Movies whose counts are written in one transaction: a millisecond."""
 
 _RATED = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at, ratings.c.import_seq)
 _PAIRS = 400
@@ -135,15 +135,27 @@ def change_counts(connection: Connection, changes: Sequence[npt.NDArray[np.void]
 
 
 def compact_counts(connection: Connection, at_once: int | None = None) -> None:
-    """Sum the newest `COMPACTED` pending rows up into one, or into rows of `at_once` movies."""
-    newest = sa.select(count_changes.c.number).order_by(count_changes.c.number.desc()).limit(COMPACTED)
-    statement = count_changes.delete().where(count_changes.c.number.in_(newest))
-    rows = connection.execute(statement.returning(count_changes.c.changes)).scalars().all()
-    changes = total(np.concatenate([np.frombuffer(row, CHANGES) for row in rows])) if rows else _NONE
-    for start in range(0, len(changes), at_once or len(changes) or 1):
-        change_counts(connection, [changes[start : start + (at_once or len(changes))]])
+    """Sum the oldest pending rows up, two at least, into a new one, or into rows of `at_once` movies."""
+    sizes = connection.execute(_OLDEST).all()
+    changes = np.cumsum([row.size // CHANGES.itemsize for row in sizes])
+    last = max(1, int(np.searchsorted(changes, SUMMED_AT_ONCE, side="right")) - 1)
+    newest = sizes[: last + 1][-1].number if sizes else 0
+    rows = connection.execute(_TAKE_OLDEST, {"newest": newest}).scalars().all()
+    summed = total(np.concatenate([np.frombuffer(row, CHANGES) for row in rows])) if rows else _NONE
+    for start in range(0, len(summed), at_once or len(summed) or 1):
+        change_counts(connection, [summed[start : start + (at_once or len(summed))]])
 
 
+_OLDEST = (
+    sa.select(count_changes.c.number, sa.func.length(count_changes.c.changes).label("size"))
+    .order_by(count_changes.c.number)
+    .limit(100)
+)
+_TAKE_OLDEST = (
+    count_changes.delete()
+    .where(count_changes.c.number <= sa.bindparam("newest"))
+    .returning(count_changes.c.changes)
+)
 _NONE = np.zeros(0, CHANGES)
 
 
@@ -170,33 +182,33 @@ def changes_of(written: RatingColumns, before: RatingColumns) -> list[npt.NDArra
 
 
 def pending_counts(connection: Connection) -> int:
-    """How many rows of changes are waiting for `settle_counts`."""
-    return connection.execute(sa.select(sa.func.count()).select_from(count_changes)).scalar_one()
+    """How many rows of changes are waiting for `settle_counts`: none, one or two, which stand for several."""
+    some = sa.select(count_changes.c.number).limit(2).subquery()
+    return connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
 
 
 def settle_counts(connection: Connection) -> None:
     """Make the changes of one waiting row, and forget the row."""
-    first = sa.select(sa.func.min(count_changes.c.number)).scalar_subquery()
-    statement = count_changes.delete().where(count_changes.c.number == first)
-    row = connection.execute(statement.returning(count_changes.c.changes)).scalar()
+    row = connection.execute(_TAKE_FIRST).scalar()
     if row is None:
         return
-    changes = np.frombuffer(row, CHANGES)
-    ids = changes["movie_id"].tolist()
-    query = sa.select(movies.c.id).where(movies.c.id.in_(ids)).order_by(movies.c.id).with_for_update()
-    there = set(connection.execute(query).scalars())
+    changes = np.frombuffer(row, CHANGES)  # sorted by movie, so that nobody waits for us who has what we want
     values = [
         {"movie": movie_id, "more": more, "score": half_steps / 2}
         for movie_id, more, half_steps in changes.tolist()
-        if movie_id in there
     ]
-    if values:
-        connection.execute(_ADD, values)
-    if gone := [movie_id for movie_id in ids if movie_id not in there]:
-        # They were deleted after their ratings had been written, but before these counted.
+    if values and connection.execute(_ADD, values).rowcount < len(values):
+        # Some were deleted after their ratings had been written, but before these counted.
+        ids = changes["movie_id"].tolist()
+        there = set(connection.execute(sa.select(movies.c.id).where(movies.c.id.in_(ids))).scalars())
+        gone = [movie_id for movie_id in ids if movie_id not in there]
         connection.execute(ratings.delete().where(ratings.c.movie_id.in_(gone)))
 
 
+_FIRST_WAITING = sa.select(sa.func.min(count_changes.c.number)).scalar_subquery()
+_TAKE_FIRST = (
+    count_changes.delete().where(count_changes.c.number == _FIRST_WAITING).returning(count_changes.c.changes)
+)
 _ADD: Any = (
     movies.update()
     .where(movies.c.id == sa.bindparam("movie"))

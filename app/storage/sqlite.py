@@ -17,6 +17,8 @@ from app.storage.locks import Turns, file_lock
 
 CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
 """Changed rows after which the log is moved into the database; few while others write, who share the disk."""
+LEAST_ROWS = 1_000
+"""Rows for which a transaction counts at least: one that changes few may still change a page for each."""
 LATELY = 10.0
 """Seconds."""
 LONGEST_LOG = 8000
@@ -28,7 +30,8 @@ class SQLiteDatabase(Database):
 
     def __init__(self, url: str, *, durable: bool = True) -> None:
         self._durable = durable
-        self._checkpointed = 0  # total_changes of the one connection that a worker writes with
+        self._changes = 0  # ever, of the one connection that a worker writes with
+        self._logged = 0  # rows since the log was moved into the database
         self._wanted_at = float("-inf")
         self._file = Path(sa.make_url(url).database or "").absolute()
         self._log = self._file.with_name(f"{self._file.name}-wal")
@@ -57,23 +60,27 @@ class SQLiteDatabase(Database):
     def write(self) -> Iterator[Connection]:
         with self.engine.connect().execution_options(sqlite_immediate=True) as connection:
             detach_images(connection)
-            with self._turns.take(), connection.begin():
-                yield connection
+            with self._turns.take():
+                with connection.begin():
+                    yield connection
+                wanted = not self._durable and self.is_wanted()
             if not self._durable:
-                self._tidy(connection)
+                self._tidy(connection, wanted)
 
-    def _tidy(self, connection: Connection) -> None:
+    def _tidy(self, connection: Connection, wanted: bool) -> None:
         """Send the log to the disk, and into the database once it has grown: while others have their turn.
 
         Else the next one to commit durably would wait for all of it, and SQLite by itself would move it
-        within somebody's commit.
+        within somebody's commit. `wanted`: somebody who waited has begun, and will soon be at the disk.
         """
         driver: Any = connection.connection.driver_connection
-        rows = driver.total_changes - self._checkpointed
-        if rows >= (FEW_ROWS if self.was_wanted() else CHECKPOINT_ROWS):
+        changed, self._changes = driver.total_changes - self._changes, driver.total_changes
+        if changed:
+            self._logged += max(changed, LEAST_ROWS)
+        if self._logged >= (FEW_ROWS if self.was_wanted() else CHECKPOINT_ROWS) * (2 if wanted else 1):
             driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            self._checkpointed = driver.total_changes
-        elif rows and self.was_wanted():
+            self._logged = 0
+        elif changed and not wanted and self.was_wanted():
             _sync(self._log)
 
     def is_wanted(self) -> bool:

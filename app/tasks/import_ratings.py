@@ -1,9 +1,12 @@
 """Import a file: parse it to sorted runs, then merge them range by range, exactly once."""
 
 import errno
+import gc
+import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
@@ -17,9 +20,8 @@ from app.imports.counts import settle
 from app.imports.formats import MOVIES, RATINGS, Format, Recognised, recognise_all
 from app.imports.lanes import Lane, lane_by
 from app.imports.merge import RANGES, CatalogueMerger, Figures, Merger, Range, RatingMerger
-from app.imports.parse import Parsed, Parser
+from app.imports.parse import Parsed, Parser, Part
 from app.imports.personal import Matcher
-from app.imports.runs import Run
 from app.repository import catalogue, imports, movies
 from app.repository.tasks import Fenced
 from app.sample import RATINGS as SAMPLE
@@ -29,14 +31,18 @@ from app.tasks.undo_import import reject_file
 
 SHOWN_REJECTS = 20
 GIVE_WAY = 16
+CAREFUL = 0.5
+"""Seconds at the start of a merge in which somebody may be kept waiting who was not to be seen before."""
 
 
 def run(attempt: Attempt) -> None:
     """Do the whole task, or what an earlier attempt has left of it."""
     settle(attempt.database, attempt.transaction)
     try:
-        cursor = attempt.task.cursor
-        _Merge(attempt, cursor if cursor and _has_runs(attempt, cursor) else _parse(attempt, cursor)).run()
+        cursor, parts = attempt.task.cursor, list[Part]()
+        if cursor is None or not cursor["merged"]:
+            cursor, parts = _parse(attempt, cursor)
+        _Merge(attempt, cursor, parts).run()
     except (Stopped, Fenced):
         raise
     except Exception as error:
@@ -48,12 +54,6 @@ def run(attempt: Attempt) -> None:
             settle(attempt.database, attempt.database.write)
             shutil.rmtree(attempt.directory, ignore_errors=True)
         raise
-
-
-def _has_runs(attempt: Attempt, cursor: dict[str, Any]) -> bool:
-    """Whether what was parsed is there still: it goes when a task ends, and the task may be tried again."""
-    merged: bool = cursor["part"] == len(cursor["parsed"]["parts"])
-    return merged or (attempt.directory / cursor["directory"]).is_dir()
 
 
 def _files(params: dict[str, Any]) -> tuple[list[Recognised], list[str]]:
@@ -74,8 +74,8 @@ def _personal(attempt: Attempt, known_movies: set[int]) -> Callable[[Format, lis
             raise Invalid(
                 f"Files of {known.name} are one user's. Say whose: add ?user_id=... to the request."
             )
-        with attempt.database.read() as connection:
-            matcher = Matcher(catalogue.titles(connection), catalogue.imdb_ids(connection))
+        movies_then, imdb_ids = _as_of_first(attempt, "titles", _titles)
+        matcher = Matcher(map(tuple, movies_then), dict(imdb_ids))
         parse = personal.parser(known, header, matcher, user_id, _start(attempt))
         return lane_by(parse, known.columns["title"], known_movies, _start(attempt))
 
@@ -87,76 +87,105 @@ def _start(attempt: Attempt) -> int:
     return int(attempt.task.started_at or attempt.task.created_at)
 
 
-def _parse(attempt: Attempt, before: dict[str, Any] | None) -> dict[str, Any]:
-    """The first phase: the cursor with which the second one starts. A killed one starts over.
+def _parse(attempt: Attempt, before: dict[str, Any] | None) -> tuple[dict[str, Any], list[Part]]:
+    """The first phase: the cursor with which the second one goes on, and what it merges.
 
-    `before`: the cursor of a merge that lost its runs, and goes on where it was with the same ones.
+    `before`: the cursor of a merge that was cut short.
     """
-    shutil.rmtree(attempt.directory, ignore_errors=True)
     directory = attempt.directory / f"parse-{attempt.task.attempt}"
+    for old in attempt.directory.glob("parse-*"):
+        shutil.rmtree(old, ignore_errors=True)
     directory.mkdir(parents=True)
     found, left_out = _files(attempt.task.params)
     attempt.report(phase="parse", done=0, total=sum(file.member.size for file in found), unit="bytes")
-    with attempt.database.read() as connection:
-        deleted = imports.movies_deleted(connection)
-        known = set(movies.known_ids(connection))
-    rejects = reject_file(attempt, None)
-    make = _personal(attempt, known)
+    again = before is not None and (attempt.directory / "catalogue.json").exists()
+    deleted, known_ids = _as_of_first(attempt, "catalogue", _catalogue)
+    known = set(known_ids)
+    rejects = None if again else reject_file(attempt, None)
     parser = Parser(
-        directory, rejects, known, _start(attempt), lambda *, done: attempt.report(done=done), make
+        directory,
+        rejects.add if rejects else lambda _: None,
+        known,
+        _start(attempt),
+        lambda *, done: attempt.report(done=done),
+        _personal(attempt, known),
     )
     for file in found:
         parser.parse(file)
     parser.parsed.left_out = left_out
-    cursor = _cursor(parser.parsed, before) | {"directory": directory.name, "movies_deleted": deleted}
-    cursor["rejects"] = rejects.cursor
+    cursor = before or {}
+    if rejects is not None:
+        cursor = _cursor(parser.parsed, before) | {"movies_deleted": deleted, "rejects": rejects.cursor}
     done, total = cursor["done"], parser.parsed.good
     with attempt.transaction(phase="merge", done=done, total=total, unit="rows", cursor=cursor):
         pass
-    return cursor
+    return cursor, parser.parts
+
+
+def _as_of_first(attempt: Attempt, name: str, read: Callable[[Connection], Any]) -> Any:
+    """What `read` found when it was asked for first, so that a file parsed again comes to the same rows."""
+    path = attempt.directory / f"{name}.json"
+    with suppress(FileNotFoundError, ValueError):
+        return json.loads(path.read_text(encoding="utf-8"))
+    with attempt.database.read() as connection:
+        text = json.dumps(read(connection))
+    path.with_suffix(".new").write_text(text, encoding="utf-8")
+    path.with_suffix(".new").replace(path)
+    return json.loads(text)
+
+
+def _catalogue(connection: Connection) -> Any:
+    return imports.movies_deleted(connection), movies.known_ids(connection)
+
+
+def _titles(connection: Connection) -> Any:
+    return list(catalogue.titles(connection)), list(catalogue.imdb_ids(connection).items())
 
 
 def _cursor(parsed: Parsed, before: dict[str, Any] | None) -> dict[str, Any]:
     """Where the merge starts: `part` and `after` tell the place, `done` the rows before it."""
     figures = Figures(parsed.read, duplicate=parsed.duplicate, rejected=parsed.rejected)
-    place = before or {"part": 0, "after": None, "done": 0, "figures": asdict(figures)}
-    return {name: place[name] for name in ("part", "after", "done", "figures")} | {"parsed": asdict(parsed)}
+    place = before or {"part": 0, "after": None, "done": 0, "figures": asdict(figures), "merged": False}
+    kept = ("part", "after", "done", "figures", "merged")
+    return {name: place[name] for name in kept} | {"parsed": asdict(parsed)}
 
 
 class _Merge:
     """The second phase, from a cursor on."""
 
-    def __init__(self, attempt: Attempt, cursor: dict[str, Any]) -> None:
-        self._attempt, self._cursor = attempt, cursor
+    def __init__(self, attempt: Attempt, cursor: dict[str, Any], parts: list[Part]) -> None:
+        self._attempt, self._cursor, self._parts = attempt, cursor, parts
         self._dry_run = bool(attempt.task.params.get("dry_run"))
         self._parsed = Parsed(**cursor["parsed"])
         self._figures = Figures(**cursor["figures"])
         self._rejects = reject_file(attempt, cursor["rejects"])
+        self._careful_until = time.monotonic() + CAREFUL
 
     def run(self) -> None:
-        for part in self._parsed.parts[self._cursor["part"] :]:
+        gc.freeze()  # a full collection, while others wait for a transaction, would cost them 50 ms
+        for part in self._parts[self._cursor["part"] :]:
             merger = self._merger(part)
             ranges = merger.ranges(self._cursor["after"])
             for first in ranges:
                 self._merge(merger, chain([first], ranges))
             self._cursor |= {"part": self._cursor["part"] + 1, "after": None}
-        with self._attempt.transaction(cursor=self._cursor):
-            pass  # from here on the runs are not needed again
+        with self._attempt.transaction(cursor=self._cursor | {"merged": True}):
+            pass  # from here on the parts are not needed again
         settle(self._attempt.database, self._attempt.transaction)
         self._finish()
 
-    def _merger(self, part: dict[str, Any]) -> Merger:
-        directory, seq = self._attempt.directory / self._cursor["directory"], self._attempt.task.seq
-        if part["rows"] == RATINGS:
-            found = [Run(directory / name, count) for name, count in part["runs"]]
-            return RatingMerger(found, seq, self._cursor["movies_deleted"], self._rows)
-        noun = catalogue.MOVIE if part["rows"] == MOVIES else catalogue.LINK
-        return CatalogueMerger(directory / part["spool"], noun, seq, _start(self._attempt))
+    def _merger(self, part: Part) -> Merger:
+        seq = self._attempt.task.seq
+        if part.rows == RATINGS:
+            return RatingMerger(part.runs, seq, self._cursor["movies_deleted"], self._rows)
+        noun = catalogue.MOVIE if part.rows == MOVIES else catalogue.LINK
+        return CatalogueMerger(part.spool, noun, seq, _start(self._attempt))
 
     def _rows(self) -> int:
         """Rows of the next range: few while others write too, who wait for its end."""
         rows = self._attempt.settings.import_chunk // RANGES
-        return max(1, rows // GIVE_WAY if self._attempt.database.was_wanted() else rows)
+        few = self._attempt.database.was_wanted() or time.monotonic() < self._careful_until
+        return max(1, rows // GIVE_WAY if few else rows)
 
     def _merge(self, merger: Merger, ranges: Iterator[Range]) -> None:
         """One transaction: it takes range after range until somebody waits for its end."""
@@ -188,6 +217,8 @@ class _Merge:
         figures = self._figures
         shown = self._rejects.publish(SHOWN_REJECTS)
         if figures.rejected == figures.read:
+            with self._attempt.transaction(cursor=None):
+                pass  # nothing is there yet: tried again, it starts over with the movies known by then
             raise _no_good_row(self._parsed, shown)
         parsed = self._parsed
         result = {"format": parsed.formats[-1], "formats": parsed.formats, "left_out": parsed.left_out}

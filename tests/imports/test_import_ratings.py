@@ -19,6 +19,7 @@ from app.sample import MOVIES
 from app.storage import Database
 from app.tasks import import_ratings
 from app.tasks.execution import execute
+from app.tasks.import_ratings import GIVE_WAY
 from tests.imports.conftest import (
     NOW,
     Import,
@@ -251,6 +252,59 @@ def test_a_cancelled_import_that_is_tried_again_goes_on_where_it_was(
     assert counts_are_right(database)
 
 
+LETTERBOXD = "Date,Name,Year,Letterboxd URI,Rating\n" + "".join(
+    f"2023-01-05,{title},,u,4\n" for title in ("Film 1", "Film 2", "New", "Film 3")
+)
+
+
+@pytest.mark.parametrize("text", [HEADER + "1,1,4,1\n1,2,4,1\n1,11,4,1\n2,1,4,1\n", LETTERBOXD])
+def test_a_file_that_is_parsed_again_comes_to_the_same_rows(
+    database: Database,
+    engine_settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+) -> None:
+    """A movie that came in between, and one that went, do not change which rows are merged."""
+    path = tmp_path / "upload"
+    path.write_text(text)
+    task = queue(database, path, "ratings.csv", user_id=1)
+    settings = replace(engine_settings, import_chunk=1)
+    monkeypatch.setattr(database, "is_wanted", lambda: True)
+    execute(attempt(database, settings, stopping=lambda: len(ratings(database)) == 1))
+    with database.write() as connection:
+        stopped = tasks.get(connection, task.id)
+        movies.import_catalogue(connection, [Movie(11, "New")], now=1, source="x")
+        movies.delete(connection, 2, force=True)
+    assert stopped is not None
+    assert (stopped.status, stopped.phase, stopped.done) == ("queued", "merge", 1)
+    execute(attempt(database, settings))
+    with database.read() as connection:
+        ended = tasks.get(connection, task.id)
+    assert ended is not None
+    assert figures(ended.result) == {"read": 4, "new": 2, "rejected": 2}
+    assert ended.result is not None
+    assert [row["line"] for row in ended.result["rejects"]] == [4, None]
+    assert len(ratings(database)) == 2
+    assert counts_are_right(database)
+
+
+def test_a_file_of_unknown_movies_is_tried_again_with_those_that_are_known_by_then(
+    run_import: Import, database: Database, engine_settings: Settings
+) -> None:
+    task = run_import(HEADER + "1,11,4,1000\n2,11,4,1000\n1,12,4,1000\n")
+    assert task.status == "failed"
+    with database.write() as connection:
+        movies.import_catalogue(connection, [Movie(11, "New")], now=1, source="x")
+        tasks.retry(connection, task, now=NOW)
+    execute(attempt(database, engine_settings))
+    with database.read() as connection:
+        again = tasks.get(connection, task.id)
+    assert again is not None
+    assert again.status == "complete"
+    assert figures(again.result) == {"read": 3, "new": 2, "rejected": 1}
+
+
 def test_a_few_ratings_among_very_many_others(run_import: Import, database: Database) -> None:
     run_import(HEADER + "".join(f"{user},{movie},4,1000\n" for user in range(1, 700) for movie in (1, 2)))
     task = run_import(HEADER + "1,2,5,2000\n350,2,5,999\n350,3,5,1\n699,2,4,1000\n")
@@ -264,8 +318,20 @@ def test_a_transaction_ends_with_its_range_when_somebody_waits(
     run_import: Import, database: Database, monkeypatch: pytest.MonkeyPatch, wanted: bool, transactions: int
 ) -> None:
     monkeypatch.setattr(database, "is_wanted", lambda: wanted)
+    monkeypatch.setattr(import_ratings, "CAREFUL", 0)
     closed: list[int] = []
     monkeypatch.setattr(RatingMerger, "close", lambda *_: closed.append(1))
     run_import(HEADER + "".join(f"{user},1,4,1000\n" for user in range(20)), chunk=2 * RANGES)
     assert len(ratings(database)) == 20
     assert len(closed) == transactions
+
+
+def test_a_merge_starts_with_small_transactions(
+    run_import: Import, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_ratings, "CAREFUL", 3600)
+    closed: list[int] = []
+    monkeypatch.setattr(RatingMerger, "close", lambda *_: closed.append(1))
+    run_import(HEADER + "".join(f"{user},1,4,1000\n" for user in range(20)), chunk=RANGES * GIVE_WAY)
+    assert len(ratings(database)) == 20
+    assert len(closed) == 20 / RANGES

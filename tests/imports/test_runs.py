@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.imports import lines, runs
 from app.imports.columns import Columns
-from app.imports.runs import RunWriter, matches, merge
+from app.imports.runs import FileRun, RunWriter, matches, merge
 
 ids = st.integers(0, 5) | st.integers(2**62, 2**62 + 2)
 ratings = st.lists(st.tuples(ids, ids, st.integers(0, 3), st.integers(1, 10)), max_size=40)
@@ -36,6 +36,7 @@ def test_blocks_hold_every_line_whole(data: bytes, size: int) -> None:
     run_rows=st.integers(1, 15),
     window=st.integers(2, 9),
     parts=st.integers(1, 7),
+    in_memory=st.integers(0, 40),
     data=st.data(),
 )
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -46,6 +47,7 @@ def test_a_merge_is_sorted_and_keeps_the_newest_of_each_pair(
     run_rows: int,
     window: int,
     parts: int,
+    in_memory: int,
     data: st.DataObject,
 ) -> None:
     monkeypatch.setattr(runs, "RUN_ROWS", run_rows)
@@ -56,10 +58,12 @@ def test_a_merge_is_sorted_and_keeps_the_newest_of_each_pair(
     expected = [(*key, *newest[key]) for key in sorted(newest)]
     after = data.draw(st.sampled_from([(-1, -1), *((row[0], row[1]) for row in expected)]))
     directory: Path = tmp_path_factory.mktemp("runs")
-    with RunWriter(directory) as writer:
+    with RunWriter(directory, in_memory) as writer:
         for start in range(0, len(rows), parts):
             table = np.array(rows[start : start + parts], np.int64)
             writer.add(Columns(table[:, 0], table[:, 1], table[:, 2], table[:, 3].astype(np.uint8)))
+    in_files = sum(isinstance(run, FileRun) for run in writer.runs)
+    assert in_files == (len(writer.runs) if writer.rows > in_memory else 0)
     found, others = [], 0
     for columns, more in merge(writer.runs, after, window):
         found += list(
