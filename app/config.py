@@ -32,6 +32,9 @@ class Settings:
     max_upload: int = _setting(2_147_483_648, "bytes", "largest upload of an import")
     embedded_worker: bool = _setting(True, "on/off", "whether an API process starts a worker of its own")
     worker_nice: int = _setting(15, "niceness", "priority of the worker, 0 (normal) to 19 (lowest)")
+    train_threads: int = _setting(
+        0, "threads", "of a rebuild; 0: one a processor, but the embedded worker leaves one to the API"
+    )
     shutdown_grace: float = _setting(5.0, "seconds", "how long a stop waits for the worker to checkpoint")
     task_crashes: int = _setting(5, "crashes", "after so many crashes without progress a task is failed")
     task_attempts: int = _setting(

@@ -1,5 +1,6 @@
 """The application: wiring only. Nothing is opened at import; the service opens on first use."""
 
+import functools
 import gc
 import logging
 from collections.abc import AsyncIterator
@@ -49,6 +50,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     app.state.feed.close_on_signals()
     await run_in_threadpool(lambda: service.database)
+    _keep_what_is_loaded()
     yield
     await run_in_threadpool(service.close)
 
@@ -75,5 +77,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
+@functools.cache
+def _keep_what_is_loaded() -> None:
+    """Full collections would look through it again and again, and hold every request up for 50 ms."""
+    gc.freeze()
+
+
 app = create_app()
-gc.freeze()  # what is loaded stays: full collections would look through it again and again, 50 ms each

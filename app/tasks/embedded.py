@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from app.config import Settings
@@ -60,7 +61,7 @@ class EmbeddedWorker:
             [sys.executable, "-m", "app.cli", "worker", "--embedded"],
             stdin=subprocess.PIPE,
             bufsize=0,
-            env=os.environ | self._settings.to_environment() | {"PYTHONPATH": path},
+            env=os.environ | _for_worker(self._settings).to_environment() | {"PYTHONPATH": path},
         )
         if process.stdin is not None:
             os.set_blocking(process.stdin.fileno(), False)
@@ -85,3 +86,8 @@ class EmbeddedWorker:
                 if self._closing.is_set():
                     return
                 self._process = self._spawn()
+
+
+def _for_worker(settings: Settings) -> Settings:
+    """A model that trains on every processor takes the caches of each from the API, whatever its priority."""
+    return replace(settings, train_threads=settings.train_threads or max(1, (os.cpu_count() or 2) - 1))

@@ -92,7 +92,7 @@ def _train(attempt: Attempt, training: Interactions, incumbent: Model | None) ->
         # A direction that is zero in every movie stays zero; a little of everything keeps all of them open.
         start = start + als.first_factors(len(training.movie_ids), settings)
     attempt.report(phase="train", done=0, total=2 * settings.sweeps, unit="half sweeps")
-    return trainer_for(len(training))(
+    return trainer_for(len(training), wanted.train_threads or None)(
         training,
         settings,
         start=start,

@@ -173,4 +173,5 @@ def test_very_little_data(users: list[int]) -> None:
 
 def test_the_kernel_is_for_large_data() -> None:
     assert trainer_for(KERNEL_FROM - 1) is als.train
-    assert trainer_for(KERNEL_FROM) is kernel.train
+    trainer: Any = trainer_for(KERNEL_FROM, threads=3)
+    assert (trainer.func, trainer.keywords) == (kernel.train, {"threads": 3})
