@@ -21,10 +21,6 @@ from app.repository.imports import RatingColumns
 from app.repository.ratings import note_changes
 
 CATALOGUE_ROWS = 500
-RANGES = 4
-"""Ranges of one transaction at most: each attaches up to two images of rows, and SQLite ten databases."""
-
-
 Item = TypeVar("Item")
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.storage.bulk import RatingColumns, put_before_images, put_ratings
+from app.storage.bulk import RatingColumns, has_room, put_before_images, put_ratings
 from app.storage.database import insert_for
 from app.storage.schema import (
     catalogue_before_images,
@@ -20,7 +20,7 @@ from app.storage.schema import (
     ratings,
 )
 
-__all__ = ["RatingColumns", "put_before_images", "put_ratings"]
+__all__ = ["RatingColumns", "has_room", "put_before_images", "put_ratings"]
 
 Key = tuple[int, int]
 Integers = npt.NDArray[np.int64]

@@ -11,6 +11,8 @@ from app.storage.image import MOST_ROWS, ratings_image
 from app.storage.schema import rating_before_images, ratings
 
 _ATTACHED = "images"
+MOST_ATTACHED = 10
+"""Databases that one connection of SQLite takes beside its own, unless it was built for more."""
 _IMAGE = "user_id, movie_id, half_steps * 0.5, rated_at, nullif(import_seq, 0)"
 Rows = slice | NDArray[np.int64] | NDArray[np.bool_]
 
@@ -73,6 +75,11 @@ def _put_images(connection: Connection, columns: RatingColumns, insert: str) -> 
         names.append(f"image{len(names)}")
         driver.deserialize(ratings_image(*columns.take(slice(start, start + MOST_ROWS))), name=names[-1])
         driver.execute(f"{insert} FROM {names[-1]}.rows")
+
+
+def has_room(connection: Connection) -> bool:
+    """Whether this transaction can put ratings and before-images once more."""
+    return len(connection.info.get(_ATTACHED, [])) + 2 <= MOST_ATTACHED
 
 
 def detach_images(connection: Connection) -> None:

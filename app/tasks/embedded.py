@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.config import Settings
+from app.tasks.processors import besides_the_api
 
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
 """Seconds to wait before a worker that died is replaced; doubled each time until one has lived a while."""
@@ -89,5 +90,5 @@ class EmbeddedWorker:
 
 
 def _for_worker(settings: Settings) -> Settings:
-    """A model that trains on every processor takes the caches of each from the API, whatever its priority."""
-    return replace(settings, train_threads=settings.train_threads or max(1, (os.cpu_count() or 2) - 1))
+    """With what the API needs beside it."""
+    return replace(settings, train_threads=settings.train_threads or besides_the_api())

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from app.imports import personal
 from app.imports.counts import settle
 from app.imports.formats import MOVIES, RATINGS, Format, Recognised, recognise_all
 from app.imports.lanes import Lane, lane_by
-from app.imports.merge import RANGES, CatalogueMerger, Figures, Merger, Range, RatingMerger
+from app.imports.merge import CatalogueMerger, Figures, Merger, Range, RatingMerger
 from app.imports.parse import Parsed, Parser, Part
 from app.imports.personal import Matcher
 from app.repository import catalogue, imports, movies
@@ -27,10 +27,14 @@ from app.repository.tasks import Fenced
 from app.sample import RATINGS as SAMPLE
 from app.tasks.attempt import Attempt, Stopped
 from app.tasks.execution import is_transient
+from app.tasks.processors import leave_one
 from app.tasks.undo_import import reject_file
 
 SHOWN_REJECTS = 20
-GIVE_WAY = 16
+RANGES = 4
+"""Ranges of a transaction while nobody else writes."""
+GIVE_WAY = 32
+"""By so much shorter is a range while others write too."""
 CAREFUL = 0.5
 """Seconds at the start of a merge in which somebody may be kept waiting who was not to be seen before."""
 
@@ -163,6 +167,13 @@ class _Merge:
 
     def run(self) -> None:
         gc.freeze()  # a full collection, while others wait for a transaction, would cost them 50 ms
+        try:
+            self._merge_parts()
+        finally:
+            leave_one(False)
+        self._finish()
+
+    def _merge_parts(self) -> None:
         for part in self._parts[self._cursor["part"] :]:
             merger = self._merger(part)
             ranges = merger.ranges(self._cursor["after"])
@@ -172,7 +183,6 @@ class _Merge:
         with self._attempt.transaction(cursor=self._cursor | {"merged": True}):
             pass  # from here on the parts are not needed again
         settle(self._attempt.database, self._attempt.transaction)
-        self._finish()
 
     def _merger(self, part: Part) -> Merger:
         seq = self._attempt.task.seq
@@ -185,17 +195,20 @@ class _Merge:
         """Rows of the next range: few while others write too, who wait for its end."""
         rows = self._attempt.settings.import_chunk // RANGES
         few = self._attempt.database.was_wanted() or time.monotonic() < self._careful_until
+        leave_one(few)
         return max(1, rows // GIVE_WAY if few else rows)
 
     def _merge(self, merger: Merger, ranges: Iterator[Range]) -> None:
-        """One transaction: it takes range after range until somebody waits for its end."""
+        """One transaction: it takes range after range until somebody waits for its end, or it is large."""
+        most = self._cursor["done"] + self._attempt.settings.import_chunk
         with self._transaction() as connection:
-            for some in islice(ranges, RANGES):
+            for some in ranges:
                 refused = merger.merge(connection, some, self._figures, dry_run=self._dry_run)
                 if refused:
                     self._rejects.add(refused)
                 self._cursor |= {"after": some.end, "done": self._cursor["done"] + some.size}
-                if self._attempt.database.is_wanted():
+                is_full = self._cursor["done"] >= most or not imports.has_room(connection)
+                if is_full or self._attempt.database.is_wanted():
                     break
             if not self._dry_run:
                 merger.close(connection)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.config import Settings
-from app.imports.merge import RANGES, RatingMerger
+from app.imports.merge import RatingMerger
 from app.imports.rejects import rejects_path
 from app.movies import Movie
 from app.ratings import Rating
@@ -19,7 +19,7 @@ from app.sample import MOVIES
 from app.storage import Database
 from app.tasks import import_ratings
 from app.tasks.execution import execute
-from app.tasks.import_ratings import GIVE_WAY
+from app.tasks.import_ratings import GIVE_WAY, RANGES
 from tests.imports.conftest import (
     NOW,
     Import,
@@ -326,12 +326,26 @@ def test_a_transaction_ends_with_its_range_when_somebody_waits(
     assert len(closed) == transactions
 
 
-def test_a_merge_starts_with_small_transactions(
-    run_import: Import, database: Database, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("seconds", "ranges"), [(3600, [1] * 30), (0, [30])])
+def test_a_merge_starts_with_small_ranges(
+    run_import: Import, database: Database, monkeypatch: pytest.MonkeyPatch, seconds: int, ranges: list[int]
 ) -> None:
-    monkeypatch.setattr(import_ratings, "CAREFUL", 3600)
-    closed: list[int] = []
-    monkeypatch.setattr(RatingMerger, "close", lambda *_: closed.append(1))
-    run_import(HEADER + "".join(f"{user},1,4,1000\n" for user in range(20)), chunk=RANGES * GIVE_WAY)
-    assert len(ratings(database)) == 20
-    assert len(closed) == 20 / RANGES
+    """So many that one transaction has no room for all of them, the less so where they replace others."""
+    monkeypatch.setattr(import_ratings, "CAREFUL", seconds)
+    merge, sizes = RatingMerger.merge, []
+
+    def merge_and_count(
+        self: RatingMerger, connection: Any, some: Any, *arguments: Any, **options: Any
+    ) -> Any:
+        sizes.append(some.size)
+        return merge(self, connection, some, *arguments, **options)
+
+    monkeypatch.setattr(RatingMerger, "merge", merge_and_count)
+    left: list[bool] = []
+    monkeypatch.setattr(import_ratings, "leave_one", left.append)
+    for time in (1000, 2000):
+        run_import(HEADER + "".join(f"{user},1,4,{time}\n" for user in range(30)), chunk=RANGES * GIVE_WAY)
+    assert sizes == 2 * ranges
+    assert left == 2 * [*(bool(seconds) for _ in ranges), False]
+    assert {row[1] for row in ratings(database).values()} == {2000}
+    assert len(ratings(database)) == 30
