@@ -18,6 +18,9 @@ from app.imports.lines import blocks, split
 from app.imports.rejects import Reject
 from app.imports.runs import IN_MEMORY, Run, RunWriter
 
+ROW_BYTES = 25
+"""Of a rating in a file: user, movie, score, time."""
+
 
 class Report(Protocol):
     def __call__(self, *, done: int) -> None: ...
@@ -87,8 +90,7 @@ class Parser:
     def _ratings(self, member: Member, known: Format, header: list[str], directory: Path) -> Part:
         directory.mkdir(parents=True)
         lane = self._lane(member, known, header)
-        before = sum(len(run) for part in self.parts for run in part.runs)
-        with RunWriter(directory, IN_MEMORY - before) as writer:
+        with RunWriter(directory, self._room(member)) as writer:
             for block in self._blocks(member):
                 good, bad, lines = lane(block, self._line)
                 self._line += lines
@@ -96,6 +98,11 @@ class Parser:
                 self._reject(bad)
         self.parsed.duplicate += writer.duplicates
         return Part(RATINGS, writer.runs)
+
+    def _room(self, member: Member) -> int:
+        """How many rows of a file may stay in memory: none where its size says that they are too many."""
+        room = IN_MEMORY - sum(len(run) for part in self.parts for run in part.runs)
+        return room if member.size <= room * ROW_BYTES else 0
 
     def _lane(self, member: Member, known: Format, header: list[str]) -> Lane:
         if known.personal:

@@ -35,7 +35,7 @@ RANGES = 4
 """Ranges of a transaction while nobody else writes."""
 GIVE_WAY = 32
 """By so much shorter is a range while others write too."""
-CAREFUL = 0.5
+CAREFUL = 0.25
 """Seconds at the start of a merge in which somebody may be kept waiting who was not to be seen before."""
 
 
