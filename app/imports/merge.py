@@ -21,6 +21,7 @@ from app.repository.imports import RatingColumns
 from app.repository.ratings import note_changes
 
 CATALOGUE_ROWS = 500
+
 Item = TypeVar("Item")
 
 

@@ -73,8 +73,11 @@ def matches(a: Keyed, b: Keyed) -> tuple[Integers, Integers]:
     return places[first], places[first + 1] - len(a.user_id)
 
 
-class Run(Keyed, Protocol):
+class Run(Protocol):
     """Sorted ratings, in memory (`Columns`) or in a file."""
+
+    @property
+    def user_id(self) -> Integers: ...
 
     def __len__(self) -> int: ...
 
@@ -110,10 +113,6 @@ class FileRun:
     @property
     def user_id(self) -> Integers:
         return self._integers(0, 0, self.rows)
-
-    @property
-    def movie_id(self) -> Integers:
-        return self._integers(1, 0, self.rows)
 
 
 class RunWriter:

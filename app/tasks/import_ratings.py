@@ -166,7 +166,8 @@ class _Merge:
         self._careful_until = time.monotonic() + CAREFUL
 
     def run(self) -> None:
-        gc.freeze()  # a full collection, while others wait for a transaction, would cost them 50 ms
+        gc.collect()  # now: while others wait for a transaction, it would cost them 50 ms
+        gc.freeze()
         try:
             self._merge_parts()
         finally:
