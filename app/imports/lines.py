@@ -19,7 +19,8 @@ def blocks(stream: BinaryIO, size: int = BLOCK) -> Iterator[bytes]:
         if not end:  # not one line ends here: keep the start, drop what makes it too long anyway
             rest = (rest + data)[: LONGEST_LINE + 2]
             continue
-        yield rest + data[:end]
+        # The rest of a line that was cut is dropped, not joined to its start.
+        yield rest + data[data.find(b"\n") if len(rest) > LONGEST_LINE + 1 else 0 : end]
         rest = data[end:][: LONGEST_LINE + 2]
     if rest:
         yield rest

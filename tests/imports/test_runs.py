@@ -18,6 +18,7 @@ ratings = st.lists(st.tuples(ids, ids, st.integers(0, 3), st.integers(1, 10)), m
 
 @given(data=st.binary(max_size=300).map(lambda b: b.replace(b"\x00", b"\n")), size=st.integers(1, 40))
 @example(data=b"0123456789\r1", size=1)
+@example(data=b"\n" + b"1" * 13 + b"2\n", size=7)
 @settings(deadline=None)
 def test_blocks_hold_every_line_whole(data: bytes, size: int) -> None:
     longest, lines.LONGEST_LINE = lines.LONGEST_LINE, 10
