@@ -73,7 +73,7 @@ class Receiver:
             )
         else:
             await self._write_all(request.stream())
-        return Upload(self.path, Path(filename).name[:200], self._size, self._hash.hexdigest())
+        return Upload(self.path, _printable(Path(filename).name[:200]), self._size, self._hash.hexdigest())
 
     async def _receive_form(self, request: Request) -> str:
         parser = MultiPartParser(request.headers, self._capped(request.stream()), max_files=1)
@@ -138,6 +138,11 @@ class Receiver:
         if not self._kept:  # else the path may be another receiver's by now
             self.path.unlink(missing_ok=True)
         self._file.close()
+
+
+def _printable(filename: str) -> str:
+    """A name for messages and the database, whatever the caller sent."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in filename)
 
 
 async def _chunks(part: UploadFile) -> AsyncIterator[bytes]:

@@ -15,7 +15,7 @@ from app.imports.columns import UNTIMED, Columns, Integers
 from app.imports.formats import Format
 from app.imports.lines import LONGEST_LINE
 from app.imports.rejects import Reject
-from app.movies import split_title
+from app.movies import FIRST_YEAR, LAST_YEAR, LONGEST_GENRE, LONGEST_TITLE, split_title
 from app.ratings import CLOCK_TOLERANCE, HIGHEST, LOWEST, MAX_ID, STEP
 
 _INTEGER = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -27,8 +27,6 @@ UNKNOWN_MOVIE = "unknown movie"
 LATEST_TIME = 253_402_300_799
 """The last second of the year 9999."""
 NO_GENRES = "(no genres listed)"
-LONGEST_TITLE, LONGEST_GENRE = 500, 200
-FIRST_YEAR, LAST_YEAR = 1800, 2200
 
 
 class BadField(Exception):
