@@ -24,6 +24,7 @@ from app.api import (
     tasks,
     user_ratings,
 )
+from app.api.faults import Faults
 from app.api.feed import Feed
 from app.api.guard import Guard
 from app.api.statistics import Statistics
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.service = Service(settings)
     app.state.feed = Feed(app.state.service)
     app.state.statistics = Statistics()
+    app.add_middleware(Faults)
     app.add_middleware(Guard, settings=settings, statistics=app.state.statistics)
     problems.install(app)
     for module in API:

@@ -4,7 +4,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,11 @@ class SQLiteDatabase(Database):
         self._directory.mkdir(parents=True, exist_ok=True)
         self._turns = Turns(self._directory)
         self.engine = sa.create_engine(
-            url, pool_size=8, max_overflow=64, connect_args={"check_same_thread": False}
+            url,
+            pool_size=8,
+            max_overflow=64,
+            hide_parameters=True,
+            connect_args={"check_same_thread": False},
         )
         sa.event.listen(self.engine, "connect", self._connected)
         sa.event.listen(self.engine, "begin", _begin)
@@ -93,7 +97,11 @@ class SQLiteDatabase(Database):
         return time.monotonic() - self._wanted_at < LATELY
 
     def size(self) -> int:
-        return sum(file.stat().st_size for file in (self._file, self._log) if file.exists())
+        total = 0
+        for file in (self._file, self._log):
+            with suppress(FileNotFoundError):  # the log goes when the last connection is closed
+                total += file.stat().st_size
+        return total
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
