@@ -30,6 +30,7 @@ from app.api.guard import Guard
 from app.api.statistics import Statistics
 from app.config import Settings
 from app.service import Service
+from app.storage.private import be_private
 
 API = (
     status,
@@ -49,6 +50,7 @@ API = (
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
+    be_private()
     app.state.feed.close_on_signals()
     await run_in_threadpool(lambda: service.database)
     _keep_what_is_loaded()

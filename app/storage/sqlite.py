@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from app.storage.bulk import detach_images
 from app.storage.database import Database
 from app.storage.locks import Turns, file_lock
+from app.storage.private import close
 
 CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
 """Changed rows after which the log is moved into the database; few while others write, who share the disk."""
@@ -36,7 +37,12 @@ class SQLiteDatabase(Database):
         self._file = Path(sa.make_url(url).database or "").absolute()
         self._log = self._file.with_name(f"{self._file.name}-wal")
         self._directory = self._file.parent
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._file.exists():
+            self._file.touch(0o600)  # SQLite gives its log the mode of the database
+        for path in (self._file, self._log, self._file.with_name(f"{self._file.name}-shm")):
+            if path.is_file():
+                close(path)
         self._turns = Turns(self._directory)
         self.engine = sa.create_engine(
             url,
