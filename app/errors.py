@@ -71,6 +71,10 @@ class Invalid(AppError):
     status, type, title = 422, "invalid", "Invalid input"
 
 
+class Damaged(Invalid):
+    type, title = "damaged-file", "Damaged file"
+
+
 class Unavailable(AppError):
     status, type, title = 503, "unavailable", "Temporarily unavailable"
 

@@ -24,11 +24,13 @@ from app.api import (
     tasks,
     user_ratings,
 )
+from app.api.faults import Faults
 from app.api.feed import Feed
 from app.api.guard import Guard
 from app.api.statistics import Statistics
 from app.config import Settings
 from app.service import Service
+from app.storage.private import be_private
 
 API = (
     status,
@@ -48,6 +50,7 @@ API = (
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
+    be_private()
     app.state.feed.close_on_signals()
     await run_in_threadpool(lambda: service.database)
     _keep_what_is_loaded()
@@ -69,6 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.service = Service(settings)
     app.state.feed = Feed(app.state.service)
     app.state.statistics = Statistics()
+    app.add_middleware(Faults)
     app.add_middleware(Guard, settings=settings, statistics=app.state.statistics)
     problems.install(app)
     for module in API:

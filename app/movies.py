@@ -5,6 +5,8 @@ import unicodedata
 from dataclasses import dataclass
 
 GENRE_SEPARATOR = "|"
+LONGEST_TITLE, LONGEST_GENRE = 500, 200
+FIRST_YEAR, LAST_YEAR = 1800, 2200
 _YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>\d{4})(?:[-–]\d{0,4})?\)$")
 _ARTICLE = re.compile(
     r"^(?P<rest>.+), "

@@ -21,7 +21,7 @@ LAYERS = (  # each may import from itself and from what stands behind it
     ("app.repository",),
     ("app.storage",),
     ("app.tasks.task", "app.movies", "app.ratings", "app.sample", "app.client"),
-    ("app.retry_client", "app.config"),
+    ("app.retry_client", "app.config", "app.compilation"),
     ("app.errors",),
 )
 ONLY_IN = {
@@ -32,7 +32,7 @@ ONLY_IN = {
     "psycopg": ("app.storage",),
     "redis": ("app.storage",),
     "alembic": ("app.storage",),
-    "numba": ("app.recommender", "app.imports"),
+    "numba": ("app.compilation",),
 }
 
 

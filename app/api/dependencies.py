@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request, Response
 
+from app.api.values import Count, Id
 from app.errors import BadRequest
 from app.ratings import MAX_ID
 from app.service import Service
@@ -22,9 +23,9 @@ async def _service(request: Request) -> Service:  # async: a plain one would cos
 
 
 ServiceDependency = Annotated[Service, Depends(_service)]
-MovieId = Annotated[int, Path(ge=0, le=MAX_ID)]
-UserId = Annotated[int, Path(ge=0, le=MAX_ID)]
-Limit = Annotated[int, Query(ge=1, le=1000, description="how many at most")]
+MovieId = Annotated[Id, Path()]
+UserId = Annotated[Id, Path()]
+Limit = Annotated[Count, Query(description="how many at most")]
 Cursor = Annotated[str | None, Query(max_length=200, description="from the Link header of the page before")]
 
 

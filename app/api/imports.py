@@ -10,10 +10,10 @@ from starlette.concurrency import run_in_threadpool
 from app.api.dependencies import ServiceDependency, accepted, idempotency_key, poll_again
 from app.api.tasks import Started, find_task, task_answer
 from app.api.uploads import Receiver, Upload
+from app.api.values import Id, TaskId
 from app.errors import Invalid, NotFound
 from app.imports import formats, undo
 from app.imports.rejects import rejects_path
-from app.ratings import MAX_ID
 from app.repository import tasks
 from app.service import Service
 from app.tasks.start import IdempotencyKey, start
@@ -28,7 +28,7 @@ async def start_import(
     response: Response,
     background: BackgroundTasks,
     service: ServiceDependency,
-    user_id: Annotated[int | None, Query(ge=0, le=MAX_ID, description="whose ratings they are")] = None,
+    user_id: Annotated[Id | None, Query(description="whose ratings they are")] = None,
     dry_run: Annotated[bool, Query(description="report only, write nothing")] = False,
 ) -> dict[str, Any]:
     """Import a CSV of ratings or movies. With no body and no Content-Type: the bundled sample."""
@@ -90,7 +90,7 @@ def _start(
 
 
 @router.get("/{task_id}")
-def import_status(task_id: str, response: Response, service: ServiceDependency) -> dict[str, Any]:
+def import_status(task_id: TaskId, response: Response, service: ServiceDependency) -> dict[str, Any]:
     """How far it is, and the report once it is complete."""
     with service.database.read() as connection:
         task = tasks.get(connection, task_id)
@@ -101,7 +101,7 @@ def import_status(task_id: str, response: Response, service: ServiceDependency) 
 
 
 @router.get("/{task_id}/rejects", response_class=FileResponse)
-def import_rejects(task_id: str, service: ServiceDependency) -> FileResponse:
+def import_rejects(task_id: TaskId, service: ServiceDependency) -> FileResponse:
     """The rows that were not taken, as a CSV of line, column, value and reason."""
     task = find_task(service, task_id)
     path = rejects_path(service.settings.data_dir, task.id)
@@ -114,7 +114,7 @@ def import_rejects(task_id: str, service: ServiceDependency) -> FileResponse:
 @router.post("/{task_id}/undo", status_code=202, response_model=Started)
 def undo_import(
     request: Request,
-    task_id: str,
+    task_id: TaskId,
     response: Response,
     background: BackgroundTasks,
     service: ServiceDependency,

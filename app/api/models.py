@@ -8,12 +8,12 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel
 
 from app.api.dependencies import Cursor, Limit, ServiceDependency, decode_cursor, link_next
-from app.ratings import MAX_ID
+from app.api.values import Id
 from app.repository import models
 
 router = APIRouter(prefix="/models", tags=["models"])
 
-Version = Annotated[int, Path(ge=1, le=MAX_ID)]
+Version = Annotated[Id, Path(ge=1)]
 
 
 class ModelAnswer(BaseModel):

@@ -4,27 +4,21 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict
 
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, decode_cursor, link_next
+from app.api.values import NUMBER, Genre, Title, Words, Year
 from app.movies import Movie
 from app.repository import movies, ratings
 
 router = APIRouter(prefix="/movies", tags=["movies"])
 
-PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
-Text = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=PRINTABLE)
-]
-Genre = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=PRINTABLE)]
-Year = Annotated[int, Field(ge=1800, le=2200)]
-
 
 class MovieBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    title: Text
-    year: Year | None = None
+    title: Title
+    year: Annotated[Year, NUMBER] | None = None
     genre: Genre | None = None
 
 
@@ -41,10 +35,8 @@ def list_movies(
     request: Request,
     response: Response,
     service: ServiceDependency,
-    query: Annotated[
-        str, Query(max_length=200, description="words of the title; most rated movies first")
-    ] = "",
-    genre: Annotated[str | None, Query(max_length=100)] = None,
+    query: Annotated[Words, Query(description="words of the title; most rated movies first")] = "",
+    genre: Genre | None = None,
     year_from: Year | None = None,
     year_to: Year | None = None,
     limit: Limit = 50,

@@ -8,6 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from app.errors import AppError, Invalid, NotFound
 
@@ -31,7 +32,6 @@ def install(app: FastAPI) -> None:
         (AppError, _app_error),
         (RequestValidationError, _validation_error),
         (HTTPException, _http_exception),
-        (Exception, _unexpected),
     ):
         app.add_exception_handler(kind, handler)
 
@@ -41,6 +41,8 @@ def _answer(request: Request, error: AppError) -> JSONResponse:
 
 
 async def _app_error(request: Request, error: Any) -> JSONResponse:
+    if error.status >= 500:
+        log.error("%s: %d %s", named(request.scope), error.status, error.detail)
     return _answer(request, error)
 
 
@@ -80,6 +82,6 @@ async def _http_exception(request: Request, error: Any) -> JSONResponse:
     return _answer(request, problem)
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _answer(request, AppError("Something went wrong here. The log has more under this request id."))
+def named(scope: Scope) -> str:
+    """A request as the log names it."""
+    return f"request {scope.get('request_id')} {scope['method']} {scope['path']}"

@@ -4,25 +4,23 @@ import time
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict
 
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, UserId, decode_cursor, link_next
-from app.ratings import HIGHEST, LOWEST, MAX_ID, STEP, Rating
+from app.api.values import NUMBER, Id, Score
+from app.ratings import Rating
 from app.repository import ratings
 
 router = APIRouter(prefix="/ratings", tags=["ratings"])
-
-Id = Annotated[int, Field(ge=0, le=MAX_ID)]
-Score = Annotated[float, Field(ge=LOWEST, le=HIGHEST, multiple_of=STEP)]
 
 
 class RatingBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    movie_id: Id
-    user_id: Id
-    score: Score
+    movie_id: Annotated[Id, NUMBER]
+    user_id: Annotated[Id, NUMBER]
+    score: Annotated[Score, NUMBER]
 
 
 class RatingAnswer(RatingBody):
@@ -55,8 +53,8 @@ def list_ratings(
     request: Request,
     response: Response,
     service: ServiceDependency,
-    user_id: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None,
-    movie_id: Annotated[int | None, Query(ge=0, le=MAX_ID)] = None,
+    user_id: Id | None = None,
+    movie_id: Id | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, BackgroundTasks, Request, Response
 
 from app.api.dependencies import ServiceDependency, accepted, idempotency_key, poll_again
 from app.api.tasks import Started
+from app.api.values import TaskId
 from app.repository import ratings, tasks
 from app.tasks.start import start
 from app.tasks.task import COMPLETE, REBUILD_MODEL
@@ -31,7 +32,7 @@ def rebuild(
 
 
 @router.get("/{task_id}", response_model=RebuildAnswer)
-def rebuild_status(task_id: str, response: Response, service: ServiceDependency) -> dict[str, Any]:
+def rebuild_status(task_id: TaskId, response: Response, service: ServiceDependency) -> dict[str, Any]:
     """How far it is; `sample` is what user 1 is recommended once it is complete."""
     sample: list[int] = []
     with service.database.read() as connection:

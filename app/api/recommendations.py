@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.dependencies import MovieId, ServiceDependency, UserId
-from app.api.ratings import Id, Score
+from app.api.values import MOST, NUMBER, Count, Genre, Id, Score, Share, Year
 from app.movies import Movie
 from app.ratings import Rating
 from app.repository import ratings
@@ -16,7 +16,6 @@ from app.serving import Filters, Recommendation
 
 router = APIRouter(tags=["recommendations"])
 
-RecommendationLimit = Annotated[int, Query(ge=1, le=1000)]
 MAX_RATINGS = 50_000
 
 
@@ -50,8 +49,8 @@ class SimilarMovie(BaseModel):
 class GivenRating(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    movie_id: Id
-    score: Score
+    movie_id: Annotated[Id, NUMBER]
+    score: Annotated[Score, NUMBER]
 
 
 class WhatIf(BaseModel):
@@ -60,17 +59,17 @@ class WhatIf(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     ratings: Annotated[list[GivenRating], Field(max_length=MAX_RATINGS)]
-    limit: Annotated[int, Field(ge=1, le=1000)] = 10
-    genre: Annotated[str | None, Field(max_length=100)] = None
-    year_from: int | None = None
-    year_to: int | None = None
-    exclude: Annotated[list[Id], Field(max_length=1000)] = []
-    diversity: Annotated[float, Field(ge=0, le=1)] = 0.0
+    limit: Annotated[Count, NUMBER] = 10
+    genre: Genre | None = None
+    year_from: Annotated[Year, NUMBER] | None = None
+    year_to: Annotated[Year, NUMBER] | None = None
+    exclude: Annotated[list[Annotated[Id, NUMBER]], Field(max_length=MOST)] = []
+    diversity: Annotated[Share, NUMBER] = 0.0
 
 
 @router.get("/recommendations/{user_id}")
 def recommend(
-    user_id: UserId, response: Response, service: ServiceDependency, limit: RecommendationLimit = 10
+    user_id: UserId, response: Response, service: ServiceDependency, limit: Count = 10
 ) -> list[int]:
     """Movie ids, best first. `X-Source`: personal, own (the model knows nothing of them yet) or popular."""
     with service.database.read() as connection:
@@ -87,12 +86,12 @@ def recommend_richly(
     user_id: UserId,
     response: Response,
     service: ServiceDependency,
-    limit: RecommendationLimit = 10,
-    genre: Annotated[str | None, Query(max_length=100)] = None,
-    year_from: int | None = None,
-    year_to: int | None = None,
-    exclude: Annotated[list[int] | None, Query(max_length=1000)] = None,
-    diversity: Annotated[float, Query(ge=0, le=1)] = 0.0,
+    limit: Count = 10,
+    genre: Genre | None = None,
+    year_from: Year | None = None,
+    year_to: Year | None = None,
+    exclude: Annotated[list[Id] | None, Query(max_length=MOST)] = None,
+    diversity: Share = 0.0,
 ) -> Any:
     """Movies with titles and the reasons for each; never one that they rated."""
     filters = Filters(genre, year_from, year_to, tuple(exclude or ()))
@@ -122,9 +121,7 @@ def recommend_to_anybody(body: WhatIf, service: ServiceDependency) -> dict[str, 
 
 
 @router.get("/movies/{movie_id}/similar", response_model=list[SimilarMovie])
-def similar_movies(
-    movie_id: MovieId, service: ServiceDependency, limit: RecommendationLimit = 10
-) -> list[dict[str, Any]]:
+def similar_movies(movie_id: MovieId, service: ServiceDependency, limit: Count = 10) -> list[dict[str, Any]]:
     """Movies that the same people like; none for a movie that the model does not know."""
     with service.database.read() as connection:
         found = service.model.serve(connection).similar(movie_id, limit)

@@ -1,6 +1,8 @@
 """How the service is: health for machines, status for people."""
 
+import os
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -92,6 +94,10 @@ def get_status(request: Request, service: ServiceDependency) -> dict[str, Any]:
 
 
 def _bytes_in(directory: Path) -> int:
-    if not directory.is_dir():
-        return 0
-    return sum(path.stat().st_size for path in directory.iterdir() if path.is_file())
+    """Of the files of a folder, which may come and go meanwhile."""
+    total = 0
+    with suppress(FileNotFoundError), os.scandir(directory) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                total += entry.stat().st_size if entry.is_file() else 0
+    return total

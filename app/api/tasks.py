@@ -21,6 +21,7 @@ from app.api.dependencies import (
     poll_again,
 )
 from app.api.feed import Feed
+from app.api.values import TaskId
 from app.errors import NotFound
 from app.repository import tasks
 from app.service import Service
@@ -98,7 +99,7 @@ async def _feed(request: Request) -> Feed:
     return request.app.state.feed  # type: ignore[no-any-return]
 
 
-async def _existing(task_id: str, service: ServiceDependency) -> Task:
+async def _existing(task_id: TaskId, service: ServiceDependency) -> Task:
     """The task, or a 404 before any answer has begun."""
     return await run_in_threadpool(find_task, service, task_id)
 
@@ -130,7 +131,7 @@ def list_tasks(
 
 @router.get("/{task_id}", response_model=TaskAnswer)
 async def get_task(
-    task_id: str,
+    task_id: TaskId,
     response: Response,
     service: ServiceDependency,
     feed: FeedDependency,
@@ -152,7 +153,7 @@ async def get_task(
 
 
 @router.post("/{task_id}/cancel", response_model=TaskAnswer)
-def cancel_task(task_id: str, background: BackgroundTasks, service: ServiceDependency) -> dict[str, Any]:
+def cancel_task(task_id: TaskId, background: BackgroundTasks, service: ServiceDependency) -> dict[str, Any]:
     """Cancel it: at once while it is queued, within a second while it runs. An ended one stays as it is."""
     find_task(service, task_id)
     with service.database.write() as connection:
@@ -165,7 +166,7 @@ def cancel_task(task_id: str, background: BackgroundTasks, service: ServiceDepen
 
 @router.post("/{task_id}/retry", status_code=202, response_model=Started)
 def retry_task(
-    task_id: str, response: Response, background: BackgroundTasks, service: ServiceDependency
+    task_id: TaskId, response: Response, background: BackgroundTasks, service: ServiceDependency
 ) -> dict[str, Any]:
     """Try a failed or cancelled task again; it takes up what its last attempt has left."""
     task = find_task(service, task_id)

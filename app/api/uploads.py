@@ -1,6 +1,5 @@
 """Receiving an upload: streamed to disk off the event loop, measured and hashed on the way."""
 
-import errno
 import hashlib
 import os
 import uuid
@@ -14,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from app.errors import AppError, Conflict, Invalid, StorageFull, TooLarge, UnsupportedMediaType
+from app.errors import AppError, Conflict, Invalid, TooLarge, UnsupportedMediaType
 from app.storage.locks import try_lock
 
 WRITE_SIZE = 1 << 20
@@ -73,7 +72,7 @@ class Receiver:
             )
         else:
             await self._write_all(request.stream())
-        return Upload(self.path, Path(filename).name[:200], self._size, self._hash.hexdigest())
+        return Upload(self.path, _printable(Path(filename).name[:200]), self._size, self._hash.hexdigest())
 
     async def _receive_form(self, request: Request) -> str:
         parser = MultiPartParser(request.headers, self._capped(request.stream()), max_files=1)
@@ -112,16 +111,11 @@ class Receiver:
         if self._size > self._limit:
             raise self._too_large()
         self._hash.update(data)
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[self._file.write(view) :]
-            if last:
-                os.fsync(self._file.fileno())
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise StorageFull(f"No space left for the upload after {self._size:,} bytes.") from None
-            raise
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+        if last:
+            os.fsync(self._file.fileno())
 
     def _too_large(self) -> AppError:
         return TooLarge(
@@ -138,6 +132,11 @@ class Receiver:
         if not self._kept:  # else the path may be another receiver's by now
             self.path.unlink(missing_ok=True)
         self._file.close()
+
+
+def _printable(filename: str) -> str:
+    """A name for messages and the database, whatever the caller sent."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in filename)
 
 
 async def _chunks(part: UploadFile) -> AsyncIterator[bytes]:

@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from app.imports.rejects import spreadsheet_safe
+from app.imports.spreadsheets import escape
 from app.repository import movies, ratings
 from app.storage import Database
 
@@ -38,7 +38,7 @@ def movies_csv(database: Database) -> Iterator[str]:
             return
         year = ("" if m.year is None else m.year for m in found)
         rows = zip(found, year, strict=True)
-        yield _lines((m.id, spreadsheet_safe(m.title), y, spreadsheet_safe(m.genre or "")) for m, y in rows)
+        yield _lines((m.id, escape(m.title), y, escape(m.genre or "")) for m, y in rows)
         after = found[-1].id
 
 

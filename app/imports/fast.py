@@ -7,9 +7,9 @@ a score such as 4, 4.0 or 4.5, no blanks, no quotes, a movie that is known, a ti
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from app.compilation import compiled
 from app.imports.columns import UNTIMED, Columns, Integers
 from app.imports.formats import Format
 from app.ratings import CLOCK_TOLERANCE
@@ -78,7 +78,7 @@ class Scanner:
         return Scan(columns, self._lines[:good], self._others[:bad], total)
 
 
-_compiled = njit(nogil=True, cache=True, boundscheck=False)
+_compiled = compiled()
 
 
 @_compiled

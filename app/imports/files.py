@@ -3,17 +3,19 @@
 Nothing is unpacked to disk, and no name in an archive becomes a path.
 """
 
+import errno
 import gzip
 import io
+import itertools
+import struct
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from app.errors import Invalid, TooLarge
+from app.errors import AppError, Damaged, Invalid, TooLarge
 
 MOST_ENTRIES = 1000
 HARMLESS = 100 << 20
@@ -22,6 +24,12 @@ DEFLATE_MOST = 1032
 """Times its size that deflated data can unpack to."""
 MOST_PACKED = 200
 """CSV packs to a tenth or so, a bomb to less than a five hundredth."""
+SHORTEST_GZIP = 18
+"""Bytes of head and end (RFC 1952)."""
+_LOCAL = struct.Struct("<4s2x HH 4x LLL 4x")
+"""Of an entry of a zip: magic, flags, method, checksum, packed size, unpacked size."""
+_ENCRYPTED, _SIZES_FOLLOW = 0x1, 0x8
+_IN_ZIP64 = 0xFFFFFFFF
 
 
 class Source(NamedTuple):
@@ -41,11 +49,13 @@ class Member:
 
 
 def members(path: Path, filename: str) -> list[Member]:
-    """The CSV files in an upload. Raises `Invalid`, `TooLarge`."""
+    """The CSV files in an upload. Raises `Damaged`, `Invalid`, `TooLarge`."""
     size = path.stat().st_size
     with path.open("rb") as file:
         magic = file.read(4)
         if magic[:2] == b"\x1f\x8b":
+            if size < SHORTEST_GZIP:
+                raise _damaged(filename, "its end is missing")
             file.seek(-4, io.SEEK_END)  # RFC 1952: the unpacked size, modulo 2^32
             unpacked = int.from_bytes(file.read(4), "little")
             if unpacked <= DEFLATE_MOST * size:  # else that is no size at all: the end is missing
@@ -64,13 +74,14 @@ def _plain(path: Path) -> Iterator[Source]:
 
 @contextmanager
 def _gzip(path: Path, filename: str) -> Iterator[Source]:
-    with path.open("rb") as file, gzip.open(file) as stream, _damage(filename):
+    with path.open("rb") as file, gzip.open(file) as stream:
         yield Source(_guarded(cast(BinaryIO, stream), filename, file.tell), file.tell)
 
 
 def _zip_members(path: Path, filename: str) -> list[Member]:
     with _damage(filename), zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
+        _refuse_overlaps(filename, entries, archive.start_dir)
     if len(entries) > MOST_ENTRIES:
         raise Invalid(f"{filename} holds {len(entries)} files. Pack only the CSV files to import.")
     found = []
@@ -91,21 +102,56 @@ def _zip_members(path: Path, filename: str) -> list[Member]:
 def _zip_member(path: Path, filename: str, entry: zipfile.ZipInfo) -> Member:
     @contextmanager
     def open_entry() -> Iterator[Source]:
-        with _damage(filename), zipfile.ZipFile(path) as archive, archive.open(entry) as stream:
+        with path.open("rb") as file, ExitStack() as stack:
+            with _damage(filename):
+                _check_header(filename, file, entry)
+                archive = stack.enter_context(zipfile.ZipFile(file))
+                stream = stack.enter_context(archive.open(entry))
             share = entry.compress_size / max(1, entry.file_size)
-            yield Source(cast(BinaryIO, stream), lambda: int(stream.tell() * share))
+            unpacked = _guarded(
+                cast(BinaryIO, stream), filename, lambda: int(stream.tell() * share), entry.file_size
+            )
+            yield Source(unpacked, lambda: int(stream.tell() * share))
 
     return Member(entry.filename, entry.compress_size, open_entry)
 
 
+def _refuse_overlaps(filename: str, entries: Sequence[zipfile.ZipInfo], end: int) -> None:
+    """Entries that share their bytes are how a small zip comes to many times its size."""
+    starts = sorted((entry.header_offset, entry.compress_size) for entry in entries)
+    for (start, size), (following, _) in itertools.pairwise([*starts, (end, 0)]):
+        if start + _LOCAL.size + size > following:
+            raise _damaged(filename, "two of its files overlap")
+
+
+def _check_header(filename: str, file: BinaryIO, entry: zipfile.ZipInfo) -> None:
+    """What the directory says of an entry has to be what stands before the entry itself."""
+    file.seek(entry.header_offset)
+    magic, flags, method, *sizes = _LOCAL.unpack(file.read(_LOCAL.size))
+    told = (entry.CRC, entry.compress_size, entry.file_size)
+    same = flags & _SIZES_FOLLOW or all(a in (b, _IN_ZIP64) for a, b in zip(sizes, told, strict=True))
+    if magic != b"PK\3\4" or method != entry.compress_type or flags & _ENCRYPTED or not same:
+        raise _damaged(filename, f"its directory and its entry {entry.filename!r} differ")
+
+
 @contextmanager
 def _damage(filename: str) -> Iterator[None]:
+    """Whatever an unpacker raises says that the file is no good: of which kind depends on where it is broken.
+
+    A fault of the disk stays one.
+    """
     try:
         yield
-    except (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise Invalid(
-            f"{filename} is damaged or packed in an unusual way ({error}). Pack it again."
-        ) from error
+    except AppError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # EINVAL: a place before the start of the file
+        raise _damaged(filename, str(error)) from error
+
+
+def _damaged(filename: str, why: str) -> Damaged:
+    return Damaged(f"{filename} is damaged or packed in an unusual way ({why[:200]}). Pack it again.")
 
 
 def _refuse_bomb(filename: str, unpacked: int, packed: int) -> None:
@@ -115,22 +161,25 @@ def _refuse_bomb(filename: str, unpacked: int, packed: int) -> None:
         )
 
 
-def _guarded(stream: BinaryIO, filename: str, packed: Callable[[], int]) -> BinaryIO:
-    return cast(BinaryIO, io.BufferedReader(_Guard(stream, filename, packed)))
+def _guarded(stream: BinaryIO, filename: str, packed: Callable[[], int], size: int | None = None) -> BinaryIO:
+    return cast(BinaryIO, io.BufferedReader(_Guard(stream, filename, packed, size)))
 
 
 class _Guard(io.RawIOBase):
-    """Reads on only while what comes out is in proportion to what is stored."""
+    """Reads on only while what comes out is in proportion to what is stored. `size`: of all of it."""
 
-    def __init__(self, stream: BinaryIO, filename: str, packed: Callable[[], int]) -> None:
-        self._stream, self._filename, self._packed = stream, filename, packed
+    def __init__(self, stream: BinaryIO, filename: str, packed: Callable[[], int], size: int | None) -> None:
+        self._stream, self._filename, self._packed, self._size = stream, filename, packed, size
         self._read = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        count: int = self._stream.readinto(buffer)  # type: ignore[attr-defined]
+        with _damage(self._filename):
+            count: int = self._stream.readinto(buffer)  # type: ignore[attr-defined]
         self._read += count
+        if not count and self._size is not None and self._read != self._size:
+            raise _damaged(self._filename, f"{self._read:,} bytes where its directory says {self._size:,}")
         _refuse_bomb(self._filename, self._read, self._packed())
         return count

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from app.errors import Invalid
+from app.errors import Damaged, Invalid
 from app.imports.files import Member, members
 
 HEAD = 65_536
@@ -134,6 +134,8 @@ def recognise_all(path: Path, filename: str) -> tuple[list[Recognised], list[str
         try:
             with member.open() as source:
                 found.append(Recognised(member, *recognise(source.stream.read(HEAD), member.name)))
+        except Damaged:
+            raise
         except Invalid as error:
             left_out.append(member.name)
             refusal = error

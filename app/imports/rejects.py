@@ -1,17 +1,20 @@
 """The rows of an import that were not taken, each with its place and the reason."""
 
 import csv
+import io
 import itertools
 import os
-import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from app.imports.spreadsheets import escape, unescape
+
 HEADER = ("line", "column", "value", "reason")
 LONGEST_VALUE = 200
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+MOST_ROWS, MOST_BYTES = 100_000, 16 << 20
+"""What a file of rejects holds at most; a last line tells how many more there are."""
 
 
 class Reject(NamedTuple):
@@ -21,11 +24,6 @@ class Reject(NamedTuple):
     column: str
     value: str
     reason: str
-
-
-def spreadsheet_safe(text: str) -> str:
-    """The text with an apostrophe before it if a spreadsheet could take it for a formula."""
-    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def rejects_path(data_dir: Path, task_id: str) -> Path:
@@ -43,7 +41,8 @@ class RejectFile:
     def __init__(self, directory: Path, attempt: int, published: Path, cursor: list[Any] | None) -> None:
         self._path, self._published = directory / f"rejects-{attempt}.csv", published
         directory.mkdir(parents=True, exist_ok=True)
-        name, self._size = cursor or [None, 0]
+        name, *numbers = cursor or (None,)
+        self._size, self._rows, self._more = (*map(int, numbers), 0, 0, 0)[:3]
         if name is None:
             self.add([])
         elif name != self._path.name:
@@ -53,32 +52,55 @@ class RejectFile:
     @property
     def cursor(self) -> list[Any]:
         """What of the file counts, for the next attempt."""
-        return [self._path.name, self._size]
+        return [self._path.name, self._size, self._rows, self._more]
 
     def add(self, rejects: Iterable[Reject]) -> int:
-        """Write further ones; answers how many."""
-        count = 0
-        with self._path.open("r+" if self._size else "w", encoding="utf-8", newline="") as file:
+        """Write further ones while there is room, and count the others; returns how many they are."""
+        before = self._rows + self._more
+        with self._path.open("r+b" if self._size else "wb") as file:
             file.truncate(self._size)
             file.seek(self._size)
-            writer = csv.writer(file, lineterminator="\n")
             if not self._size:
-                writer.writerow(HEADER)
+                self._size = file.write(_line(HEADER))
             for reject in rejects:
-                line = "" if reject.line is None else reject.line
-                value = spreadsheet_safe(reject.value[:LONGEST_VALUE])
-                writer.writerow((line, reject.column, value, reject.reason))
-                count += 1
+                if self._more or self._rows >= MOST_ROWS:
+                    self._more += 1
+                    continue
+                line = _line(_row(reject))
+                if self._size + len(line) > MOST_BYTES:
+                    self._more += 1
+                    continue
+                self._size += file.write(line)
+                self._rows += 1
             file.flush()
             os.fsync(file.fileno())
-            self._size = os.fstat(file.fileno()).st_size
-        return count
+        return self._rows + self._more - before
 
     def publish(self, first: int) -> list[dict[str, Any]]:
-        """Put the file in its place and answer the first rejects in it, as in the header."""
+        """Put the file in its place and return the first rejects in it, by the names in the header."""
         self.add([])
+        if self._more:
+            with self._path.open("ab") as file:  # beyond what counts: written again if this is done again
+                file.write(_line(("", "", "", f"and {self._more:,} more, which are not listed")))
+                file.flush()
+                os.fsync(file.fileno())
         self._published.parent.mkdir(parents=True, exist_ok=True)
         self._path.replace(self._published)
         with self._published.open(encoding="utf-8", newline="") as file:
-            rows = itertools.islice(csv.DictReader(file), first)
-            return [row | {"line": int(row["line"]) if row["line"] else None} for row in rows]
+            return [_shown(row) for row in itertools.islice(csv.DictReader(file), first)]
+
+
+def _row(reject: Reject) -> tuple[object, ...]:
+    line = "" if reject.line is None else reject.line
+    return line, reject.column, escape(reject.value[:LONGEST_VALUE]), reject.reason
+
+
+def _line(row: tuple[object, ...]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(row)
+    return text.getvalue().encode()
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """As in the file that was imported: only a spreadsheet needs an apostrophe."""
+    return row | {"line": int(row["line"]) if row["line"] else None, "value": unescape(row["value"])}

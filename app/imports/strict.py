@@ -15,20 +15,18 @@ from app.imports.columns import UNTIMED, Columns, Integers
 from app.imports.formats import Format
 from app.imports.lines import LONGEST_LINE
 from app.imports.rejects import Reject
-from app.movies import split_title
+from app.imports.spreadsheets import unescape
+from app.movies import FIRST_YEAR, LAST_YEAR, LONGEST_GENRE, LONGEST_TITLE, split_title
 from app.ratings import CLOCK_TOLERANCE, HIGHEST, LOWEST, MAX_ID, STEP
 
 _INTEGER = re.compile(r"[0-9]{1,19}", re.ASCII)
 _DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_ESCAPED = re.compile(r"'+[=+\-@\t\r]")
 _BLANKS = " \t"
 UNKNOWN_MOVIE = "unknown movie"
 LATEST_TIME = 253_402_300_799
 """The last second of the year 9999."""
 NO_GENRES = "(no genres listed)"
-LONGEST_TITLE, LONGEST_GENRE = 500, 200
-FIRST_YEAR, LAST_YEAR = 1800, 2200
 
 
 class BadField(Exception):
@@ -206,8 +204,8 @@ def _movie(row: dict[str, str], known: Format) -> tuple[int, str, int | None, st
 
 
 def _text(column: str, text: str, longest: int, known: Format) -> str:
-    if known.escaped and _ESCAPED.match(text):
-        text = text[1:]
+    if known.escaped:
+        text = unescape(text)
     if _CONTROL.search(text):
         raise BadField(column, text, "has control characters")
     if len(text) > longest:

@@ -12,19 +12,18 @@ The compiler vectorises the inner loops: k is a constant to it, rows are contigu
 reordered (fastmath). Four columns at a time keep that many cache misses in flight.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
 from itertools import islice, pairwise
 from os import cpu_count
-from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from app.compilation import compiled
 from app.recommender.als import DEFAULTS, Progress, TrainSettings, first_factors
 from app.recommender.interactions import Csr, Floats, Interactions
 from app.recommender.model import Model, Objective
@@ -38,15 +37,7 @@ SOLVED = np.float32(1e-30)  # squared residual; a further step would divide by w
 BLOCK = 4_096  # rows of factors in one step of a sum
 
 
-def fast(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile at the first call, unchecked and without the GIL; kept on disk where that can be written."""
-    options: Any = {"nogil": True, "fastmath": True, "error_model": "numpy", "boundscheck": False}
-    compiled: Callable[..., Any]
-    try:
-        compiled = njit(function, cache=True, **options)
-    except RuntimeError:  # a read-only installation: a second or two to compile, each time
-        compiled = njit(function, **options)
-    return compiled
+fast = compiled(fastmath=True, error_model="numpy")
 
 
 def train(

@@ -3,6 +3,7 @@
 from app.config import Settings
 from app.errors import ConfigurationError
 from app.storage.database import Database
+from app.storage.private import make_private
 
 __all__ = ["Database", "open_database"]
 
@@ -14,6 +15,7 @@ def open_database(settings: Settings, *, durable: bool = True) -> Database:
     scheme that no engine serves.
     """
     scheme = settings.url.split(":", 1)[0].split("+", 1)[0]
+    make_private(settings.data_dir)
     database: Database
     if scheme == "sqlite":
         from app.storage.sqlite import SQLiteDatabase

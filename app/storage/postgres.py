@@ -13,7 +13,9 @@ class PostgresDatabase(Database):
     """A PostgreSQL database; connections are checked before use, so that a restart of it is survived."""
 
     def __init__(self, url: str) -> None:
-        self.engine = sa.create_engine(url, pool_size=8, max_overflow=32, pool_pre_ping=True)
+        self.engine = sa.create_engine(
+            url, pool_size=8, max_overflow=32, pool_pre_ping=True, hide_parameters=True
+        )
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

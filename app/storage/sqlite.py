@@ -4,7 +4,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from app.storage.bulk import detach_images
 from app.storage.database import Database
 from app.storage.locks import Turns, file_lock
+from app.storage.private import close
 
 CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
 """Changed rows after which the log is moved into the database; few while others write, who share the disk."""
@@ -36,10 +37,19 @@ class SQLiteDatabase(Database):
         self._file = Path(sa.make_url(url).database or "").absolute()
         self._log = self._file.with_name(f"{self._file.name}-wal")
         self._directory = self._file.parent
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._file.exists():
+            self._file.touch(0o600)  # SQLite gives its log the mode of the database
+        for path in (self._file, self._log, self._file.with_name(f"{self._file.name}-shm")):
+            if path.is_file():
+                close(path)
         self._turns = Turns(self._directory)
         self.engine = sa.create_engine(
-            url, pool_size=8, max_overflow=64, connect_args={"check_same_thread": False}
+            url,
+            pool_size=8,
+            max_overflow=64,
+            hide_parameters=True,
+            connect_args={"check_same_thread": False},
         )
         sa.event.listen(self.engine, "connect", self._connected)
         sa.event.listen(self.engine, "begin", _begin)
@@ -93,7 +103,11 @@ class SQLiteDatabase(Database):
         return time.monotonic() - self._wanted_at < LATELY
 
     def size(self) -> int:
-        return sum(file.stat().st_size for file in (self._file, self._log) if file.exists())
+        total = 0
+        for file in (self._file, self._log):
+            with suppress(FileNotFoundError):  # the log goes when the last connection is closed
+                total += file.stat().st_size
+        return total
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:

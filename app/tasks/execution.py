@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from app.errors import AppError, StorageFull, Unavailable
 from app.repository import tasks
+from app.storage.failures import explain, failure, trace
 from app.tasks.attempt import Attempt, Cancelled, Stopped
 from app.tasks.task import CANCELLED, FAILED, IMPORT_RATINGS, QUEUED, REBUILD_MODEL, UNDO_IMPORT
 
@@ -54,9 +55,7 @@ def is_transient(error: BaseException) -> bool:
 
 def _fail(attempt: Attempt, error: Exception) -> None:
     now, settings = attempt.clock(), attempt.settings
-    if not isinstance(error, AppError):
-        log.exception("task %s failed", attempt.task.id)
-    problem = error.problem() if isinstance(error, AppError) else _unexpected(error).problem()
+    problem = _problem(attempt, error).problem()
     values: dict[str, Any] = {"status": FAILED, "error": problem, "finished_at": now}
     if is_transient(error):
         failures = _failures(attempt) + 1
@@ -66,10 +65,16 @@ def _fail(attempt: Attempt, error: Exception) -> None:
     _end(attempt, values, text=f"attempt {attempt.task.attempt}: {problem['detail']}")
 
 
-def _unexpected(error: Exception) -> AppError:
-    # The text of a database error holds the statement and its values: they are for the log.
-    original = getattr(error, "orig", None) or error
-    return AppError(f"{type(original).__name__}: {original}")
+def _problem(attempt: Attempt, error: Exception) -> AppError:
+    """What the task's error says, and the log where that is not the whole story."""
+    if isinstance(error, AppError):
+        return error
+    problem = failure(error)
+    if problem is not None and problem.status >= 500:
+        log.error("task %s: %s (%s)", attempt.task.id, problem.detail, explain(error))
+        return problem
+    log.error("task %s failed\n%s", attempt.task.id, trace(error))
+    return AppError(explain(error))
 
 
 def _failures(attempt: Attempt) -> int:

@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from app.config import Settings
@@ -49,9 +50,10 @@ def _entries(directory: Path) -> Iterable[Path]:
 def _remove(paths: Iterable[Path], *, keep: set[str], newest: float | None = None) -> None:
     """Remove what is not kept; with `newest`, only what was written before that time."""
     for path in paths:
-        if path.name in keep or (newest is not None and path.stat().st_mtime > newest):
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # an upload is renamed once it is whole
+            if path.name in keep or (newest is not None and path.stat().st_mtime > newest):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)

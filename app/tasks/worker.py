@@ -14,6 +14,7 @@ from app.config import Settings
 from app.imports.counts import settle
 from app.repository import tasks
 from app.storage import Database, open_database
+from app.storage.private import be_private
 from app.tasks import retention
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
@@ -131,6 +132,7 @@ def run_next(
 
 def main(settings: Settings, *, embedded: bool) -> None:
     """Run a worker in this process. `embedded`: standard input is the wire to the parent."""
+    be_private()
     os.nice(max(0, settings.worker_nice - os.nice(0)))  # not once more after starting anew
     worker = Worker(settings, start_anew=_start_anew)
     _handle_signals(worker, embedded)

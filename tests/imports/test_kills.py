@@ -148,6 +148,7 @@ Run = Callable[..., tuple[dict[str, Any], int]]
 def run_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr("app.imports.runs.RUN_ROWS", 7)
     monkeypatch.setattr("app.imports.lines.BLOCK", 64)
+    monkeypatch.setattr("app.imports.rejects.MOST_ROWS", 2)
     monkeypatch.setattr("app.imports.merge.CATALOGUE_ROWS", 2)
     monkeypatch.setattr("app.repository.imports.SUMMED_AT_ONCE", 2)
     monkeypatch.setattr("app.tasks.undo_import.CATALOGUE_ROWS", 2)

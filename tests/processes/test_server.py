@@ -150,8 +150,16 @@ def test_a_full_disk_fails_an_import_and_the_next_start_goes_on(small_disk: Path
             pass
     full = server.client.post("/imports", content=b"user_id,movie_id,score\n" + b"1,1,4\n" * 100_000)
     assert full.status_code == 507, full.text
-    assert "space" in full.json()["detail"]
+    assert "Make room" in full.json()["detail"]
     assert server.client.get("/recommendations/1").status_code == 200
+    log = server.data_dir.with_suffix(".log")
+    before = len(log.read_text().splitlines())
+    writes = [server.client.post("/movies", json={"title": "x" * 500}) for _ in range(100)]
+    assert writes[-1].status_code == 507, writes[-1].text
+    assert "Make room" in writes[-1].json()["detail"]
+    assert {answer.status_code for answer in writes} <= {201, 507}
+    lines = len(log.read_text().splitlines()) - before
+    assert lines <= 210  # one of the access and one of the fault each
     worker.resume()
     poll(lambda: not worker.is_running() or server.task(task_id)["attempt"] > 0)
     server.kill()

@@ -1,0 +1,40 @@
+"""What a value of a request may be: each kind once, with its bounds, for path, query and body.
+
+Whatever is out of bounds is refused before it meets an engine: neither takes an integer beyond 64 bits, and
+PostgreSQL takes no NUL.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from app.movies import FIRST_YEAR, LAST_YEAR, LONGEST_GENRE, LONGEST_TITLE
+from app.ratings import HIGHEST, LOWEST, MAX_ID, STEP
+
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+MOST = 1000
+"""Items of a list."""
+
+Id = Annotated[int, Field(ge=0, le=MAX_ID)]
+Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Score = Annotated[float, Field(ge=LOWEST, le=HIGHEST, multiple_of=STEP)]
+Title = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TITLE, pattern=PRINTABLE)
+]
+Genre = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_GENRE, pattern=PRINTABLE)]
+Words = Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)]
+TaskId = Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)]
+
+
+def _number(value: Any) -> Any:
+    """Python takes `True` for 1 and Pydantic "1" for 1: in JSON neither is a number."""
+    if isinstance(value, bool | str):
+        raise PydanticCustomError("number", "Input should be a number")
+    return value
+
+
+NUMBER = BeforeValidator(_number)
+"""For the numbers of a JSON body: `Annotated[Id, NUMBER]`."""

@@ -1,0 +1,40 @@
+"""What is kept on disk is for the user of the service alone: folders 0700, files 0600."""
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+FOLDERS = ("uploads", "models", "work", "imports", "cache")
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def be_private() -> None:
+    """From here on this process makes no file that other users can read. For processes of our own only."""
+    os.umask(_OTHERS)
+
+
+def make_private(data_dir: Path) -> None:
+    """Close an existing data directory to others, as far as it is ours to close.
+
+    A directory that holds anything else is left open, and what we keep in it is closed: nothing in a closed
+    folder can be reached, whatever its own mode.
+    """
+    with suppress(FileNotFoundError):
+        ours = [path for path in data_dir.iterdir() if _is_ours(path)]
+        for path in ours:
+            close(path)
+        if len(ours) == len(os.listdir(data_dir)):
+            close(data_dir)
+
+
+def _is_ours(path: Path) -> bool:
+    return path.name in FOLDERS or path.name.startswith("matinee.db") or path.suffix == ".lock"
+
+
+def close(path: Path) -> None:
+    """Take the rights of others away from a file or folder that belongs to this user."""
+    with suppress(FileNotFoundError, PermissionError):
+        found = path.lstat()
+        if found.st_uid == os.geteuid() and found.st_mode & _OTHERS and not stat.S_ISLNK(found.st_mode):
+            path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
