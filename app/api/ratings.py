@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, UserId, decode_cursor, link_next
+from app.api.etags import SHOWN
 from app.ratings import HIGHEST, LOWEST, MAX_ID, STEP, Rating
 from app.repository import ratings
 
@@ -50,7 +51,7 @@ def put_rating(body: RatingBody, response: Response, service: ServiceDependency)
     return _answer(rating)
 
 
-@router.get("", response_model=list[RatingAnswer])
+@router.get("", response_model=list[RatingAnswer], dependencies=SHOWN)
 def list_ratings(
     request: Request,
     response: Response,
