@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app import web
 from app.api import (
+    etags,
     exports,
     genres,
     imports,
@@ -75,6 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Faults)
     app.add_middleware(Guard, settings=settings, statistics=app.state.statistics)
     problems.install(app)
+    etags.install(app)
     for module in API:
         app.include_router(module.router)
     web.mount(app)

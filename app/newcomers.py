@@ -1,10 +1,12 @@
 """Movies that the model was built without: folded in from their first raters, with no rebuild."""
 
-from collections import defaultdict
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from sqlalchemy.engine import Connection
 
+from app.recommender.interactions import Floats, confidence
 from app.recommender.model import Model
 from app.repository import ratings
 
@@ -12,32 +14,47 @@ MOST = 50
 """Movies that are folded in at most, those rated last first: more of them are a reason to rebuild."""
 
 
-def with_newcomers(connection: Connection, model: Model) -> Model:
-    """The model with the movies that were rated through the API and that it does not have."""
-    raters: dict[int, list[int]] = defaultdict(list)
-    for movie_id, user_id in ratings.first_raters(connection):
-        raters[movie_id].append(user_id)
-    movie_ids = np.array(list(raters), np.int64)
-    new = movie_ids[model.rows(movie_ids) < 0][:MOST]
-    if not len(new):
-        return model
-    rows = [_fold_in(connection, model, movie_id, raters[movie_id]) for movie_id in new.tolist()]
-    factors, support, counts = (np.array(column) for column in zip(*rows, strict=True))
-    rated = counts > 0
-    return model.with_movies(new[rated], factors[rated], support[rated], counts[rated])
+class Newcomer(NamedTuple):
+    """The factors [k] of a movie, how many liked it and how many rated it."""
+
+    factors: Floats
+    support: int
+    raters: int
 
 
-def _fold_in(
-    connection: Connection, model: Model, movie_id: int, users: list[int]
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.float32]], int, int]:
-    """Factors of the movie, how many liked it, how many rated it."""
+def fold_in(
+    connection: Connection, base: Model, before: Mapping[int, Newcomer], after: int
+) -> Mapping[int, Newcomer]:
+    """The newcomers to `base` by movie id; `before` itself if it is still right.
+
+    `before`: those up to the first rater of number `after`. Only movies rated since are folded in again.
+    """
+    rated = np.array(ratings.newly_rated(connection, after), np.int64)
+    new = rated[base.rows(rated) < 0][:MOST].tolist()
+    if not new:
+        return before
+    again = {movie_id: _folded(connection, base, movie_id) for movie_id in new}
+    kept = {movie_id: newcomer for movie_id, newcomer in before.items() if movie_id not in again}
+    return dict([*again.items(), *kept.items()][:MOST])
+
+
+def with_newcomers(base: Model, newcomers: Mapping[int, Newcomer]) -> Model:
+    """The model with those that anybody has rated."""
+    rated = {movie_id: newcomer for movie_id, newcomer in newcomers.items() if newcomer.raters}
+    if not rated:
+        return base
+    factors, support, counts = zip(*rated.values(), strict=True)
+    return base.with_movies(list(rated), np.array(factors), np.array(support), np.array(counts))
+
+
+def _folded(connection: Connection, base: Model, movie_id: int) -> Newcomer:
     vectors, scores = [], []
-    for user_id in users:
+    for user_id in ratings.first_raters_of(connection, movie_id):
         rated = {rating.movie_id: rating.score for rating in ratings.of_user(connection, user_id)}
         if (score := rated.get(movie_id)) is not None:
-            vectors.append(model.fold_in(list(rated), list(rated.values())))
+            vectors.append(base.fold_in(list(rated), list(rated.values())))
             scores.append(score)
     if not scores:
-        return np.zeros(model.factors.shape[1], np.float32), 0, 0
-    liked = sum(score > 1.5 for score in scores)
-    return model.fold_in_movie(np.array(vectors), scores), liked, len(scores)
+        return Newcomer(np.zeros(base.factors.shape[1], np.float32), 0, 0)
+    liked = int((confidence(scores) > 0).sum())
+    return Newcomer(base.fold_in_movie(np.array(vectors), scores), liked, len(scores))

@@ -3,6 +3,7 @@
 import threading
 
 from app.config import Settings
+from app.heavy import Heavy
 from app.recommender.store import ModelStore
 from app.serving import ActiveModel
 from app.storage import Database, open_database
@@ -17,6 +18,7 @@ class Service:
         self._lock = threading.Lock()
         self._database: Database | None = None
         self._worker: EmbeddedWorker | None = None
+        self.heavy = Heavy()
         self.model = ActiveModel(ModelStore.of(settings), lambda: self.database)
 
     @property

@@ -2,29 +2,26 @@
 
 import logging
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sqlalchemy.engine import Connection
 
 from app.movies import Movie
-from app.newcomers import with_newcomers
+from app.newcomers import Newcomer, fold_in, with_newcomers
 from app.ratings import Rating
 from app.recommender.model import Model
 from app.recommender.model_file import CorruptModel
 from app.recommender.ranking import Mask, Ranking, rank
 from app.recommender.store import ModelStore
-from app.repository import models, movies
+from app.repository import models, movies, versions
 from app.storage import Database
 
 REASONS = 3
-"""How many of a user's ratings a recommendation names as its reasons."""
-
-PREPARE_EVERY = 1.0
-"""Seconds between two looks at movies to fold in, while such are being rated."""
+"""How many of a user's ratings a recommendation names at most as its reasons; none is below their mean."""
 
 log = logging.getLogger("matinee.serving")
 
@@ -65,23 +62,32 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class Serving:
-    """One request's view: the active model and which of its movies exist (None: all), in one transaction."""
+    """One request's view: the active model and which of its movies exist (None: all), in one transaction.
+
+    `state`: what a list depends on beside the user's ratings and the model's version; `shown`: what it
+    depends on further where it is not personal; both as of before anything that is shown was read.
+    """
 
     connection: Connection
     model: Model | None
     existing: Mask | None = None
+    state: tuple[int, ...] = ()
+    shown: int = 0
 
     @property
     def version(self) -> int:
         """0 while there is no model."""
         return self.model.version if self.model else 0
 
-    def knows(self, movie_id: int) -> bool:
-        """Whether the model has this movie and it still exists."""
+    def known(self, movie_ids: ArrayLike) -> Mask:
+        """[movie_ids]: which of them the model has and still exist."""
         if self.model is None:
-            return False
-        row = int(self.model.rows([movie_id])[0])
-        return row >= 0 and (self.existing is None or bool(self.existing[row]))
+            return np.zeros(len(np.asarray(movie_ids)), np.bool_)
+        rows = self.model.rows(movie_ids)
+        found: Mask = rows >= 0
+        if self.existing is not None:
+            found &= np.append(self.existing, False)[rows]
+        return found
 
     def plain(self, rated: list[Rating], limit: int) -> tuple[list[int], Source]:
         """Movie ids: unrated movies by preference; what they rated fills up a list that falls short."""
@@ -89,6 +95,8 @@ class Serving:
             return self._filled([], limit), "popular"
         ranking = _rank(self.model, rated, limit, self.existing)
         ids: list[int] = ranking.movie_ids.tolist()
+        if not ids:
+            return self._filled([], limit), "popular"
         if len(ids) < limit and ranking.source != "personal":
             ids = self._filled(ids, limit)
         return ids, ranking.source
@@ -99,15 +107,26 @@ class Serving:
         return (ids + [movie_id for movie_id in popular if movie_id not in seen])[:limit]
 
     def rich(
-        self, rated: list[Rating], limit: int, filters: Filters, diversity: float = 0.0
+        self,
+        rated: list[Rating],
+        limit: int,
+        filters: Filters,
+        diversity: float = 0.0,
+        *,
+        mean: float | None = None,
+        step: Callable[[], None] = lambda: None,
     ) -> tuple[list[Recommendation], Source]:
-        """Movies with titles and reasons; never one that they rated. Personal, else popular."""
+        """Movies with titles and reasons; never one that they rated. Personal, else popular.
+
+        `mean`: of their scores, if they gave more than are in `rated`. `step` is called every few
+        milliseconds of a long calculation, which it may end by raising.
+        """
         ranking = None
         if self.model is not None:
             ranking = _rank(self.model, rated, limit, self._mask(filters), fill=False, diversity=diversity)
-        if ranking is None or ranking.source != "personal":
+        if ranking is None or ranking.source != "personal" or not len(ranking.movie_ids):
             return [Recommendation(m, 0.0, []) for m in self._popular(rated, limit, filters)], "popular"
-        return self._explained(rated, ranking), "personal"
+        return self._explained(rated, ranking, mean, step), "personal"
 
     def _popular(self, rated: list[Rating], limit: int, filters: Filters) -> list[Movie]:
         hidden = {rating.movie_id for rating in rated} | set(filters.exclude)
@@ -129,21 +148,30 @@ class Serving:
         mask &= ~np.isin(self.model.movie_ids, filters.exclude)
         return mask
 
-    def _explained(self, rated: list[Rating], ranking: Ranking) -> list[Recommendation]:
+    def _explained(
+        self, rated: list[Rating], ranking: Ranking, mean: float | None, step: Callable[[], None]
+    ) -> list[Recommendation]:
         if self.model is None:
             return []
-        by_id = movies.by_ids(self.connection, [*ranking.movie_ids.tolist(), *(r.movie_id for r in rated)])
-        contributions = self.model.contributions(
-            [r.movie_id for r in rated], [r.score for r in rated], ranking.movie_ids
+        scores = np.array([rating.score for rating in rated])
+        liked = scores >= (scores.mean() if mean is None else mean)
+        places, contributions = self.model.strongest(
+            [r.movie_id for r in rated], scores, ranking.movie_ids, REASONS, among=liked, step=step
         )
-        recommendations = []
-        for movie_id, preference, row in zip(
-            ranking.movie_ids.tolist(), ranking.scores.tolist(), contributions, strict=True
-        ):
-            strongest = [i for i in np.argsort(-row, kind="stable")[:REASONS].tolist() if row[i] > 0]
-            because = [Reason(by_id[rated[i].movie_id], rated[i].score, float(row[i])) for i in strongest]
-            recommendations.append(Recommendation(by_id[movie_id], preference, because))
-        return recommendations
+        listed: list[int] = ranking.movie_ids.tolist()
+        named = {rated[place].movie_id for place in places[places >= 0].tolist()}
+        by_id = movies.by_ids(self.connection, {*listed, *named})
+
+        def because(row: int) -> list[Reason]:
+            pairs = zip(places[row].tolist(), contributions[row].tolist(), strict=True)
+            reasons = [(rated[place], part) for place, part in pairs if place >= 0]
+            return [Reason(by_id[r.movie_id], r.score, part) for r, part in reasons if r.movie_id in by_id]
+
+        return [
+            Recommendation(by_id[movie_id], preference, because(row))
+            for row, (movie_id, preference) in enumerate(zip(listed, ranking.scores.tolist(), strict=True))
+            if movie_id in by_id
+        ]
 
     def similar(self, movie_id: int, limit: int) -> list[tuple[Movie, float]]:
         """The movies that the same people like, best first, with their cosine. Raises `NotFound`."""
@@ -178,13 +206,21 @@ def _rank(
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A model as it is served: with newcomers, and a mask of what exists. `state` is what it was made for."""
+    """A model as it is served: with newcomers, and a mask of what exists; and what it was made of."""
 
     base: Model
-    state: tuple[int, int]  # movies deleted ever, newest first rater
-    at: float
+    newcomers: Mapping[int, Newcomer]
     model: Model
     existing: Mask | None
+    state: models.Active
+
+    def is_current(self, base: Model, active: models.Active) -> bool:
+        """Whether it shows all that `active` knows; a transaction that began earlier may find more in it."""
+        return (
+            self.base is base
+            and self.state.catalogue >= active.catalogue
+            and self.state.newcomers >= active.newcomers
+        )
 
 
 class ActiveModel:
@@ -194,16 +230,9 @@ class ActiveModel:
     it once it is.
     """
 
-    def __init__(
-        self,
-        store: ModelStore,
-        database: Callable[[], Database],
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, store: ModelStore, database: Callable[[], Database]) -> None:
         self._store = store
         self._database = database
-        self._clock = clock
         self._lock = threading.Lock()
         self._prepared: _Prepared | None = None
         self._coming: _Prepared | None = None
@@ -214,17 +243,18 @@ class ActiveModel:
         """What is served in this transaction; the model before if the active one cannot be read."""
         active = models.active(connection)
         if active is None:
-            return Serving(connection, None)
+            return Serving(connection, None, shown=versions.shown(connection))
         if active.newest > active.version and active.newest > self._foreseen:
             self._foreseen = active.newest
             threading.Thread(target=self.read_ahead, args=(active.newest,), daemon=True).start()
-        base = self._load(active)
+        base = self._load(active) or (self._prepared.base if self._prepared else None)
+        if base is None:
+            return Serving(connection, None, shown=active.shown)
         prepared = self._prepared
-        if base is not None and self._is_stale(prepared, base, active):
+        if prepared is None or not prepared.is_current(base, active):
             prepared = self._prepare(connection, base, active)
-        if prepared is None:
-            return Serving(connection, None)
-        return Serving(connection, prepared.model, prepared.existing)
+        state = (active.catalogue, active.newcomers)
+        return Serving(connection, prepared.model, prepared.existing, state, active.shown)
 
     def read_ahead(self, version: int) -> None:
         """Prepare a version that will be served in a moment, if it was promoted and can be read."""
@@ -237,26 +267,13 @@ class ActiveModel:
             except CorruptModel as error:
                 log.error("%s", error.detail)
                 return
-            self._coming = self._made(connection, base, active)
-
-    def _is_stale(self, prepared: _Prepared | None, base: Model, active: models.Active) -> bool:
-        if prepared is None or prepared.base is not base or prepared.state[0] != active.movies_deleted:
-            return True
-        return prepared.state[1] != active.newcomers and self._clock() - prepared.at >= PREPARE_EVERY
+            self._coming = _made(connection, base, active, None)
 
     def _prepare(self, connection: Connection, base: Model, active: models.Active) -> _Prepared:
         with self._lock:
-            if (prepared := self._prepared) and not self._is_stale(prepared, base, active):
-                return prepared
-            prepared = self._prepared = self._made(connection, base, active)
+            if (prepared := self._prepared) is None or not prepared.is_current(base, active):
+                prepared = self._prepared = _made(connection, base, active, prepared)
             return prepared
-
-    def _made(self, connection: Connection, base: Model, active: models.Active) -> _Prepared:
-        model = with_newcomers(connection, base)
-        mask: Mask = np.isin(model.movie_ids, movies.known_ids(connection))
-        _ = model.order  # kept from here on
-        state = (active.movies_deleted, active.newcomers)
-        return _Prepared(base, state, self._clock(), model, None if mask.all() else mask)
 
     def check(self, version: models.ModelVersion) -> None:
         """Raises `CorruptModel` unless that version can be served."""
@@ -274,3 +291,17 @@ class ActiveModel:
                 log.error("%s", error.detail)
                 self._unreadable = active.version
             return None
+
+
+def _made(connection: Connection, base: Model, active: models.Active, before: _Prepared | None) -> _Prepared:
+    """What is shown of `base`, with as much of what was made `before` as is still right."""
+    if before is None or before.base is not base or before.state.movies_deleted != active.movies_deleted:
+        newcomers = fold_in(connection, base, {}, 0)
+        model = with_newcomers(base, newcomers)
+    else:
+        newcomers = fold_in(connection, base, before.newcomers, before.state.newcomers)
+        same = newcomers is before.newcomers
+        model = before.model if same else with_newcomers(base, newcomers)
+    mask = movies.exist(connection, model.movie_ids)
+    _ = model.order  # kept from here on
+    return _Prepared(base, newcomers, model, None if mask.all() else mask, active)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import settings as hypothesis_settings
 
 from app.config import Settings
 from app.main import create_app
@@ -15,6 +16,12 @@ from app.tasks.worker import run_next
 from tests.postgres import PostgresServer
 
 ENGINES = ("sqlite", "postgres")
+
+# The same examples in every run, so that a run judges the code alone; CI draws others each time and
+# prints how to repeat what fails: that becomes an `@example` of its test.
+hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis_settings.register_profile("random", derandomize=False, deadline=None, print_blob=True)
+hypothesis_settings.load_profile("random" if os.environ.get("CI") == "true" else "repeatable")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ LAYERS = (  # each may import from itself and from what stands behind it
     ("app.api", "app.web"),
     ("app.service",),
     ("app.serving",),
-    ("app.newcomers",),
+    ("app.newcomers", "app.heavy"),
     ("app.tasks",),
     ("app.imports", "app.recommender"),
     ("app.repository",),

@@ -3,12 +3,13 @@
 from fastapi import APIRouter
 
 from app.api.dependencies import ServiceDependency
+from app.api.etags import SHOWN
 from app.repository import genres
 
 router = APIRouter(prefix="/genres", tags=["movies"])
 
 
-@router.get("")
+@router.get("", dependencies=SHOWN)
 def list_genres(service: ServiceDependency) -> list[str]:
     """Every genre that a movie has, in the order of the alphabet; each can be the `genre` of a filter."""
     with service.database.read() as connection:

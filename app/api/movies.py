@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, decode_cursor, link_next
+from app.api.etags import SHOWN
 from app.api.values import NUMBER, Genre, Title, Words, Year
 from app.movies import Movie
 from app.repository import movies, ratings
@@ -30,7 +31,7 @@ def create_movie(body: MovieBody, response: Response, service: ServiceDependency
     return movie
 
 
-@router.get("")
+@router.get("", dependencies=SHOWN)
 def list_movies(
     request: Request,
     response: Response,
@@ -56,28 +57,28 @@ def list_movies(
     return found
 
 
-@router.get("/top")
+@router.get("/top", dependencies=SHOWN)
 def top_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]:
     """The best rated, damped so that a few high scores do not win."""
     with service.database.read() as connection:
         return movies.top(connection, limit=limit)
 
 
-@router.get("/popular")
+@router.get("/popular", dependencies=SHOWN)
 def popular_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]:
     """The most rated."""
     with service.database.read() as connection:
         return movies.popular(connection, limit=limit)
 
 
-@router.get("/new")
+@router.get("/new", dependencies=SHOWN)
 def new_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]:
     """Those that nobody has rated yet, then the ones added last."""
     with service.database.read() as connection:
         return movies.newest(connection, limit=limit)
 
 
-@router.get("/{movie_id}/histogram")
+@router.get("/{movie_id}/histogram", dependencies=SHOWN)
 def histogram(movie_id: MovieId, service: ServiceDependency) -> dict[str, int]:
     """How many ratings of each score the movie has, from 0.5 to 5.0."""
     with service.database.read() as connection:
@@ -85,7 +86,7 @@ def histogram(movie_id: MovieId, service: ServiceDependency) -> dict[str, int]:
         return ratings.histogram(connection, movie_id)
 
 
-@router.get("/{movie_id}")
+@router.get("/{movie_id}", dependencies=SHOWN)
 def get_movie(movie_id: MovieId, service: ServiceDependency) -> Movie:
     with service.database.read() as connection:
         return movies.get(connection, movie_id)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, UserId, decode_cursor, link_next
+from app.api.etags import SHOWN
 from app.api.values import NUMBER, Id, Score
 from app.ratings import Rating
 from app.repository import ratings
@@ -48,7 +49,7 @@ def put_rating(body: RatingBody, response: Response, service: ServiceDependency)
     return _answer(rating)
 
 
-@router.get("", response_model=list[RatingAnswer])
+@router.get("", response_model=list[RatingAnswer], dependencies=SHOWN)
 def list_ratings(
     request: Request,
     response: Response,

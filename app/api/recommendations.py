@@ -1,18 +1,21 @@
 """Recommendations over HTTP: the plain list of ids, and the rich form with titles and reasons."""
 
-import hashlib
 import time
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from anyio import from_thread
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
+from app.api import etags
 from app.api.dependencies import MovieId, ServiceDependency, UserId
 from app.api.values import MOST, NUMBER, Count, Genre, Id, Score, Share, Year
 from app.movies import Movie
 from app.ratings import Rating
 from app.repository import ratings
-from app.serving import Filters, Recommendation
+from app.serving import Filters, Recommendation, Serving
 
 router = APIRouter(tags=["recommendations"])
 
@@ -46,8 +49,8 @@ class SimilarMovie(BaseModel):
     similarity: float
 
 
-class GivenRating(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class GivenRating(TypedDict):  # not a model: an object for each of 30,000 would take three times as much
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
 
     movie_id: Annotated[Id, NUMBER]
     score: Annotated[Score, NUMBER]
@@ -69,12 +72,19 @@ class WhatIf(BaseModel):
 
 @router.get("/recommendations/{user_id}")
 def recommend(
-    user_id: UserId, response: Response, service: ServiceDependency, limit: Count = 10
+    request: Request,
+    user_id: UserId,
+    response: Response,
+    service: ServiceDependency,
+    limit: Count = 10,
 ) -> list[int]:
     """Movie ids, best first. `X-Source`: personal, own (the model knows nothing of them yet) or popular."""
     with service.database.read() as connection:
         serving = service.model.serve(connection)
-        ids, source = serving.plain(ratings.of_user(connection, user_id), limit)
+        rated = ratings.of_user(connection, user_id)
+        tags = _Tags(request, serving, rated)
+        ids, source = serving.plain(rated, limit)
+    tags.mark(response, source)
     response.headers["X-Source"] = source
     response.headers["X-Model-Version"] = str(serving.version)
     return ids
@@ -98,29 +108,67 @@ def recommend_richly(
     with service.database.read() as connection:
         serving = service.model.serve(connection)
         rated = ratings.of_user(connection, user_id)
-        tag = _etag(serving.version, rated, request.url.query)
-        if serving.version and request.headers.get("if-none-match") == tag:
-            return Response(status_code=304, headers={"ETag": tag})
-        found, source = serving.rich(rated, limit, filters, diversity)
-    if source == "personal":  # the popular list changes with anybody's rating
-        response.headers["ETag"] = tag
+        tags = _Tags(request, serving, rated)
+        with service.heavy.turn(len(rated) * limit, _departure(request)) as step:
+            found, source = serving.rich(rated, limit, filters, diversity, step=step)
+    tags.mark(response, source)
     return _answer(found, source, serving.version)
 
 
 @router.post("/recommendations", response_model=RichAnswer)
-def recommend_to_anybody(body: WhatIf, service: ServiceDependency) -> dict[str, Any]:
+def recommend_to_anybody(request: Request, body: WhatIf, service: ServiceDependency) -> dict[str, Any]:
     """What somebody with these ratings would be recommended."""
-    now = int(time.time())
-    given = {r.movie_id: Rating(0, r.movie_id, r.score, now) for r in body.ratings}
+    given = {rating["movie_id"]: rating["score"] for rating in body.ratings}
     filters = Filters(body.genre, body.year_from, body.year_to, tuple(body.exclude))
-    with service.database.read() as connection:
+    mean = sum(given.values()) / max(1, len(given))
+    with (
+        service.heavy.turn(len(given) * body.limit, _departure(request)) as step,
+        service.database.read() as connection,
+    ):
         serving = service.model.serve(connection)
-        rated = [rating for movie_id, rating in sorted(given.items()) if serving.knows(movie_id)]
-        found, source = serving.rich(rated, body.limit, filters, body.diversity)
+        rated = _known(serving, given)
+        found, source = serving.rich(rated, body.limit, filters, body.diversity, mean=mean, step=step)
     return _answer(found, source, serving.version)
 
 
-@router.get("/movies/{movie_id}/similar", response_model=list[SimilarMovie])
+def _known(serving: Serving, given: dict[int, float]) -> list[Rating]:
+    """Those that the model knows, as the ratings of one user."""
+    now = int(time.time())
+    ids = sorted(given)
+    known = serving.known(ids).tolist()
+    return [Rating(0, i, given[i], now) for i, is_known in zip(ids, known, strict=True) if is_known]
+
+
+def _departure(request: Request) -> Callable[[], bool]:
+    """A function for the thread of a request: whether its caller has left."""
+    return lambda: from_thread.run(request.is_disconnected)
+
+
+class _Tags:
+    """The two tags of a user's list: a personal one changes with less than another."""
+
+    def __init__(self, request: Request, serving: Serving, rated: list[Rating]) -> None:
+        """Raises `NotModified` if the caller has one of them."""
+        mine = [(r.movie_id, r.score, r.rated_at) for r in rated]
+        self._personal = etags.tag_of(request, serving.version, serving.state, mine)
+        self._other = etags.tag_of(request, serving.version, serving.state, mine, serving.shown)
+        self._request = request
+        etags.check(request, self._personal, self._other)
+
+    def mark(self, response: Response, source: str) -> None:
+        etags.mark(self._request, response, self._personal if source == "personal" else self._other)
+
+
+def _of_similar(request: Request, response: Response, service: ServiceDependency) -> None:
+    with service.database.read() as connection:
+        serving = service.model.serve(connection)
+        tag = etags.tag_of(request, serving.version, serving.state, serving.shown)
+    etags.mark(request, response, tag)
+
+
+@router.get(
+    "/movies/{movie_id}/similar", response_model=list[SimilarMovie], dependencies=[Depends(_of_similar)]
+)
 def similar_movies(movie_id: MovieId, service: ServiceDependency, limit: Count = 10) -> list[dict[str, Any]]:
     """Movies that the same people like; none for a movie that the model does not know."""
     with service.database.read() as connection:
@@ -152,8 +200,3 @@ def _answer(found: list[Recommendation], source: str, version: int) -> dict[str,
             for r in found
         ],
     }
-
-
-def _etag(version: int, rated: list[Rating], query: str) -> str:
-    text = repr((version, [(r.movie_id, r.score) for r in rated], query))
-    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'

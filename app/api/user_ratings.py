@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from app.api.dependencies import Cursor, Limit, ServiceDependency, UserId, decode_cursor, link_next
+from app.api.etags import SHOWN
 from app.repository import user_ratings
 
 router = APIRouter(prefix="/users", tags=["ratings"])
@@ -21,7 +22,7 @@ class RatedMovie(BaseModel):
     rated_at: datetime
 
 
-@router.get("/{user_id}/ratings", response_model=list[RatedMovie])
+@router.get("/{user_id}/ratings", response_model=list[RatedMovie], dependencies=SHOWN)
 def list_rated_movies(
     user_id: UserId,
     request: Request,

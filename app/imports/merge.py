@@ -116,7 +116,7 @@ class RatingMerger:
         """Without the ratings of movies that were deleted since the parse."""
         if imports.movies_deleted(connection) == self._movies_deleted:
             return columns, []
-        known = np.isin(columns.movie_id, np.array(movies.known_ids(connection), np.int64))
+        known = movies.exist(connection, columns.movie_id)
         gone = columns.movie_id[~known].tolist()
         return columns[known], [Reject(None, "movie_id", str(i), f"{UNKNOWN_MOVIE} by now") for i in gone]
 
@@ -165,6 +165,7 @@ class CatalogueMerger:
 
     def __init__(self, spool: Path, noun: str, import_seq: int, now: float) -> None:
         self._spool, self._noun, self._seq, self._now = spool, noun, import_seq, now
+        self._changed = False
 
     def ranges(self, after: int | None) -> Iterator[Range]:
         at = after or 0
@@ -183,6 +184,7 @@ class CatalogueMerger:
             written = catalogue.judge(connection, self._noun, rows, self._seq)
         else:
             written = catalogue.write(connection, self._noun, rows, self._seq, now=self._now)
+            self._changed |= bool(written.new or written.replaced or written.duplicate)
         figures.new += len(written.new)
         figures.replaced += len(written.replaced)
         figures.unchanged += len(written.unchanged)
@@ -191,4 +193,6 @@ class CatalogueMerger:
         return [Reject(lines[key], "", str(key), _KEPT) for key in written.kept]
 
     def close(self, connection: Connection) -> None:
-        """Nothing is left."""
+        if self._changed:
+            movies.note_change(connection)
+        self._changed = False

@@ -80,6 +80,7 @@ def undo_catalogue(
     there = catalogue.existing(connection, noun, list(images))
     kept: list[Reject] = []
     back: dict[int, dict[str, Any]] = {}
+    gone: list[int] = []
     for key, image in images.items():
         if key not in there:
             continue
@@ -90,12 +91,14 @@ def undo_catalogue(
         elif noun == catalogue.LINK:
             catalogue.delete_link(connection, key)
             figures.deleted += 1
-        elif movies.get(connection, key).rating_count:
+        elif movies.get(connection, key, lock=True).rating_count:
             kept.append(Reject(None, "id", str(key), "the movie was rated since"))
         else:
-            movies.delete(connection, key, force=False)
-            figures.deleted += 1
+            gone.append(key)
     catalogue.put(connection, noun, back)
+    movies.remove(connection, gone)
+    movies.note_change(connection)
+    figures.deleted += len(gone)
     figures.restored += len(back)
     figures.kept += len(kept)
     return kept

@@ -1,6 +1,6 @@
 """The model: the item side of a factorisation; users are folded in when they ask."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from app.recommender.interactions import Floats, Ints, Rows, confidence
 from app.recommender.linear import solve
 from app.recommender.selection import top
+
+BLOCK = 1 << 18
+"""Numbers in a block of intermediate results, 2 MB: they take no more, however much somebody has rated."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,10 @@ class Model:
     def fold_in(self, movie_ids: ArrayLike, scores: ArrayLike) -> Floats:
         """The factors [k] of a user with these ratings; movies that are not in the model add nothing."""
         _, rows, weights = self._rated(movie_ids, scores)
-        right = (weights + self.objective.linear) @ rows
-        solution = solve(np.sqrt(weights)[:, None] * rows, self._diagonal(len(rows)), right[:, None])
-        return np.asarray(solution[:, 0], np.float32)
+        right = np.zeros(self.factors.shape[1])
+        for factors, some in self._blocks(rows, weights, self.factors.shape[1]):
+            right += (some + self.objective.linear) @ factors
+        return np.asarray(self._solve(rows, weights, right[:, None])[:, 0], np.float32)
 
     def scores(self, user: Floats) -> Floats:
         """The predicted preference for each movie, [M]: about 1 for a liked one, 0 for an unknown one."""
@@ -102,11 +106,39 @@ class Model:
         Exact, since a fold-in is linear in the ratings (Hu, Koren, Volinsky 2008, section 5).
         """
         counted, rows, weights = self._rated(movie_ids, scores)
-        right = self._factors(targets).astype(np.float64).T  # [k, targets]
-        solution = solve(np.sqrt(weights)[:, None] * rows, self._diagonal(len(rows)), right)
-        result = np.zeros((right.shape[1], len(counted)))
-        result[:, counted] = ((weights + self.objective.linear)[:, None] * (rows @ solution)).T
+        solution = self._solve(rows, weights, self._factors(targets).astype(np.float64).T)  # [k, targets]
+        result = np.zeros((solution.shape[1], len(counted)))
+        result[:, counted] = ((weights + self.objective.linear)[:, None] * (self.factors[rows] @ solution)).T
         return result
+
+    def strongest(
+        self,
+        movie_ids: ArrayLike,
+        scores: ArrayLike,
+        targets: ArrayLike,
+        n: int,
+        *,
+        among: NDArray[np.bool_],
+        step: Callable[[], None] = lambda: None,
+    ) -> tuple[Ints, NDArray[np.float64]]:
+        """The largest contributions to each target, best first, of the ratings `among` [ratings].
+
+        Their places [targets, n] among the ratings, and what they add [targets, n]; -1 and 0 where there are
+        fewer above 0. Memory is bounded by `BLOCK`; `step` is called after each of the blocks.
+        """
+        counted, rows, weights = self._rated(movie_ids, scores)
+        solution = self._solve(rows, weights, self._factors(targets).astype(np.float64).T)
+        chosen, places = among[counted], np.flatnonzero(counted & among)
+        best_places = np.full((solution.shape[1], n), -1)
+        best = np.zeros((solution.shape[1], n))
+        done = 0
+        for factors, some in self._blocks(rows[chosen], weights[chosen], solution.shape[1]):
+            parts = ((some + self.objective.linear)[:, None] * (factors @ solution)).T
+            here = np.broadcast_to(places[done : done + len(some)], parts.shape)
+            _keep_best(best_places, best, here, parts)
+            done += len(some)
+            step()
+        return best_places, best
 
     def similar(self, movie_id: int, n: int) -> tuple[Ints, Floats]:
         """The nearest movies by cosine, best first, with it; nothing for a movie without factors."""
@@ -182,11 +214,44 @@ class Model:
 
     def _rated(
         self, movie_ids: ArrayLike, scores: ArrayLike
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]:
-        """Which ratings count [ratings], the factors of those [n, k] and their weights [n]."""
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float64]]:
+        """Which ratings count [ratings], the rows of those [n] and their weights [n]."""
         rows, weights = self.rows(movie_ids), confidence(scores)
         counted = (rows >= 0) & (weights > 0)
-        return counted, self.factors[rows[counted]].astype(np.float64), weights[counted].astype(np.float64)
+        return counted, rows[counted], weights[counted].astype(np.float64)
 
-    def _diagonal(self, n: int) -> NDArray[np.float64]:
-        return self.objective.diagonal(self.gram, n, self.objective.user_offset)
+    def _blocks(
+        self, rows: NDArray[np.int64], weights: NDArray[np.float64], width: int
+    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Factors and weights, some ratings at a time: `width` numbers come of each."""
+        size = max(1, BLOCK // max(width, self.factors.shape[1], 1))
+        for start in range(0, len(rows), size):
+            some = slice(start, start + size)
+            yield self.factors[rows[some]].astype(np.float64), weights[some]
+
+    def _solve(
+        self, rows: NDArray[np.int64], weights: NDArray[np.float64], right: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """The normal equations of a user with these rated rows, [k, m] for `right` [k, m]."""
+        k = self.factors.shape[1]
+        diagonal = self.objective.diagonal(self.gram, len(rows), self.objective.user_offset)
+        if len(rows) * k <= BLOCK:
+            return np.asarray(solve(np.sqrt(weights)[:, None] * self.factors[rows], diagonal, right))
+        matrix = np.diag(diagonal)
+        for factors, some in self._blocks(rows, weights, k):
+            matrix += (some[:, None] * factors).T @ factors
+        return np.asarray(np.linalg.solve(matrix, right))
+
+
+def _keep_best(
+    best_places: Ints, best: NDArray[np.float64], places: Ints, values: NDArray[np.float64]
+) -> None:
+    """Merge `values` [targets, more] into the `best` [targets, n], in place; of equal ones the first wins."""
+    every_place = np.concatenate([best_places, places], axis=1)
+    every = np.concatenate([best, values], axis=1)
+    targets = np.arange(len(every))
+    for column in range(best.shape[1]):
+        largest = every.argmax(1)
+        best[:, column] = every[targets, largest]
+        best_places[:, column] = every_place[targets, largest]
+        every[targets, largest] = -np.inf

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,11 +21,12 @@ ARRAYS = {
     "support": "<i4",
     "counts": "<i4",
 }
-DAMAGES = (ValueError, KeyError, TypeError, OSError, EOFError, NotImplementedError, zipfile.BadZipFile)
 
 
 class CorruptModel(AppError, ValueError):
-    type, title = "corrupt-model", "Corrupt model"
+    """A model that cannot be served: whoever asked for it has to ask for another."""
+
+    status, type, title = 409, "corrupt-model", "Corrupt model"
 
 
 def to_bytes(model: Model) -> bytes:
@@ -40,7 +40,10 @@ def to_bytes(model: Model) -> bytes:
 
 
 def from_bytes(data: bytes, *, version: int = 0, created_at: float = 0.0) -> Model:
-    """Raises `CorruptModel` for bytes that are damaged, cut short, or of another format."""
+    """Raises `CorruptModel` for bytes that are damaged, cut short, or of another format.
+
+    Checks only what makes a model; `load` compares the checksum first.
+    """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             header = json.loads(file["header"].tobytes())
@@ -55,7 +58,7 @@ def from_bytes(data: bytes, *, version: int = 0, created_at: float = 0.0) -> Mod
             created_at=created_at,
         )
         _check(model)
-    except DAMAGES as error:
+    except Exception as error:  # the readers of zip, NumPy and JSON raise what they like for foreign bytes
         text = f"The model cannot be read ({error}); rebuild, or activate another version."
         raise CorruptModel(text) from error
     return model
@@ -77,10 +80,13 @@ def save(model: Model, path: Path) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def load(path: Path, checksum: str | None = None, *, version: int = 0, created_at: float = 0.0) -> Model:
-    """Raises `CorruptModel`, also for a SHA-256 other than `checksum`; `OSError` if it cannot be opened."""
+def load(path: Path, checksum: str, *, version: int = 0, created_at: float = 0.0) -> Model:
+    """The model in a file whose SHA-256 is `checksum`: nothing of another is parsed.
+
+    Raises `CorruptModel`; `OSError` if the file cannot be opened.
+    """
     data = path.read_bytes()
-    if checksum is not None and hashlib.sha256(data).hexdigest() != checksum:
+    if hashlib.sha256(data).hexdigest() != checksum:
         text = f"{path.name} is not the file that was saved (its SHA-256 differs)"
         raise CorruptModel(f"{text}; rebuild, or activate another version.")
     return from_bytes(data, version=version, created_at=created_at)

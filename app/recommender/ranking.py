@@ -108,7 +108,7 @@ class _Rated:
         """[ratings]: which may be listed; a mask says nothing about movies outside the model."""
         if self.mask is None:
             return np.ones(len(self.rows), bool)
-        return (self.rows >= 0) & self.mask[self.rows] if len(self.mask) else np.zeros(len(self.rows), bool)
+        return np.append(self.mask, True)[self.rows]  # the row of those outside is -1
 
     def spread(self, inside: Floats) -> Floats:
         """[ratings]: the predicted preferences of those in the model, 0 for the rest."""

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.movies import search_key
-from app.storage.database import insert_for
+from app.storage.database import batches, insert_for
 from app.storage.schema import catalogue_before_images, links, movies
 
 MOVIE, LINK = "movie", "link"
@@ -37,8 +37,11 @@ class Written:
 def existing(connection: Connection, noun: str, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     """The rows of `ids` that are there."""
     table, key = _TABLES[noun]
-    rows = connection.execute(sa.select(key.label("key"), table).where(key.in_(ids))).mappings()
-    return {row["key"]: {name: row[name] for name in _KEPT[noun]} for row in rows}
+    return {
+        row["key"]: {name: row[name] for name in _KEPT[noun]}
+        for some in batches(ids)
+        for row in connection.execute(sa.select(key.label("key"), table).where(key.in_(some))).mappings()
+    }
 
 
 def judge(connection: Connection, noun: str, rows: dict[int, dict[str, Any]], import_seq: int) -> Written:
@@ -101,8 +104,10 @@ def _judge(
 
 def _imaged(connection: Connection, noun: str, ids: Iterable[int], import_seq: int) -> set[int]:
     table = catalogue_before_images.c
-    where = (table.import_seq == import_seq, table.noun == noun, table.id.in_(list(ids)))
-    return set(connection.execute(sa.select(table.id).where(*where)).scalars())
+    mine = sa.select(table.id).where(table.import_seq == import_seq, table.noun == noun)
+    return {
+        key for some in batches(ids) for key in connection.execute(mine.where(table.id.in_(some))).scalars()
+    }
 
 
 def _keep_images(
@@ -124,8 +129,9 @@ def take_images(connection: Connection, import_seq: int, limit: int) -> tuple[st
         return None
     noun = rows[0].noun
     images = {row.id: row.row for row in rows if row.noun == noun}
-    where = (image.import_seq == import_seq, image.noun == noun, image.id.in_(list(images)))
-    connection.execute(catalogue_before_images.delete().where(*where))
+    mine_of_noun = (image.import_seq == import_seq, image.noun == noun)
+    for some in batches(images):
+        connection.execute(catalogue_before_images.delete().where(*mine_of_noun, image.id.in_(some)))
     return noun, images
 
 

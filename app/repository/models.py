@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.errors import NotFound
+from app.repository import versions
 from app.storage.database import serialize
 from app.storage.schema import counters, first_raters, models
 
@@ -37,19 +38,26 @@ class Active:
     version: int
     checksum: str
     created_at: float
-    movies_deleted: int  # ever; a change of it means that the model may list a movie that is gone
+    catalogue: int  # its version; a change of it means that other movies may exist, or other titles be shown
+    movies_deleted: int  # ever
+    shown: int  # see `versions.shown`
     newcomers: int  # the newest first rater; a change of it means that there may be movies to fold in
     newest: int  # the newest version; a higher one than the active may be about to be served
 
 
-_DELETED = sa.select(counters.c.value).where(counters.c.name == "movies_deleted").scalar_subquery()
+_CATALOGUE, _DELETED = (
+    sa.select(counters.c.value).where(counters.c.name == name).scalar_subquery()
+    for name in ("catalogue", "movies_deleted")
+)
 _NEWCOMERS = sa.select(sa.func.coalesce(sa.func.max(first_raters.c.number), 0)).scalar_subquery()
 _NEWEST = sa.select(sa.func.max(models.c.version)).correlate(None).scalar_subquery()
 _ACTIVE = sa.select(
     models.c.version,
     models.c.checksum,
     models.c.created_at,
+    _CATALOGUE.label("catalogue"),
     _DELETED.label("movies_deleted"),
+    versions.SHOWN.scalar_subquery().label("shown"),
     _NEWCOMERS.label("newcomers"),
     _NEWEST.label("newest"),
 ).where(models.c.active)

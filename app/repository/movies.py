@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 from sqlalchemy.engine import Connection, RowMapping
 
 from app.errors import Conflict, NotFound
 from app.movies import GENRE_SEPARATOR, Movie, search_key
-from app.storage.database import insert_for, serialize
+from app.storage.database import batches, insert_for, serialize
 from app.storage.schema import FIRST_OWN_ID, counters, movies, ratings
 
 PRIOR_RATINGS = 20
@@ -49,7 +51,25 @@ def create(
     serialize(connection, "movies.create")  # two of them could read one maximum
     own = sa.case((highest < FIRST_OWN_ID, FIRST_OWN_ID), else_=highest + 1)
     statement = movies.insert().values(id=own, search_key=search_key(title), **values).returning(movies.c.id)
-    return Movie(connection.execute(statement).scalar_one(), title, year, genre)
+    movie = Movie(connection.execute(statement).scalar_one(), title, year, genre)
+    note_change(connection)
+    return movie
+
+
+def note_change(connection: Connection) -> None:
+    """Move the version of the catalogue: what exists or is shown of it has changed in this transaction.
+
+    Last in a transaction: on PostgreSQL others that change the catalogue wait for this row from here on, and
+    none of them may hold a movie that is still to be locked here.
+    """
+    connection.execute(_MOVE, {"counter": "catalogue", "more": 1})
+
+
+_MOVE = (
+    counters.update()
+    .where(counters.c.name == sa.bindparam("counter"))
+    .values(value=counters.c.value + sa.bindparam("more"))
+)
 
 
 def get(connection: Connection, movie_id: int, *, lock: bool = False) -> Movie:
@@ -61,9 +81,13 @@ def get(connection: Connection, movie_id: int, *, lock: bool = False) -> Movie:
     return _movie(row)
 
 
-def by_ids(connection: Connection, ids: Sequence[int]) -> dict[int, Movie]:
+def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Movie]:
     """The movies of `ids` that exist, by id."""
-    return {m.id: m for m in _all(connection, sa.select(*_COLUMNS).where(movies.c.id.in_(ids)))}
+    found: dict[int, Movie] = {}
+    for some in batches(ids):
+        query = sa.select(*_COLUMNS).where(movies.c.id.in_(some))
+        found |= {movie.id: movie for movie in _all(connection, query)}
+    return found
 
 
 def listing(
@@ -146,6 +170,7 @@ def replace(connection: Connection, movie_id: int, title: str, year: int | None,
     get(connection, movie_id, lock=True)
     values = {"title": title, "year": year, "genre": genre, "search_key": search_key(title), "source": "api"}
     connection.execute(movies.update().where(movies.c.id == movie_id).values(**values))
+    note_change(connection)
     return get(connection, movie_id)
 
 
@@ -158,10 +183,19 @@ def delete(connection: Connection, movie_id: int, *, force: bool) -> int:
         )
     if movie.rating_count:
         connection.execute(ratings.delete().where(ratings.c.movie_id == movie_id))
-    connection.execute(movies.delete().where(movies.c.id == movie_id))
-    deleted = counters.c.name == "movies_deleted"
-    connection.execute(counters.update().where(deleted).values(value=counters.c.value + 1))
+    remove(connection, [movie_id])
+    note_change(connection)
     return movie.rating_count
+
+
+def remove(connection: Connection, ids: Sequence[int]) -> None:
+    """Delete movies without ratings; `note_change` is the caller's, once for all that it does."""
+    if ids:
+        connection.execute(_REMOVE, [{"movie": movie_id} for movie_id in ids])
+        connection.execute(_MOVE, {"counter": "movies_deleted", "more": len(ids)})
+
+
+_REMOVE = movies.delete().where(movies.c.id == sa.bindparam("movie"))
 
 
 def import_catalogue(
@@ -191,13 +225,18 @@ def import_catalogue(
             name: statement.excluded[name] for name in ("title", "year", "genre", "search_key", "source")
         }
         connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed), values)
+        note_change(connection)
     new = sum(v["id"] not in known for v in values)
     return new, len(values) - new
 
 
 def _sources(connection: Connection, ids: list[int]) -> dict[int, str]:
-    rows = connection.execute(sa.select(movies.c.id, movies.c.source).where(movies.c.id.in_(ids)))
-    return {row.id: row.source for row in rows}
+    columns = (movies.c.id, movies.c.source)
+    return {
+        row.id: row.source
+        for some in batches(ids)
+        for row in connection.execute(sa.select(*columns).where(movies.c.id.in_(some)))
+    }
 
 
 def matching_ids(
@@ -211,6 +250,12 @@ def matching_ids(
 def known_ids(connection: Connection) -> list[int]:
     """The ids of every movie, ascending."""
     return list(connection.execute(sa.select(movies.c.id).order_by(movies.c.id)).scalars())
+
+
+def exist(connection: Connection, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of `ids` [n] are movies. All ids come as one string: ten times as fast as a row each."""
+    text = connection.execute(sa.select(sa.func.aggregate_strings(sa.cast(movies.c.id, sa.Text), ",")))
+    return np.isin(ids, np.fromstring(text.scalar() or "", np.int64, sep=","))
 
 
 def count(connection: Connection) -> int:

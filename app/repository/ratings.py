@@ -13,8 +13,7 @@ from app.ratings import HIGHEST, STEP, Rating
 from app.repository import movies as movie_queries
 from app.repository.imports import note_later_write
 from app.storage.database import insert_for
-from app.storage.schema import counters, movies, ratings
-from app.storage.schema import first_raters as first_raters_table
+from app.storage.schema import counters, first_raters, movies, ratings
 
 _COLUMNS = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at)
 
@@ -35,10 +34,10 @@ def put(connection: Connection, rating: Rating) -> bool:
     connection.execute(statement.on_conflict_do_update(index_elements=["user_id", "movie_id"], set_=values))
     _count(connection, rating.movie_id, int(old is None), rating.score - (old or 0.0))
     note_changes(connection, 1, slot=rating.user_id)
-    if movie.rating_count < FIRST_RATERS:
-        first = insert_for(connection.dialect.name)(first_raters_table)
-        values = {"movie_id": rating.movie_id, "user_id": rating.user_id}
-        connection.execute(first.values(**values).on_conflict_do_nothing())
+    if old is not None:
+        _renumber_first_rater(connection, rating.user_id, rating.movie_id)
+    elif movie.rating_count < FIRST_RATERS:
+        _add_first_rater(connection, rating.user_id, rating.movie_id)
     return old is None
 
 
@@ -51,6 +50,20 @@ def delete(connection: Connection, user_id: int, movie_id: int) -> None:
     connection.execute(ratings.delete().where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id))
     _count(connection, movie_id, -1, -old)
     note_changes(connection, 1, slot=user_id)
+    _renumber_first_rater(connection, user_id, movie_id)
+
+
+def _add_first_rater(connection: Connection, user_id: int, movie_id: int) -> None:
+    first = insert_for(connection.dialect.name)(first_raters)
+    values = {"movie_id": movie_id, "user_id": user_id}
+    connection.execute(first.values(**values).on_conflict_do_nothing())
+
+
+def _renumber_first_rater(connection: Connection, user_id: int, movie_id: int) -> None:
+    """Whoever folded the movie in has to do it again: the score of one of its first raters has changed."""
+    mine = (first_raters.c.movie_id == movie_id, first_raters.c.user_id == user_id)
+    if connection.execute(first_raters.delete().where(*mine)).rowcount:
+        _add_first_rater(connection, user_id, movie_id)
 
 
 def _take(connection: Connection, user_id: int, movie_id: int) -> float | None:
@@ -89,22 +102,28 @@ def changes(connection: Connection) -> int:
     return int(connection.execute(query.where(counters.c.name.startswith("ratings_changed_"))).scalar_one())
 
 
-def first_raters(connection: Connection) -> list[tuple[int, int]]:
-    """(movie, user) of the first raters of movies that were rated through the API, newest first."""
-    columns = (first_raters_table.c.movie_id, first_raters_table.c.user_id)
-    query = sa.select(*columns).order_by(first_raters_table.c.number.desc())
-    return [(row.movie_id, row.user_id) for row in connection.execute(query)]
+def newly_rated(connection: Connection, after: int) -> list[int]:
+    """The movies with a first rater above that number, once each, the one rated last first."""
+    newest = sa.func.max(first_raters.c.number)
+    query = sa.select(first_raters.c.movie_id).where(first_raters.c.number > after)
+    return list(connection.execute(query.group_by(first_raters.c.movie_id).order_by(newest.desc())).scalars())
+
+
+def first_raters_of(connection: Connection, movie_id: int) -> list[int]:
+    """The users who were the first to rate that movie through the API, the newest first."""
+    query = sa.select(first_raters.c.user_id).where(first_raters.c.movie_id == movie_id)
+    return list(connection.execute(query.order_by(first_raters.c.number.desc())).scalars())
 
 
 def last_first_rater(connection: Connection) -> int:
     """The number of the newest of them, 0 without any."""
-    newest = sa.select(sa.func.coalesce(sa.func.max(first_raters_table.c.number), 0))
+    newest = sa.select(sa.func.coalesce(sa.func.max(first_raters.c.number), 0))
     return int(connection.execute(newest).scalar_one())
 
 
 def forget_first_raters(connection: Connection, *, up_to: int) -> None:
     """A model that was built from ratings up to there, and is served, knows their movies."""
-    connection.execute(first_raters_table.delete().where(first_raters_table.c.number <= up_to))
+    connection.execute(first_raters.delete().where(first_raters.c.number <= up_to))
 
 
 def of_user(connection: Connection, user_id: int) -> list[Rating]:

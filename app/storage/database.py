@@ -2,8 +2,9 @@
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,17 @@ def insert_for(dialect: str) -> Callable[[sa.Table], Any]:
     from sqlalchemy.dialects import postgresql
 
     return postgresql.insert
+
+
+AT_ONCE = 1000
+"""Values of one IN: an engine takes so many of a statement and no more, SQLite 32,766 by default."""
+
+
+def batches(values: Iterable[int]) -> Iterator[list[int]]:
+    """The values, few enough at a time for an IN."""
+    rest = iter(values)
+    while some := list(islice(rest, AT_ONCE)):
+        yield some
 
 
 def serialize(connection: Connection, name: str) -> None:

@@ -51,10 +51,12 @@ def test_a_damaged_version_is_not_activated(two: TestClient) -> None:
     path = service.settings.models_dir / f"{checksum}.npz"
     path.write_bytes(b"PK" + path.read_bytes()[2:-7])
     refused = two.post("/models/1/activate")
-    assert refused.status_code == 500
-    assert "rebuild" in refused.json()["detail"]
+    assert refused.status_code == 409
+    assert refused.json()["type"].endswith("corrupt-model")
+    assert "rebuild, or activate another version" in refused.json()["detail"]
     path.unlink()
-    assert two.post("/models/1/activate").status_code == 500
+    gone = two.post("/models/1/activate")
+    assert (gone.status_code, "activate another version" in gone.json()["detail"]) == (409, True)
     assert two.get("/recommendations/1").headers["x-model-version"] == "2"
 
 

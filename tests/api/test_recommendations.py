@@ -240,3 +240,42 @@ def test_a_new_movie_is_recommended_before_the_next_rebuild(built: TestClient) -
     assert robots.index(new) < families.index(new)
     assert new not in recommend(built, fans[0], 10)[0]
     assert built.get(f"/movies/{new}/similar?limit=3").json()[0]["movie"]["id"] in TASTES["science fiction"]
+
+
+def test_reasons_are_movies_that_they_liked(built: TestClient) -> None:
+    users = [FIRST_USER + n for n in range(12)]
+    ratings = [rating for user in users for rating in built.get(f"/ratings?user_id={user}&limit=1000").json()]
+    named = 0
+    for user in users:
+        given = {r["movie_id"]: r["score"] for r in ratings if r["user_id"] == user}
+        mean = sum(given.values()) / len(given)
+        what_if = {"ratings": [{"movie_id": i, "score": s} for i, s in given.items()], "limit": 50}
+        answers = [
+            built.get(f"/users/{user}/recommendations?limit=50").json(),
+            built.post("/recommendations", json=what_if).json(),
+        ]
+        assert answers[0] == answers[1]
+        for recommendation in answers[0]["recommendations"]:
+            because = recommendation["because"]
+            assert len(because) <= 3
+            assert all(given[reason["movie_id"]] == reason["score"] >= mean for reason in because)
+            named += len(because)
+    assert named > 100
+
+
+def test_reasons_of_somebody_who_gives_everything_the_same(built: TestClient) -> None:
+    films = TASTES["science fiction"][:4]
+    given = [{"movie_id": film, "score": 2.5} for film in films]
+    answer = built.post("/recommendations", json={"ratings": given, "limit": 3}).json()
+    assert all(len(r["because"]) == 3 for r in answer["recommendations"])
+
+
+def test_movies_that_are_not_there_are_no_reasons(built: TestClient) -> None:
+    films = TASTES["science fiction"][:4]
+    built.delete(f"/movies/{films[0]}?force=true")
+    given = [{"movie_id": film, "score": 4} for film in (*films, 424_242)]
+    answer = built.post("/recommendations", json={"ratings": given, "limit": 60}).json()
+    named = {reason["movie_id"] for r in answer["recommendations"] for reason in r["because"]}
+    assert named == set(films[1:])
+    refused = built.post("/recommendations", json={"ratings": [{"movie_id": 1, "score": 4, "x": 1}]})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "#/ratings/0/x")

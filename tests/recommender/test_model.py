@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -125,3 +126,62 @@ def test_popular_is_by_ratings_then_id() -> None:
     expected = sorted(range(len(IDS)), key=lambda row: (-MODEL.counts[row], IDS[row]))
     assert list(MODEL.popular) == expected
     assert list(MODEL.popular[np.argsort(MODEL.order[MODEL.popular])]) == expected
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.integers(0, 90), halves, max_size=60),
+    st.integers(1, 4),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1, 40, 1 << 18]),
+)
+def test_the_strongest_are_the_largest_contributions(
+    ratings: dict[int, float], n: int, seed: int, block: int
+) -> None:
+    ids, scores = list(ratings), list(ratings.values())
+    among = np.random.default_rng(seed).random(len(ids)) < 0.7
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.recommender.model.BLOCK", block)
+        places, values = MODEL.strongest(ids, scores, IDS[:20], n, among=among)
+        folded = MODEL.fold_in(ids, scores)
+    assert folded == pytest.approx(MODEL.fold_in(ids, scores), abs=1e-5)
+    parts = MODEL.contributions(ids, scores, IDS[:20]) if ids else np.zeros((20, 0))
+    for target in range(20):
+        row = np.where(among, parts[target], 0)
+        best = [i for i in np.argsort(-row, kind="stable")[:n] if row[i] > 1e-9]
+        assert values[target][: len(best)] == pytest.approx(row[best], abs=1e-7)
+        assert parts[target][places[target][: len(best)]] == pytest.approx(row[best], abs=1e-7)
+        assert among[places[target][places[target] >= 0]].all()
+        assert ((values[target] > 0) == (places[target] >= 0)).all()
+
+
+def test_many_ratings_take_little_memory_and_can_be_stopped() -> None:
+    random, k, movies = np.random.default_rng(0), 64, 20_000
+    factors = random.standard_normal((movies, k)).astype(np.float32)
+    model = Model(
+        np.arange(movies),
+        factors,
+        np.full(k, float(movies)),
+        np.eye(k),
+        np.full(movies, 9, np.int32),
+        np.full(movies, 9, np.int32),
+    )
+    scores = random.integers(1, 11, movies) / 2
+    steps: list[int] = []
+    tracemalloc.start()
+    try:
+        model.fold_in(range(movies), scores)
+        model.strongest(
+            range(movies), scores, range(1000), 3, among=scores >= 3, step=lambda: steps.append(1)
+        )
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 30_000_000  # contributions alone would be 160 MB
+    assert len(steps) > 20
+
+    def stop() -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        model.strongest(range(movies), scores, range(1000), 3, among=scores >= 3, step=stop)

@@ -40,6 +40,8 @@ def test_a_personal_list_is_exact(profile: dict[int, float], limit: int, seed: i
     ranking = ask(MODEL, profile, limit, mask=mask, fill_rated=fill_rated)
     listed = ranking.movie_ids.tolist()
     allowed = set(MODEL.movie_ids[mask].tolist())
+    outside = set(profile) - set(MODEL.movie_ids.tolist())
+    allowed |= outside if fill_rated else set()
     assert len(listed) == len(set(listed)) <= limit
     assert set(listed) <= allowed
     unrated = [movie for movie in listed if movie not in profile]
@@ -51,8 +53,10 @@ def test_a_personal_list_is_exact(profile: dict[int, float], limit: int, seed: i
         rows = sorted(np.flatnonzero(mask), key=lambda r: (-scores[r], -MODEL.counts[r], MODEL.movie_ids[r]))
         best = [int(MODEL.movie_ids[r]) for r in rows if MODEL.movie_ids[r] not in profile]
         assert unrated == best[:limit]
-        assert ranking.scores == pytest.approx(scores[MODEL.rows(ranking.movie_ids)])
+        found = MODEL.rows(ranking.movie_ids)
+        assert ranking.scores == pytest.approx(np.where(found < 0, 0, scores[found]))
         rest = [int(MODEL.movie_ids[r]) for r in rows if MODEL.movie_ids[r] in profile]
+        rest += sorted(outside, key=lambda m: (-profile[m], -list(profile).index(m)))
         assert listed[len(unrated) :] == (rest[: limit - len(unrated)] if fill_rated else [])
 
 

@@ -1,0 +1,16 @@
+"""Versions of what is shown: each grows with every change, in the transaction of the change."""
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.storage.schema import counters
+
+_OF_RATINGS = sa.or_(counters.c.name.startswith("ratings_changed_"), counters.c.name == "counts_settled")
+SHOWN = sa.select(sa.cast(sa.func.sum(counters.c.value), sa.BigInteger)).where(
+    sa.or_(counters.c.name == "catalogue", _OF_RATINGS)
+)
+
+
+def shown(connection: Connection) -> int:
+    """Of all movies with their counts, and of all ratings: none of its parts ever goes back."""
+    return int(connection.execute(SHOWN).scalar_one())
