@@ -20,7 +20,7 @@ TIMEOUT = httpx.Timeout(10.0, connect=2.0)
 UPLOAD_TIMEOUT = httpx.Timeout(60.0, connect=2.0)
 UPLOAD_DEADLINE = 600.0  # one attempt of a large file may outlast the policy's own
 POLL_ATTEMPTS = 30  # a wait outlives a restart of the server; the deadline ends it
-POLL_INTERVAL, LEAST_POLL_INTERVAL = 1.0, 0.1
+POLL_INTERVAL, LEAST_POLL_INTERVAL, LONGEST_POLL_INTERVAL = 1.0, 0.1, 30.0
 ENDED = frozenset({"complete", "failed", "cancelled"})
 
 
@@ -52,8 +52,8 @@ class Recommendations(NamedTuple):
 class MatineeClient:
     """Calls to one server, retried by `policy` (whose budget the calls share).
 
-    Every method raises ApiError. Only calls that the server can recognise or repeat without harm are
-    retried once they may have been executed: `create_movie` is not. Threads may share a client.
+    Every method raises ApiError. A call that changes something goes under one idempotency key, by which the
+    server recognises its repetition. Threads may share a client.
     """
 
     def __init__(
@@ -67,12 +67,9 @@ class MatineeClient:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         headers = {"Accept": "application/json", **({"X-API-Key": api_key} if api_key else {})}
-        try:
-            self._http = httpx.Client(
-                base_url=base_url, headers=headers, timeout=TIMEOUT, transport=transport
-            )
-        except httpx.InvalidURL as error:
-            raise ApiError(f"No server address: {error}. Give one like http://127.0.0.1:8000.") from error
+        self._http = httpx.Client(
+            base_url=_address(base_url), headers=headers, timeout=TIMEOUT, transport=transport
+        )
         self._policy, self._sleep, self._clock = policy, sleep, clock
 
     def __enter__(self) -> Self:
@@ -92,7 +89,8 @@ class MatineeClient:
     def create_movie(self, title: str, year: int | None = None, genre: str | None = None) -> JsonObject:
         fields = {"title": title, "year": year, "genre": genre}
         known = {name: value for name, value in fields.items() if value is not None}
-        return _object(self._call(lambda: self._http.post("/movies", json=known)))
+        headers = {"Idempotency-Key": str(uuid4())}
+        return _object(self._call(lambda: self._http.post("/movies", json=known, headers=headers)))
 
     def movies(self, query: str | None = None, limit: int = 20) -> list[JsonObject]:
         params: dict[str, str | int] = {"limit": limit, **({"query": query} if query else {})}
@@ -102,7 +100,7 @@ class MatineeClient:
         return _object(self._get(f"/movies/{movie_id}"))
 
     def rate(self, movie_id: int, user_id: int, score: float) -> JsonObject:
-        """Rate a movie; a second rating replaces the first, so this is retried as if it were a PUT."""
+        """Rate a movie; a second rating replaces the first."""
         rating = {"movie_id": movie_id, "user_id": user_id, "score": score}
         headers = {"Idempotency-Key": str(uuid4())}
         return _object(self._call(lambda: self._http.post("/ratings", json=rating, headers=headers)))
@@ -127,20 +125,25 @@ class MatineeClient:
         self,
         path: Path | str | None = None,
         *,
+        user_id: int | None = None,
         idempotency_key: str | None = None,
         content_type: str = "text/csv",
     ) -> JsonObject:
         """Stream a file to the server, from its start at each attempt; None imports the bundled sample.
 
-        Raises OSError if the file cannot be read.
+        `user_id`: whose ratings they are, for an export that holds one person's (Letterboxd, IMDb). Raises
+        OSError if the file cannot be read.
         """
         headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
         if path is not None:
             headers["Content-Type"] = content_type
+        options: dict[str, Any] = {"headers": headers, "timeout": UPLOAD_TIMEOUT}
+        if user_id is not None:
+            options["params"] = {"user_id": user_id}
 
         def upload() -> httpx.Response:
             with nullcontext() if path is None else Path(path).open("rb") as file:
-                return self._http.post("/imports", content=file, headers=headers, timeout=UPLOAD_TIMEOUT)
+                return self._http.post("/imports", content=file, **options)
 
         deadline = max(self._policy.deadline, UPLOAD_DEADLINE)
         return _object(self._call(upload, replace(self._policy, deadline=deadline)))
@@ -155,7 +158,7 @@ class MatineeClient:
         return _object(self._get(f"/tasks/{_segment(task_id)}"))
 
     def wait(self, task_id: str, on_progress: Callable[[JsonObject], None] | None = None) -> JsonObject:
-        """Poll a task as often as its Retry-After says until it ends, and answer it, failed or not.
+        """Poll a task as often as its Retry-After says, every 30 s at least, and return it once it has ended.
 
         `on_progress` gets the task of every poll, the last one too. The wait has no limit of its own; it
         ends with ApiError when the server has not answered for the policy's deadline.
@@ -170,7 +173,8 @@ class MatineeClient:
             if task.get("status") in ENDED:
                 return task
             pause = retry_after(response, time.time())
-            self._sleep(POLL_INTERVAL if pause is None else max(pause, LEAST_POLL_INTERVAL))
+            pause = POLL_INTERVAL if pause is None else max(pause, LEAST_POLL_INTERVAL)
+            self._sleep(min(pause, LONGEST_POLL_INTERVAL))
 
     def _get(self, path: str, params: dict[str, Any] | None = None) -> httpx.Response:
         return self._call(lambda: self._http.get(path, params=params))
@@ -184,6 +188,18 @@ class MatineeClient:
             url, reason = self._http.base_url, str(error) or type(error).__name__
             server = f"{url.scheme}://{url.netloc.decode('ascii')}"  # without a password
             raise ApiError(f"No answer from {server}: {reason}. Is the server running there?") from error
+
+
+def _address(text: str) -> httpx.URL:
+    """The server's address; one without a scheme, like localhost:8000, is http. Raises ApiError."""
+    try:
+        url = httpx.URL(text if "://" in text else f"http://{text}")
+        reason = "" if url.scheme in ("http", "https") and url.host else "it names no server to call by HTTP"
+    except httpx.InvalidURL as error:
+        reason = str(error)
+    if reason:
+        raise ApiError(f"{text!r} is no server address: {reason}. Give one like http://127.0.0.1:8000.")
+    return url
 
 
 def _segment(task_id: str) -> str:

@@ -7,11 +7,9 @@ the calls made here a transport without retries of its own (httpx's default).
 
 import logging
 import re
-import ssl
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -19,23 +17,21 @@ from random import Random, SystemRandom
 
 import httpx
 
+from app.outcome import IDEMPOTENT_METHODS, Outcome
+
+__all__ = ["IDEMPOTENT_METHODS", "RetryBudget", "RetryPolicy", "retry", "retry_after", "with_backoff"]
+
 LOG = logging.getLogger(__name__)
 RANDOM = SystemRandom()  # forked processes must not share one sequence of jitter
 
-IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
-KEY_HEADERS = ("Idempotency-Key", "X-Task-Id")
-THROTTLED_STATUSES = frozenset({409, 429, 503})
-RETRIED_STATUSES = THROTTLED_STATUSES | {408, 425, 500, 502, 504}
-NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
-MAYBE_EXECUTED = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
 RETRY_COST, THROTTLED_COST, FIRST_TRY_REFUND = 14, 5, 1
 
 
 class RetryBudget:
     """Tokens that retries spend and successes refund, kept apart by host; safe between threads.
 
-    While a host is down for everybody, the budget runs out and calls fail at their first attempt
-    instead of multiplying the load.
+    While a host is down, the budget runs out and calls fail at their first attempt instead of multiplying
+    the load. A call is not limited by what it has spent itself, as long as no other one has failed.
     """
 
     def __init__(self, capacity: int = 500) -> None:
@@ -47,13 +43,14 @@ class RetryBudget:
         with self._lock:
             return self.capacity - self._spent.get(host, 0)
 
-    def withdraw(self, host: str, tokens: int) -> bool:
-        """Take the tokens, or none of them and answer False."""
+    def withdraw(self, host: str, tokens: int, own: int = 0) -> bool:
+        """Take the tokens, or none of them and return False. `own`: what the same call has taken before."""
         with self._lock:
-            spent = self._spent.get(host, 0) + tokens
-            if spent > self.capacity:
+            before = self._spent.get(host, 0)
+            alone = 0 < before <= own
+            if before + tokens > self.capacity and not alone:
                 return False
-            self._spent[host] = spent
+            self._spent[host] = min(before + tokens, self.capacity)
             return True
 
     def refund(self, host: str, tokens: int) -> None:
@@ -107,95 +104,8 @@ class RetryPolicy:
 
 
 DEFAULT_POLICY = RetryPolicy()
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one attempt came to: a response, an error, or both when the caller raised for the status."""
-
-    response: httpx.Response | None = None
-    error: httpx.HTTPError | None = None
-
-    @classmethod
-    def of(cls, func: Callable[[], httpx.Response]) -> "Outcome":
-        try:
-            return cls(response=func())
-        except httpx.HTTPStatusError as error:
-            return cls(error.response, error)
-        except httpx.HTTPError as error:
-            return cls(error=error)
-
-    @property
-    def answer(self) -> httpx.Response | None:
-        """The response if it is a success: 2xx, or a 3xx that does not send the request elsewhere."""
-        response = self.response
-        if self.error or response is None or response.status_code >= 400 or response.has_redirect_location:
-            return None
-        return response
-
-    @property
-    def request(self) -> httpx.Request | None:
-        for carrier in (self.error, self.response):
-            with suppress(RuntimeError):  # httpx: not set
-                if carrier is not None:
-                    return carrier.request
-        return None
-
-    @property
-    def host(self) -> str:
-        return self.request.url.netloc.decode("ascii") if self.request else ""
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether a second execution does no harm: an idempotent method, or a key the server goes by."""
-        request = self.request
-        return request is not None and (
-            request.method in IDEMPOTENT_METHODS or any(request.headers.get(name) for name in KEY_HEADERS)
-        )
-
-    @property
-    def throttled(self) -> bool:
-        return self.response is not None and self.response.status_code in THROTTLED_STATUSES
-
-    @property
-    def transient(self) -> bool:
-        """Whether another attempt may do better and can do no harm."""
-        if self.response is not None:
-            status = self.response.status_code
-            in_progress = status != 409 or "Retry-After" in self.response.headers
-            return status in RETRIED_STATUSES and in_progress and self.repeatable
-        if isinstance(self.error, NEVER_SENT):
-            return not _untrusted(self.error)
-        return isinstance(self.error, MAYBE_EXECUTED) and self.repeatable
-
-    @property
-    def failure(self) -> httpx.HTTPError:
-        if self.error is not None:
-            return self.error
-        request, response = self.request, self.response
-        message = f"{self.target}: {self}"  # httpx's own text holds the query, and needs a request
-        return httpx.HTTPStatusError(message, request=request, response=response)  # type: ignore[arg-type]
-
-    @property
-    def target(self) -> str:
-        """Method and URL without user, query and fragment, which may hold secrets."""
-        if self.request is None:
-            return "(no request)"
-        url = self.request.url
-        path = url.raw_path.partition(b"?")[0].decode("ascii")  # escaped: no line breaks in a log
-        return f"{self.request.method} {url.scheme}://{self.host}{path}"
-
-    def __str__(self) -> str:
-        if self.response is not None:
-            return f"{self.response.status_code} {self.response.reason_phrase}".strip()
-        return type(self.error).__name__
-
-
-def _untrusted(error: BaseException | None) -> bool:
-    """Whether a bad certificate is behind a failed connect: it is as bad at the next attempt."""
-    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
-        error = error.__cause__ or error.__context__
-    return error is not None
+SHARED_BUDGET = RetryBudget()
+"""Of all calls of this process that come without a policy."""
 
 
 def retry_after(response: httpx.Response, now: float) -> float | None:
@@ -232,7 +142,7 @@ def retry(
     Raises the last attempt's own exception, or HTTPStatusError for a last response that is a failure, with
     a note that says why no further attempt was made.
     """
-    started, number, cost = clock(), 1, 0
+    started, number, cost, spent = clock(), 1, 0, 0
     while True:
         outcome = Outcome.of(func)
         if (answer := outcome.answer) is not None:
@@ -243,7 +153,7 @@ def retry(
         asked = retry_after(outcome.response, time.time()) if outcome.response else None
         pause = policy.pause(number - 1, outcome.throttled, asked, random)
         cost = THROTTLED_COST if outcome.throttled else RETRY_COST
-        refusal = _refusal(policy, outcome, number, clock() - started + pause, cost)
+        refusal = _refusal(policy, outcome, number, clock() - started + pause, cost, spent)
         verdict = refusal or f"next in {pause:.2f} s"
         LOG.warning("%s: attempt %d of %d: %s; %s", outcome.target, number, policy.attempts, outcome, verdict)
         if refusal:
@@ -253,10 +163,12 @@ def retry(
         if outcome.response is not None:
             outcome.response.close()  # a streamed response would keep its connection
         sleep(pause)
-        number += 1
+        number, spent = number + 1, spent + cost
 
 
-def _refusal(policy: RetryPolicy, outcome: Outcome, number: int, elapsed: float, cost: int) -> str:
+def _refusal(
+    policy: RetryPolicy, outcome: Outcome, number: int, elapsed: float, cost: int, spent: int
+) -> str:
     """Why there is no further attempt, which would start `elapsed` after the first; empty if there is one."""
     if not outcome.transient:
         return "not to be retried"
@@ -264,7 +176,9 @@ def _refusal(policy: RetryPolicy, outcome: Outcome, number: int, elapsed: float,
         return "no attempts left"
     if elapsed > policy.deadline:
         return f"the next attempt would pass the deadline of {policy.deadline:g} s"
-    if policy.budget and not policy.budget.withdraw(outcome.host, cost):
+    if not outcome.resendable:
+        return "its body can be sent only once; give bytes, or a file"
+    if policy.budget and not policy.budget.withdraw(outcome.host, cost, spent):
         return f"the retry budget of {outcome.host} is spent"
     return ""
 
@@ -285,10 +199,10 @@ def with_backoff(
     Before retry n (from 0) it waits `min(cap, backoff_factor * 2**n) + uniform(0, jitter)` seconds, or
     Retry-After plus the jitter. What may be retried is read from the request that the response or the
     exception carries. Deadline, caps and budget are the policy's. Without one: caps of 20 s; a deadline of
-    30 s, on top of the waits asked for if those alone are longer; no budget, since that must outlive a call.
-    Raises as `retry` does.
+    30 s, on top of the waits asked for if those alone are longer; the budget of this process. Raises as
+    `retry` does, and TypeError for an async function.
     """
-    limits = policy or RetryPolicy(cap=20.0, budget=None)
+    limits = policy or RetryPolicy(cap=20.0, budget=SHARED_BUDGET)
     asked = replace(
         limits, attempts=retries + 1, base=backoff_factor, throttled_base=backoff_factor, jitter=jitter
     )

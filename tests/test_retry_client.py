@@ -1,16 +1,22 @@
 """The retry rules, on a clock that only moves when the code sleeps or an attempt takes time."""
 
 import logging
+import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app import retry_client
 from app.retry_client import (
     IDEMPOTENT_METHODS,
     RetryBudget,
@@ -73,6 +79,16 @@ class Edge(Random):
 Step = httpx.Response | type[Exception]
 
 
+class Call:
+    """A function with a clock of its own."""
+
+    def __init__(self, func: Callable[[], httpx.Response]) -> None:
+        self.func, self.clock = func, Clock()
+
+    def __call__(self) -> httpx.Response:
+        return self.func()
+
+
 class Server:
     """Answers one step an attempt, and the last one for ever; counts the attempts."""
 
@@ -102,7 +118,8 @@ def run(server: Server, random: Random | None = None, **policy: object) -> httpx
     )
 
 
-def backoff(server: Server, random: Random | None = None, **arguments: object) -> httpx.Response:
+def backoff(server: Server | Call, random: Random | None = None, **arguments: object) -> httpx.Response:
+    retry_client.SHARED_BUDGET = RetryBudget()  # else what one test spends is missing in the next
     return with_backoff(
         server,
         sleep=server.clock.sleep,
@@ -361,6 +378,94 @@ class TestRetryBudget:
         assert server.calls == 100 + 500 // 14
         assert "budget of matinee.test is spent" in caught.value.__notes__[0]
         assert run(Server(httpx.ConnectError, ok, url="http://other.test/"), budget=budget).is_success
+
+    def test_calls_without_a_policy_share_one_by_host(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(retry_client, "SHARED_BUDGET", RetryBudget())
+        server, other = Server(httpx.ConnectError), Server(httpx.ConnectError, ok, url="http://other.test/")
+        for _ in range(100):
+            with pytest.raises(httpx.ConnectError):
+                with_backoff(server, sleep=server.clock.sleep)
+        assert server.calls == 100 + 500 // 14  # not 600
+        assert with_backoff(other, sleep=other.clock.sleep).is_success
+
+    def test_a_call_alone_is_not_limited_by_it(self) -> None:
+        server = Server(httpx.ConnectError)
+        with pytest.raises(httpx.ConnectError):
+            backoff(server, retries=50)
+        assert server.calls == 51
+
+
+class TestBodies:
+    """A body that was used up is not sent again as if it were whole."""
+
+    def sent(self, make: Callable[[], Any], field: str = "content") -> list[bytes]:
+        """The bodies of every attempt; the server fails the first one once it has read it."""
+        bodies: list[bytes] = []
+
+        class Failing(httpx.BaseTransport):
+            def handle_request(self, request: httpx.Request) -> httpx.Response:
+                assert isinstance(request.stream, httpx.SyncByteStream)
+                bodies.append(b"".join(request.stream))
+                return httpx.Response(200 if len(bodies) > 1 else 503)
+
+        body = make()
+        client = httpx.Client(transport=Failing())
+        with suppress(httpx.HTTPStatusError):
+            backoff(Call(lambda: client.post(URL, headers=KEY, **{field: body})))
+        return bodies
+
+    def test_bytes_and_whatever_can_be_iterated_again_are_sent_again(self) -> None:
+        for make in (lambda: b"abc", lambda: [b"ab", b"c"]):
+            assert self.sent(make) == [b"abc", b"abc"]
+
+    def test_a_file_is_sent_from_its_start(self, tmp_path: Path) -> None:
+        path = tmp_path / "ratings.csv"
+        path.write_bytes(b"abc")
+        assert self.sent(lambda: path.open("rb")) == [b"abc", b"abc"]
+        assert self.sent(lambda: BytesIO(b"abc")) == [b"abc", b"abc"]
+        forms = self.sent(lambda: {"file": path.open("rb")}, "files")
+        assert [b"abc" in form for form in forms] == [True, True]
+
+    def test_a_generator_or_a_pipe_is_sent_once(self) -> None:
+        def pipe() -> Any:
+            reading, writing = os.pipe()
+            os.write(writing, b"abc")
+            os.close(writing)
+            return os.fdopen(reading, "rb")
+
+        for make in (lambda: (part for part in (b"ab", b"c")), lambda: iter([b"abc"]), pipe):
+            assert self.sent(make) == [b"abc"]
+
+    def test_a_generator_that_was_not_touched_is_sent(self) -> None:
+        bodies: list[bytes] = []
+
+        class Refusing(httpx.BaseTransport):
+            def handle_request(self, request: httpx.Request) -> httpx.Response:
+                bodies.append(b"")
+                if len(bodies) == 1:
+                    raise httpx.ConnectError("refused", request=request)
+                bodies[-1] = request.read()
+                return httpx.Response(200)
+
+        client, body = httpx.Client(transport=Refusing()), (part for part in (b"ab", b"c"))
+        backoff(Call(lambda: client.post(URL, headers=KEY, content=body)))
+        assert bodies == [b"", b"abc"]
+
+    def test_it_says_why(self) -> None:
+        client = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(503)))
+        body = iter([b"abc"])
+        with pytest.raises(httpx.HTTPStatusError) as caught:
+            backoff(Call(lambda: client.post(URL, headers=KEY, content=body)))
+        assert "can be sent only once" in caught.value.__notes__[0]
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_async_function_is_refused_with_the_reason() -> None:
+    async def call() -> httpx.Response:
+        return ok
+
+    with pytest.raises(TypeError, match=r"httpx\.Response, not a coroutine.*async"):
+        with_backoff(call)  # type: ignore[arg-type]
 
 
 class TestLog:

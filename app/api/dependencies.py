@@ -1,10 +1,9 @@
-"""What the endpoints share: the service, ids, paging, idempotency keys, answers that start a task."""
+"""What the endpoints share: the service, ids, paging."""
 
 import base64
 import binascii
 import json
-import re
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request, Response
 
@@ -12,10 +11,7 @@ from app.api.values import Count, Id
 from app.errors import BadRequest
 from app.ratings import MAX_ID
 from app.service import Service
-from app.tasks.start import IdempotencyKey
 from app.tasks.task import Task
-
-MAX_KEY_LENGTH = 255
 
 
 async def _service(request: Request) -> Service:  # async: a plain one would cost a hop to a thread
@@ -54,27 +50,6 @@ def link_next(request: Request, response: Response, *position: int) -> None:
     """Point to the next page (RFC 8288)."""
     url = request.url.include_query_params(cursor=encode_cursor(*position))
     response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-
-
-def idempotency_key(request: Request, fingerprint: str) -> IdempotencyKey | None:
-    """The caller's key for this request, if it sent one. Raises `BadRequest` for an unusable one."""
-    text = request.headers.get("idempotency-key", request.headers.get("x-task-id"))
-    if text is None:
-        return None
-    if len(text) > 1 and text[0] == text[-1] == '"':  # a structured field string (RFC 9651)
-        text = re.sub(r"\\(.)", r"\1", text[1:-1])
-    if not 0 < len(text) <= MAX_KEY_LENGTH or not (text.isascii() and text.isprintable()):
-        raise BadRequest(f"Idempotency-Key has to be 1 to {MAX_KEY_LENGTH} printable ASCII characters.")
-    return IdempotencyKey(f"{request.method} {request.url.path}", text, fingerprint)
-
-
-def accepted(response: Response, task: Task, location: str, *, replayed: bool) -> dict[str, Any]:
-    """The answer to a request that started a task; the same for every repetition of the request."""
-    response.headers["Location"] = location
-    response.headers["Retry-After"] = "1"
-    if replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    return {"task_id": task.id, "status": "queued"}
 
 
 def poll_again(response: Response, task: Task) -> None:

@@ -5,9 +5,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from fastapi.responses import FileResponse
+from sqlalchemy.engine import Connection
 from starlette.concurrency import run_in_threadpool
 
-from app.api.dependencies import ServiceDependency, accepted, idempotency_key, poll_again
+from app.api.dependencies import ServiceDependency, poll_again
+from app.api.idempotency import Once, OnceDependency, Reply, accepted
 from app.api.tasks import Started, find_task, task_answer
 from app.api.uploads import Receiver, Upload
 from app.api.values import Id, TaskId
@@ -16,8 +18,8 @@ from app.imports import formats, undo
 from app.imports.rejects import rejects_path
 from app.repository import tasks
 from app.service import Service
-from app.tasks.start import IdempotencyKey, start
-from app.tasks.task import IMPORT_RATINGS, UNDO_IMPORT, Task
+from app.tasks.start import queue
+from app.tasks.task import IMPORT_RATINGS, UNDO_IMPORT
 
 router = APIRouter(prefix="/imports", tags=["tasks"])
 
@@ -25,38 +27,30 @@ router = APIRouter(prefix="/imports", tags=["tasks"])
 @router.post("", status_code=202, response_model=Started)
 async def start_import(
     request: Request,
-    response: Response,
     background: BackgroundTasks,
     service: ServiceDependency,
+    once: OnceDependency,
     user_id: Annotated[Id | None, Query(description="whose ratings they are")] = None,
     dry_run: Annotated[bool, Query(description="report only, write nothing")] = False,
-) -> dict[str, Any]:
+) -> Any:
     """Import a CSV of ratings or movies. With no body and no Content-Type: the bundled sample."""
-    given = idempotency_key(request, "")
-    name = f"{given.scope} {given.key}" if given else ""
     folder, limit = service.settings.uploads_dir, service.settings.max_upload
-    receiver = await run_in_threadpool(Receiver, folder, limit, name)
+    receiver = await run_in_threadpool(Receiver, folder, limit, once.name)
     try:
         upload = await receiver.receive(request)
         params = {"user_id": user_id, "dry_run": dry_run, "undo_of": None}
         sample = upload.size == 0 and "content-type" not in request.headers
-        key = idempotency_key(request, f"{'' if sample else upload.sha256} {user_id} {dry_run}")
-        task, replayed = await run_in_threadpool(
-            _start, service, receiver, None if sample else upload, params, key
-        )
+        answer = await run_in_threadpool(_start, service, receiver, None if sample else upload, params, once)
     finally:
         await run_in_threadpool(receiver.close)
     background.add_task(service.wake_worker)
-    return accepted(response, task, f"/imports/{task.id}", replayed=replayed)
+    return answer
 
 
 def _start(
-    service: Service,
-    receiver: Receiver,
-    upload: Upload | None,
-    params: dict[str, Any],
-    key: IdempotencyKey | None,
-) -> tuple[Task, bool]:
+    service: Service, receiver: Receiver, upload: Upload | None, params: dict[str, Any], once: Once
+) -> Any:
+    payload = f"{upload.sha256 if upload else ''} {params['user_id']} {params['dry_run']}"
     task_id = str(uuid.uuid4())
     kept = service.settings.uploads_dir.absolute() / task_id
     if upload is None:
@@ -73,17 +67,19 @@ def _start(
             "sha256": upload.sha256,
         }
     started = False
+
+    def start(connection: Connection) -> Reply:
+        nonlocal started
+        limit = service.settings.max_queue
+        task = queue(connection, IMPORT_RATINGS, params, task_id=task_id, max_queue=limit)
+        started = True
+        return accepted(task, f"/imports/{task.id}")
+
     try:
-        task, replayed = start(
-            service.database,
-            IMPORT_RATINGS,
-            params,
-            key=key,
-            task_id=task_id,
-            max_queue=service.settings.max_queue,
-        )
-        started = not replayed
-        return task, replayed
+        return once(payload, start)
+    except BaseException:
+        started = False  # or it was, and then rolled back
+        raise
     finally:
         if not started:
             kept.unlink(missing_ok=True)
@@ -113,18 +109,15 @@ def import_rejects(task_id: TaskId, service: ServiceDependency) -> FileResponse:
 
 @router.post("/{task_id}/undo", status_code=202, response_model=Started)
 def undo_import(
-    request: Request,
-    task_id: TaskId,
-    response: Response,
-    background: BackgroundTasks,
-    service: ServiceDependency,
-) -> dict[str, Any]:
+    task_id: TaskId, background: BackgroundTasks, service: ServiceDependency, once: OnceDependency
+) -> Any:
     """Put back what was there before the import, as a task of its own; newest import first."""
-    key = idempotency_key(request, fingerprint="")
-    with service.database.read() as connection:
-        if key is None or tasks.task_of_key(connection, key.scope, key.key, key.fingerprint) is None:
-            undo.check(connection, task_id)
-    limit = service.settings.max_queue
-    task, replayed = start(service.database, UNDO_IMPORT, {"undo_of": task_id}, key=key, max_queue=limit)
+
+    def start(connection: Connection) -> Reply:
+        undo.check(connection, task_id)
+        limit = service.settings.max_queue
+        task = queue(connection, UNDO_IMPORT, {"undo_of": task_id}, max_queue=limit)
+        return accepted(task, f"/imports/{task.id}")
+
     background.add_task(service.wake_worker)
-    return accepted(response, task, f"/imports/{task.id}", replayed=replayed)
+    return once("", start)

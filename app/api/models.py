@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel
 
 from app.api.dependencies import Cursor, Limit, ServiceDependency, decode_cursor, link_next
+from app.api.idempotency import OnceDependency, Reply
 from app.api.values import Id
 from app.repository import models
 
@@ -59,10 +60,11 @@ def get_model(version: Version, service: ServiceDependency) -> dict[str, Any]:
 
 
 @router.post("/{version}/activate", response_model=ModelAnswer)
-def activate_model(version: Version, service: ServiceDependency) -> dict[str, Any]:
+def activate_model(version: Version, service: ServiceDependency, once: OnceDependency) -> Any:
     """Serve this version from the next request on, in every process. A damaged one is refused."""
+    if known := once.known(""):
+        return known
     with service.database.read() as connection:
         found = models.get(connection, version)
     service.model.check(found)
-    with service.database.write() as connection:
-        return _answer(models.activate(connection, version))
+    return once("", lambda c: Reply(_answer(models.activate(c, version))))

@@ -1,13 +1,15 @@
 """Movies over HTTP."""
 
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.engine import Connection
 
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, decode_cursor, link_next
 from app.api.etags import SHOWN
+from app.api.idempotency import OnceDependency, Reply
 from app.api.values import NUMBER, Genre, Title, Words, Year
 from app.movies import Movie
 from app.repository import movies, ratings
@@ -23,12 +25,13 @@ class MovieBody(BaseModel):
     genre: Genre | None = None
 
 
-@router.post("", status_code=201)
-def create_movie(body: MovieBody, response: Response, service: ServiceDependency) -> Movie:
-    with service.database.write() as connection:
+@router.post("", status_code=201, response_model=Movie)
+def create_movie(body: MovieBody, once: OnceDependency) -> Any:
+    def create(connection: Connection) -> Reply:
         movie = movies.create(connection, body.title, body.year, body.genre or None, now=time.time())
-    response.headers["Location"] = f"/movies/{movie.id}"
-    return movie
+        return Reply(movie, 201, {"Location": f"/movies/{movie.id}"})
+
+    return once(body, create)
 
 
 @router.get("", dependencies=SHOWN)

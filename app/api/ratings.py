@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.etags import SHOWN
+from app.api.idempotency import OnceDependency, Reply
 from app.api.values import NUMBER, Id, Score
 from app.ratings import Rating
 from app.repository import ratings
@@ -39,14 +40,10 @@ def _answer(rating: Rating) -> dict[str, Any]:
 
 
 @router.post("", status_code=201, response_model=RatingAnswer, responses={200: {"model": RatingAnswer}})
-def put_rating(body: RatingBody, response: Response, service: ServiceDependency) -> dict[str, Any]:
+def put_rating(body: RatingBody, once: OnceDependency) -> Any:
     """Rate a movie: 201, or 200 if this replaces the user's earlier rating of it."""
     rating = Rating(body.user_id, body.movie_id, body.score, int(time.time()))
-    with service.database.write() as connection:
-        created = ratings.put(connection, rating)
-    if not created:
-        response.status_code = 200
-    return _answer(rating)
+    return once(body, lambda c: Reply(_answer(rating), 201 if ratings.put(c, rating) else 200))
 
 
 @router.get("", response_model=list[RatingAnswer], dependencies=SHOWN)

@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from fastapi import APIRouter, BackgroundTasks, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Response
+from sqlalchemy.engine import Connection
 
-from app.api.dependencies import ServiceDependency, accepted, idempotency_key, poll_again
+from app.api.dependencies import ServiceDependency, poll_again
+from app.api.idempotency import OnceDependency, Reply, accepted
 from app.api.tasks import Started
 from app.api.values import TaskId
 from app.repository import ratings, tasks
-from app.tasks.start import start
+from app.tasks.start import queue
 from app.tasks.task import COMPLETE, REBUILD_MODEL
 
 router = APIRouter(prefix="/recommender/rebuild", tags=["tasks"])
@@ -21,14 +23,15 @@ class RebuildAnswer(Started):
 
 
 @router.post("", status_code=202, response_model=Started)
-def rebuild(
-    request: Request, response: Response, background: BackgroundTasks, service: ServiceDependency
-) -> dict[str, Any]:
+def rebuild(background: BackgroundTasks, service: ServiceDependency, once: OnceDependency) -> Any:
     """Build a new model from every rating. Joins the rebuild that waits already, if any."""
-    key = idempotency_key(request, fingerprint="")
-    task, replayed = start(service.database, REBUILD_MODEL, {}, key=key, max_queue=service.settings.max_queue)
+
+    def start(connection: Connection) -> Reply:
+        task = queue(connection, REBUILD_MODEL, {}, max_queue=service.settings.max_queue)
+        return accepted(task, f"/recommender/rebuild/{task.id}")
+
     background.add_task(service.wake_worker)
-    return accepted(response, task, f"/recommender/rebuild/{task.id}", replayed=replayed)
+    return once("", start)
 
 
 @router.get("/{task_id}", response_model=RebuildAnswer)

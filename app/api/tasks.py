@@ -9,18 +9,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, BackgroundTasks, Depends, Header, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel
+from sqlalchemy.engine import Connection
 from starlette.concurrency import run_in_threadpool
 
-from app.api.dependencies import (
-    Cursor,
-    Limit,
-    ServiceDependency,
-    accepted,
-    decode_cursor,
-    link_next,
-    poll_again,
-)
+from app.api.dependencies import Cursor, Limit, ServiceDependency, decode_cursor, link_next, poll_again
 from app.api.feed import Feed
+from app.api.idempotency import OnceDependency, Reply, accepted
 from app.api.values import TaskId
 from app.errors import NotFound
 from app.repository import tasks
@@ -89,7 +83,10 @@ def _time(seconds: float | None) -> datetime | None:
 
 def find_task(service: Service, task_id: str) -> Task:
     with service.database.read() as connection:
-        task = tasks.get(connection, task_id)
+        return _found(tasks.get(connection, task_id), task_id)
+
+
+def _found(task: Task | None, task_id: str) -> Task:
     if task is None:
         raise NotFound(f"There is no task {task_id[:100]!r}. GET /tasks lists them.")
     return task
@@ -153,27 +150,30 @@ async def get_task(
 
 
 @router.post("/{task_id}/cancel", response_model=TaskAnswer)
-def cancel_task(task_id: TaskId, background: BackgroundTasks, service: ServiceDependency) -> dict[str, Any]:
+def cancel_task(
+    task_id: TaskId, background: BackgroundTasks, service: ServiceDependency, once: OnceDependency
+) -> Any:
     """Cancel it: at once while it is queued, within a second while it runs. An ended one stays as it is."""
-    find_task(service, task_id)
-    with service.database.write() as connection:
-        task = tasks.request_cancel(connection, task_id, now=time.time())
-    if task is None:
-        raise NotFound(f"Task {task_id!r} was removed meanwhile.")
+
+    def cancel(connection: Connection) -> Reply:
+        return Reply(task_answer(_found(tasks.request_cancel(connection, task_id, now=time.time()), task_id)))
+
     background.add_task(service.wake_worker)
-    return task_answer(task)
+    return once("", cancel)
 
 
 @router.post("/{task_id}/retry", status_code=202, response_model=Started)
 def retry_task(
-    task_id: TaskId, response: Response, background: BackgroundTasks, service: ServiceDependency
-) -> dict[str, Any]:
+    task_id: TaskId, background: BackgroundTasks, service: ServiceDependency, once: OnceDependency
+) -> Any:
     """Try a failed or cancelled task again; it takes up what its last attempt has left."""
-    task = find_task(service, task_id)
-    with service.database.write() as connection:
-        task = tasks.retry(connection, task, now=time.time())
+
+    def retry(connection: Connection) -> Reply:
+        task = _found(tasks.get(connection, task_id), task_id)
+        return accepted(tasks.retry(connection, task, now=time.time()), f"/tasks/{task.id}")
+
     background.add_task(service.wake_worker)
-    return accepted(response, task, f"/tasks/{task.id}", replayed=False)
+    return once("", retry)
 
 
 @router.get("/{task_id}/events", response_class=EventSourceResponse)

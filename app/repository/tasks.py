@@ -1,4 +1,4 @@
-"""Queries on tasks, their timeline, and idempotency keys.
+"""Queries on tasks and their timeline.
 
 A task is claimed under a new attempt number; `advance` hits the row only under that number, so that a worker
 that was replaced can change nothing. Every change of a status is an event of the timeline, in the same
@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.errors import Conflict, Invalid
+from app.errors import Conflict
 from app.storage.schema import idempotency_keys, task_events, tasks
 from app.tasks.task import ACTIVE, CANCELLED, CANCELLING, FAILED, QUEUED, RUNNING, Task
 
@@ -244,25 +244,3 @@ def forget(connection: Connection, *, before: float, limit: int = 500) -> list[T
     connection.execute(idempotency_keys.delete().where(idempotency_keys.c.task_id.in_(ids)))
     connection.execute(tasks.delete().where(tasks.c.seq.in_(seqs)))
     return old
-
-
-def task_of_key(connection: Connection, scope: str, key: str, fingerprint: str) -> Task | None:
-    """The task that was started under this key. Raises `Invalid` if that was another request."""
-    where = (idempotency_keys.c.scope == scope, idempotency_keys.c.key == key)
-    row = connection.execute(sa.select(idempotency_keys).where(*where)).first()
-    if row is None:
-        return None
-    if row.fingerprint != fingerprint:
-        raise Invalid(
-            f"The idempotency key {key!r} was used for another request (task {row.task_id}). "
-            "Send the same request again, or take a new key."
-        )
-    return get(connection, row.task_id)
-
-
-def remember_key(
-    connection: Connection, scope: str, key: str, fingerprint: str, task_id: str, *, now: float
-) -> None:
-    """Tie a key to a task."""
-    values = {"scope": scope, "key": key, "fingerprint": fingerprint, "task_id": task_id, "created_at": now}
-    connection.execute(idempotency_keys.insert().values(**values))

@@ -89,8 +89,12 @@ idempotency_keys = sa.Table(
     sa.Column("scope", sa.Text, primary_key=True),  # caller, method and path
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("fingerprint", sa.Text, nullable=False),
-    sa.Column("task_id", sa.Text, nullable=False),
+    sa.Column("task_id", sa.Text),  # of the task that the request started
     sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("status", sa.Integer),  # the answer; null only within the transaction that makes it
+    sa.Column("headers", sa.JSON),
+    sa.Column("body", sa.Text),
+    sa.Index(None, "created_at"),
 )
 
 models = sa.Table(

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.config import Settings
-from app.repository import models, tasks
+from app.repository import keys, models, tasks
 from app.storage import Database
 
 DAY = 24 * 3600
@@ -19,6 +19,7 @@ log = logging.getLogger("matinee.retention")
 def clean(database: Database, settings: Settings, *, now: float) -> None:
     """Delete what is older than the settings say. Safe to stop anywhere and to do again."""
     _forget_tasks(database, before=now - max(1.0, settings.keep_tasks) * DAY)
+    _forget_keys(database, now=now)
     with database.read() as connection:
         active = tasks.active_ids(connection)
         kept = tasks.kept_ids(connection)
@@ -35,6 +36,16 @@ def _forget_tasks(database: Database, *, before: float) -> None:
         if not old:
             return
         log.info("forgot %d tasks", len(old))
+
+
+def _forget_keys(database: Database, *, now: float) -> None:
+    """Those that are a day older than the newest one, so that a clock that is ahead deletes no fresh key."""
+    with database.read() as connection:
+        before = min(now, keys.newest(connection)) - DAY
+    forgotten = AT_ONCE
+    while forgotten == AT_ONCE:
+        with database.write() as connection:
+            forgotten = keys.forget(connection, before=before, limit=AT_ONCE)
 
 
 def _forget_models(database: Database, settings: Settings) -> None:

@@ -4,15 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.errors import Invalid
 from app.repository import tasks
 from app.storage import Database
-from app.tasks.start import IdempotencyKey, start
+from app.tasks.start import start
 from app.tasks.task import IMPORT_RATINGS, REBUILD_MODEL, Task
 
 
 def queue(database: Database, kind: str = IMPORT_RATINGS) -> Task:
-    return start(database, kind, {})[0]
+    return start(database, kind, {})
 
 
 def claim(database: Database) -> Task:
@@ -94,18 +93,6 @@ def test_rebuilds_join_the_one_that_waits(database: Database) -> None:
     second = queue(database, REBUILD_MODEL)
     assert second.id != first.id
     assert queue(database, REBUILD_MODEL).id == second.id
-
-
-def test_one_key_is_one_task_however_many_send_it_at_once(database: Database) -> None:
-    key = IdempotencyKey("POST /imports", "k", "f")
-    with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda _: start(database, IMPORT_RATINGS, {}, key=key), range(16)))
-    assert len({task.id for task, _ in answers}) == 1
-    assert sorted(replayed for _, replayed in answers) == [False] + [True] * 15
-    with pytest.raises(Invalid, match="another request"):
-        start(database, IMPORT_RATINGS, {}, key=IdempotencyKey("POST /imports", "k", "other"))
-    other_scope = IdempotencyKey("POST /recommender/rebuild", "k", "other")
-    assert not start(database, REBUILD_MODEL, {}, key=other_scope)[1]
 
 
 def test_parallel_rebuilds_become_one(database: Database) -> None:

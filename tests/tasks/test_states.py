@@ -44,7 +44,7 @@ class Tasks(RuleBasedStateMachine):
 
     @rule(target=made, kind=st.sampled_from([IMPORT_RATINGS, REBUILD_MODEL]))
     def create(self, kind: str) -> str:
-        return start(self.database, kind, {})[0].id
+        return start(self.database, kind, {}).id
 
     @rule(target=attempts)
     def claim(self) -> Any:

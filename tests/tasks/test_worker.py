@@ -46,7 +46,7 @@ def queued(database: Database) -> int:
 
 
 def test_a_cancel_without_a_safe_point_starts_the_worker_anew(settings: Settings, store: Database) -> None:
-    task = start(store, IMPORT_RATINGS, dict(SAMPLE))[0]
+    task = start(store, IMPORT_RATINGS, dict(SAMPLE))
     with store.write() as connection:
         claimed = tasks.claim(connection, now=time.time())
         tasks.request_cancel(connection, task.id, now=time.time())
@@ -124,7 +124,7 @@ def test_old_tasks_files_and_models_go_and_what_is_needed_stays(settings: Settin
         run_next(store, settings)
     with store.write() as connection:
         models.activate(connection, 1)
-    waiting = start(store, IMPORT_RATINGS, dict(SAMPLE))[0]
+    waiting = start(store, IMPORT_RATINGS, dict(SAMPLE))
     for name in ("work", "imports", "uploads"):
         for task_id in (waiting.id, "gone"):
             (settings.data_dir / name / task_id).mkdir(parents=True)

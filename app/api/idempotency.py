@@ -1,0 +1,140 @@
+"""Requests that change something or start a task happen once for each idempotency key.
+
+By draft-ietf-httpapi-idempotency-key-header-07: the first answer is kept in the transaction of the change.
+A repetition of the request gets it again, with `Idempotent-Replayed: true`, and changes nothing.
+"""
+
+import functools
+import hashlib
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request, Response
+from pydantic import BaseModel, TypeAdapter
+from sqlalchemy.engine import Connection
+
+from app.api.dependencies import ServiceDependency
+from app.errors import BadRequest, Unavailable
+from app.repository import keys
+from app.repository.keys import Answer, Key
+from app.service import Service
+from app.tasks.task import Task
+
+MAX_KEY_LENGTH = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a change is answered: `value` in the form of the endpoint's `response_model`."""
+
+    value: Any
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    task_id: str | None = None  # of the task that it started: the key is kept as long as that
+
+
+def accepted(task: Task, location: str) -> Reply:
+    """The answer to a request that started a task."""
+    headers = {"Location": location, "Retry-After": "1"}
+    return Reply({"task_id": task.id, "status": "queued"}, 202, headers, task.id)
+
+
+class Once:
+    """Runs the change of one request: at most once for each key, caller, method and path.
+
+    Only a success is kept: a change that raises leaves nothing behind, and its key is free again. A request
+    without a key costs nothing more than its change.
+    """
+
+    def __init__(self, request: Request, response: Response, service: Service, key: str | None) -> None:
+        self._request, self._response, self._service = request, response, service
+        self._key = key
+        # Every caller is a user of this machine: there are no accounts that could tell them apart.
+        self._scope = f"{request.method} {request.url.path}"
+
+    @property
+    def name(self) -> str:
+        """Names the key within the whole service; empty without one."""
+        return f"{self._scope} {self._key}" if self._key else ""
+
+    def __call__(self, payload: BaseModel | str, change: Callable[[Connection], Reply]) -> Any:
+        """Run `change` in a write transaction and return the answer, or the one that is kept under the key.
+
+        Raises `Invalid` if the key was used with another payload, and what `change` raises.
+        """
+        if self._key is None:
+            with self._service.database.write() as connection:
+                reply = change(connection)
+            self._response.status_code = reply.status
+            self._response.headers.update(reply.headers)
+            return reply.value
+        key = self._keyed(payload)
+        with self._service.database.write() as connection:
+            if not keys.claim(connection, key, now=time.time()):
+                return _replayed(keys.find(connection, key))
+            reply = change(connection)
+            answer = Answer(reply.status, reply.headers, self._body(reply.value), reply.task_id)
+            keys.keep(connection, key, answer)
+        return _response(answer)
+
+    def known(self, payload: BaseModel | str) -> Response | None:
+        """The answer that is kept under the key, if any: for a change that takes work to prepare."""
+        if self._key is None:
+            return None
+        with self._service.database.read() as connection:
+            answer = keys.find(connection, self._keyed(payload))
+        return _replayed(answer) if answer else None
+
+    def _keyed(self, payload: BaseModel | str) -> Key:
+        if isinstance(payload, BaseModel):
+            payload = hashlib.sha256(payload.model_dump_json().encode()).hexdigest()
+        return Key(self._scope, self._key or "", payload)
+
+    def _body(self, value: Any) -> str:
+        adapter = _adapter(self._request.scope["route"].response_model)
+        return adapter.dump_json(adapter.validate_python(value)).decode()
+
+
+@functools.cache
+def _adapter(model: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(model)
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, answer.headers, media_type="application/json")
+
+
+def _replayed(answer: Answer | None) -> Response:
+    if answer is None:  # retention has deleted it since the claim met it
+        raise Unavailable("The key has just expired. Repeat the request.", headers={"Retry-After": "1"})
+    response = _response(answer)
+    response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+async def _once(  # async: a plain one would cost a hop to a thread
+    request: Request,
+    response: Response,
+    service: ServiceDependency,
+    idempotency_key: Annotated[
+        str | None,
+        Header(description="of the caller's making: a repetition under it gets the first answer again"),
+    ] = None,
+) -> Once:
+    text = idempotency_key if idempotency_key is not None else request.headers.get("x-task-id")
+    return Once(request, response, service, None if text is None else _bare(text))
+
+
+def _bare(text: str) -> str:
+    """The key without the quotes of a structured field string (RFC 9651). Raises `BadRequest`."""
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        text = re.sub(r"\\(.)", r"\1", text[1:-1])
+    if not 0 < len(text) <= MAX_KEY_LENGTH or not (text.isascii() and text.isprintable()):
+        raise BadRequest(f"Idempotency-Key has to be 1 to {MAX_KEY_LENGTH} printable ASCII characters.")
+    return text
+
+
+OnceDependency = Annotated[Once, Depends(_once)]

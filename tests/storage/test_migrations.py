@@ -1,0 +1,67 @@
+"""Databases of older releases, with data, on every engine."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.engine import Connection
+
+from app.config import Settings
+from app.repository import keys
+from app.repository.keys import Key
+from app.storage import database as storage
+from app.storage import open_database
+from tests.conftest import ENGINES
+
+
+@pytest.fixture(params=ENGINES)
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of a database without any table, on each engine in turn."""
+    if request.param == "sqlite":
+        yield Settings(data_dir=tmp_path / "data", embedded_worker=False)
+        return
+    server, _ = request.getfixturevalue("postgres")
+    name = server.create_database()
+    yield Settings(data_dir=tmp_path / "data", database_url=server.url(name), embedded_worker=False)
+    server.drop_database(name)
+
+
+def open_older(settings: Settings, revision: str, *statements: str) -> None:
+    """Make the database as a release with that schema made it, and run the statements in it."""
+
+    def upgrade(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(storage.MIGRATIONS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        for statement in statements:
+            connection.execute(sa.text(statement))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "_upgrade", upgrade)
+        open_database(settings).close()
+
+
+def test_keys_of_an_older_release_are_answered_as_before(empty: Settings) -> None:
+    started = {
+        "POST /imports": "/imports/t0",
+        "POST /imports/x/undo": "/imports/t1",
+        "POST /recommender/rebuild": "/recommender/rebuild/t2",
+    }
+    insert = "INSERT INTO idempotency_keys (scope, key, fingerprint, task_id, created_at) VALUES "
+    rows = [f"('{scope}', 'k', 'f', 't{number}', 1)" for number, scope in enumerate(started)]
+    open_older(empty, "0005", insert + ", ".join(rows))
+    database = open_database(empty)
+    with database.write() as connection:
+        for number, (scope, location) in enumerate(started.items()):
+            answer = keys.find(connection, Key(scope, "k", "f"))
+            assert answer is not None
+            assert (answer.status, answer.task_id) == (202, f"t{number}")
+            assert json.loads(answer.body) == {"task_id": f"t{number}", "status": "queued"}
+            assert answer.headers == {"Location": location, "Retry-After": "1"}
+        assert keys.claim(connection, Key("POST /movies", "k", "f"), now=1.0)
+    database.close()
