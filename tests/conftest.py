@@ -17,8 +17,8 @@ from tests.postgres import PostgresServer
 
 ENGINES = ("sqlite", "postgres")
 
-# The same examples in every run, so that a run says something of the code alone; CI draws others each time and
-# prints how to repeat what fails: that becomes an `@example` of its test.
+# The same examples in every run, so that a run says something of the code alone; CI draws others each time
+# and prints how to repeat what fails: that becomes an `@example` of its test.
 hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis_settings.register_profile("random", derandomize=False, deadline=None, print_blob=True)
 hypothesis_settings.load_profile("random" if os.environ.get("CI") == "true" else "repeatable")
