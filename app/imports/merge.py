@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from app.imports import runs
@@ -17,6 +16,7 @@ from app.imports.rejects import Reject
 from app.imports.runs import matches
 from app.imports.strict import UNKNOWN_MOVIE
 from app.repository import catalogue, imports, movies
+from app.repository.count_changes import changes_of
 from app.repository.imports import RatingColumns
 from app.repository.ratings import note_changes
 
@@ -85,7 +85,7 @@ class RatingMerger:
     ) -> None:
         self._runs, self._seq, self._rows = found, import_seq, rows
         self._movies_deleted = movies_deleted
-        self._changes: list[NDArray[np.void]] = []
+        self._outcomes: list[_Outcome] = []
         self._changed = 0
 
     def ranges(self, after: list[int] | None) -> Iterator[Range]:
@@ -147,13 +147,14 @@ class RatingMerger:
     def _write(self, connection: Connection, outcome: _Outcome) -> None:
         imports.put_ratings(connection, outcome.written)
         imports.put_before_images(connection, outcome.before, self._seq)
-        self._changes += imports.changes_of(outcome.written, outcome.before)
+        self._outcomes.append(outcome)
         self._changed += len(outcome.written.user_id)
 
     def close(self, connection: Connection) -> None:
         note_changes(connection, self._changed)
-        imports.change_counts(connection, self._changes)
-        self._changes, self._changed = [], 0
+        written, before = [o.written for o in self._outcomes], [o.before for o in self._outcomes]
+        imports.change_counts(connection, changes_of(written, before))
+        self._outcomes, self._changed = [], 0
 
 
 _FIELDS = {catalogue.MOVIE: ("title", "year", "genre"), catalogue.LINK: ("imdb_id", "tmdb_id")}

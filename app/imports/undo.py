@@ -11,6 +11,7 @@ from app.errors import Conflict, NotFound
 from app.imports.rejects import Reject
 from app.imports.runs import matches
 from app.repository import catalogue, imports, movies, tasks
+from app.repository.count_changes import changes_of
 from app.repository.imports import Key
 from app.repository.ratings import note_changes
 from app.tasks.task import COMPLETE, ENDED, IMPORT_RATINGS, UNDO_IMPORT, Task
@@ -67,7 +68,7 @@ def undo_ratings(connection: Connection, keys: list[Key], import_seq: int, figur
     back, gone = images.take(found), written.take(np.delete(np.arange(len(written.user_id)), places))
     imports.put_ratings(connection, back)
     imports.delete_ratings(connection, gone.user_id, gone.movie_id)
-    imports.change_counts(connection, imports.changes_of(back, written))
+    imports.change_counts(connection, changes_of([back], [written]))
     note_changes(connection, len(written.user_id))
     figures.deleted += len(gone.user_id)
     figures.restored += len(back.user_id)

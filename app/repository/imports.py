@@ -8,9 +8,11 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.storage.bulk import RatingColumns, has_room, put_before_images, put_ratings
-from app.storage.database import insert_for
+from app.repository.count_changes import Changes, packed, parts, total, unpacked
+from app.storage.bulk import RatingColumns, execute_many, has_room, put_before_images, put_ratings
+from app.storage.database import batches, insert_for
 from app.storage.schema import (
+    SCORED,
     catalogue_before_images,
     count_changes,
     counters,
@@ -25,9 +27,8 @@ __all__ = ["RatingColumns", "has_room", "put_before_images", "put_ratings"]
 Key = tuple[int, int]
 Integers = npt.NDArray[np.int64]
 
-CHANGES = np.dtype([("movie_id", "<i8"), ("count", "<i4"), ("half_steps", "<i4")])
-SUMMED_AT_ONCE = 16_000
-"""Pending changes that are summed up in one transaction: two milliseconds."""
+SUMMED_AT_ONCE = 300_000
+"""Bytes of pending changes that are summed up in one transaction: two milliseconds."""
 SETTLED_AT_ONCE = 100
 """Movies whose counts are written in one transaction: a millisecond."""
 
@@ -124,26 +125,26 @@ def movies_deleted(connection: Connection) -> int:
     return int(connection.execute(_MOVIES_DELETED).scalar_one())
 
 
-def change_counts(connection: Connection, changes: Sequence[npt.NDArray[np.void]]) -> None:
-    """Note changes (`CHANGES`) of movie counts, summed up by movie; `settle_counts` makes them.
+def change_counts(connection: Connection, changes: Changes) -> None:
+    """Note changes of movie counts; `settle_counts` makes them.
 
     A range of ratings touches movies all over the catalogue: making the changes range by range would
     write the whole table of movies over and over.
     """
-    if changes and len(summed := total(np.concatenate(changes))):
-        connection.execute(_CHANGE_COUNTS, {"changed": summed.tobytes()})
+    if len(changes.movie_id):
+        connection.execute(_CHANGE_COUNTS, {"changed": packed(changes)})
 
 
 def compact_counts(connection: Connection, at_once: int | None = None) -> None:
     """Sum the oldest pending rows up, two at least, into a new one, or into rows of `at_once` movies."""
     sizes = connection.execute(_OLDEST).all()
-    changes = np.cumsum([row.size // CHANGES.itemsize for row in sizes])
-    last = max(1, int(np.searchsorted(changes, SUMMED_AT_ONCE, side="right")) - 1)
+    read = np.cumsum([row.size for row in sizes])
+    last = max(1, int(np.searchsorted(read, SUMMED_AT_ONCE, side="right")) - 1)
     newest = sizes[: last + 1][-1].number if sizes else 0
     rows = connection.execute(_TAKE_OLDEST, {"newest": newest}).scalars().all()
-    summed = total(np.concatenate([np.frombuffer(row, CHANGES) for row in rows])) if rows else _NONE
-    for start in range(0, len(summed), at_once or len(summed) or 1):
-        change_counts(connection, [summed[start : start + (at_once or len(summed))]])
+    summed = total([unpacked(row) for row in rows])
+    for part in parts(summed, at_once or len(summed.movie_id) or 1):
+        change_counts(connection, part)
 
 
 _OLDEST = (
@@ -156,29 +157,6 @@ _TAKE_OLDEST = (
     .where(count_changes.c.number <= sa.bindparam("newest"))
     .returning(count_changes.c.changes)
 )
-_NONE = np.zeros(0, CHANGES)
-
-
-def total(changes: npt.NDArray[np.void]) -> npt.NDArray[np.void]:
-    """The sum of changes by movie."""
-    changes = changes[np.argsort(changes["movie_id"])]
-    starts = np.flatnonzero(np.diff(changes["movie_id"], prepend=-1))
-    summed = changes[starts]
-    for name in ("count", "half_steps"):
-        summed[name] = np.add.reduceat(changes[name], starts) if len(starts) else 0
-    return summed
-
-
-def changes_of(written: RatingColumns, before: RatingColumns) -> list[npt.NDArray[np.void]]:
-    """By how much the counts and sums of movies change when these ratings come for those."""
-    found = []
-    for columns, sign in ((written, 1), (before, -1)):
-        changes = np.empty(len(columns.user_id), CHANGES)
-        changes["movie_id"], changes["count"] = columns.movie_id, sign
-        changes["half_steps"] = columns.half_steps
-        changes["half_steps"] *= sign
-        found.append(changes)
-    return found
 
 
 def pending_counts(connection: Connection) -> int:
@@ -192,17 +170,21 @@ def settle_counts(connection: Connection) -> None:
     row = connection.execute(_TAKE_FIRST).scalar()
     if row is None:
         return
-    changes = np.frombuffer(row, CHANGES)  # sorted by movie, so that nobody waits for us who has what we want
-    values = [
-        {"movie": movie_id, "more": more, "score": half_steps / 2}
-        for movie_id, more, half_steps in changes.tolist()
-    ]
-    if values and connection.execute(_ADD, values).rowcount < len(values):
+    changes = unpacked(row)  # sorted by movie, so that nobody waits for us who has what we want
+    names = ("movie", "more", "score", *(column.name for column in SCORED.values()))
+    values = (changes.movie_id, changes.ratings, changes.half_steps / 2, *changes.scored.T)
+    columns = dict(zip(names, (column.tolist() for column in values), strict=True))
+    if execute_many(connection, _ADD, columns) < len(changes.movie_id):
         # Some were deleted after their ratings had been written, but before these counted.
-        ids = changes["movie_id"].tolist()
-        there = set(connection.execute(sa.select(movies.c.id).where(movies.c.id.in_(ids))).scalars())
-        gone = [movie_id for movie_id in ids if movie_id not in there]
-        connection.execute(ratings.delete().where(ratings.c.movie_id.in_(gone)))
+        ids = changes.movie_id.tolist()
+        there = {
+            movie_id
+            for some in batches(ids)
+            for movie_id in connection.execute(sa.select(movies.c.id).where(movies.c.id.in_(some))).scalars()
+        }
+        for gone in batches(movie_id for movie_id in ids if movie_id not in there):
+            connection.execute(ratings.delete().where(ratings.c.movie_id.in_(gone)))
+    connection.execute(_NOTE_SETTLED)
 
 
 _FIRST_WAITING = sa.select(sa.func.min(count_changes.c.number)).scalar_subquery()
@@ -215,7 +197,11 @@ _ADD: Any = (
     .values(
         rating_count=movies.c.rating_count + sa.bindparam("more"),
         rating_sum=movies.c.rating_sum + sa.bindparam("score"),
+        **{column.name: column + sa.bindparam(column.name) for column in SCORED.values()},
     )
+)
+_NOTE_SETTLED = (
+    counters.update().where(counters.c.name == "counts_settled").values(value=counters.c.value + 1)
 )
 
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from app.errors import NotFound
-from app.ratings import HIGHEST, STEP, Rating
+from app.ratings import STEP, Rating
 from app.repository import movies as movie_queries
 from app.repository.imports import note_later_write
 from app.storage.database import insert_for
-from app.storage.schema import counters, first_raters, movies, ratings
+from app.storage.schema import SCORED, counters, first_raters, movies, ratings
 
 _COLUMNS = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at)
 
@@ -32,7 +32,7 @@ def put(connection: Connection, rating: Rating) -> bool:
         user_id=rating.user_id, movie_id=rating.movie_id, **values
     )
     connection.execute(statement.on_conflict_do_update(index_elements=["user_id", "movie_id"], set_=values))
-    _count(connection, rating.movie_id, int(old is None), rating.score - (old or 0.0))
+    _count(connection, rating.movie_id, old, rating.score)
     note_changes(connection, 1, slot=rating.user_id)
     if old is not None:
         _renumber_first_rater(connection, rating.user_id, rating.movie_id)
@@ -48,7 +48,7 @@ def delete(connection: Connection, user_id: int, movie_id: int) -> None:
     if old is None:
         raise NotFound(f"User {user_id} has not rated movie {movie_id}.")
     connection.execute(ratings.delete().where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id))
-    _count(connection, movie_id, -1, -old)
+    _count(connection, movie_id, old, None)
     note_changes(connection, 1, slot=user_id)
     _renumber_first_rater(connection, user_id, movie_id)
 
@@ -78,9 +78,19 @@ def _take(connection: Connection, user_id: int, movie_id: int) -> float | None:
     return float(row.score)
 
 
-def _count(connection: Connection, movie_id: int, more: int, score: float) -> None:
-    values = {"rating_count": movies.c.rating_count + more, "rating_sum": movies.c.rating_sum + score}
-    connection.execute(movies.update().where(movies.c.id == movie_id).values(**values))
+def _count(connection: Connection, movie_id: int, old: float | None, new: float | None) -> None:
+    """Keep the counts of a movie right where a score comes for another; None: there is none."""
+    if old == new:
+        return
+    values = {
+        movies.c.rating_count: movies.c.rating_count + int(old is None) - int(new is None),
+        movies.c.rating_sum: movies.c.rating_sum + (new or 0.0) - (old or 0.0),
+    }
+    for score, more in ((old, -1), (new, 1)):
+        if score is not None:
+            scored = SCORED[int(score / STEP)]
+            values[scored] = scored + more
+    connection.execute(movies.update().where(movies.c.id == movie_id).values(values))
 
 
 def note_changes(connection: Connection, changed: int, *, slot: int = 0) -> None:
@@ -158,12 +168,10 @@ def every(connection: Connection) -> Iterator[Rating]:
 
 
 def histogram(connection: Connection, movie_id: int) -> dict[str, int]:
-    """How many ratings of each score a movie has. Reads every rating: there is no index by movie."""
-    query = sa.select(ratings.c.score, sa.func.count()).where(ratings.c.movie_id == movie_id)
-    counts = {f"{step * STEP:.1f}": 0 for step in range(1, int(HIGHEST / STEP) + 1)}
-    return counts | {
-        f"{score:.1f}": count for score, count in connection.execute(query.group_by(ratings.c.score))
-    }
+    """How many ratings of each score a movie has, from the counts kept per movie; zeros for no movie."""
+    row = connection.execute(sa.select(*SCORED.values()).where(movies.c.id == movie_id)).first()
+    counts = row or [0] * len(SCORED)
+    return {f"{step * STEP:.1f}": count for step, count in zip(SCORED, counts, strict=True)}
 
 
 def columns(

@@ -1,8 +1,10 @@
 """Writing many ratings at once, where the engines differ most."""
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
+import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
@@ -56,6 +58,25 @@ def put_before_images(connection: Connection, columns: RatingColumns, import_seq
     elif len(columns.user_id):
         rows = _rows(columns, "before_seq")
         connection.execute(rating_before_images.insert().values(import_seq=import_seq), rows)
+
+
+def execute_many(connection: Connection, statement: Any, columns: dict[str, list[Any]]) -> int:
+    """Execute a statement for each row of `columns`, named by its parameters: how many rows it hit in all.
+
+    Past SQLAlchemy, which takes longer over a dozen parameters a row than SQLite over the row.
+    """
+    text, order = _compiled(statement, connection.dialect)
+    rows: Any = list(zip(*(columns[name] for name in order or columns), strict=True))
+    if not order:
+        rows = [dict(zip(columns, row, strict=True)) for row in rows]
+    return connection.exec_driver_sql(text, rows).rowcount if rows else 0
+
+
+@functools.lru_cache(16)
+def _compiled(statement: Any, dialect: sa.Dialect) -> tuple[str, list[str] | None]:
+    """The text in the driver's form, and the order of its parameters unless they are named."""
+    compiled = statement.compile(dialect=dialect)
+    return str(compiled), compiled.positiontup
 
 
 def _rows(columns: RatingColumns, seq: str) -> list[dict[str, Any]]:

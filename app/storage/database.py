@@ -82,8 +82,8 @@ def insert_for(dialect: str) -> Callable[[sa.Table], Any]:
     return postgresql.insert
 
 
-AT_ONCE = 1000
-"""Values of one IN: an engine takes so many of a statement and no more, SQLite 32,766 by default."""
+AT_ONCE = 900
+"""Values of one IN: SQLite takes 32,766 parameters a statement by default, 999 before version 3.32."""
 
 
 def batches(values: Iterable[int]) -> Iterator[list[int]]:

@@ -27,8 +27,12 @@ movies = sa.Table(
     sa.Column("rating_count", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("rating_sum", sa.Double, nullable=False, server_default="0"),
     sa.Column("created_at", sa.Double, nullable=False),
+    *(sa.Column(f"scored_{n}", sa.BigInteger, nullable=False, server_default="0") for n in range(1, 11)),
     sa.Index(None, "rating_count", "id"),
 )
+
+SCORED = {n: movies.c[f"scored_{n}"] for n in range(1, 11)}
+"""The columns that count a movie's ratings of each score, by half steps: 1 for 0.5 to 10 for 5.0."""
 
 ratings = sa.Table(
     "ratings",
@@ -166,7 +170,7 @@ count_changes = sa.Table(
     "count_changes",
     metadata,
     sa.Column("number", Key, primary_key=True, autoincrement=True),
-    sa.Column("changes", sa.LargeBinary, nullable=False),  # of rating_count and rating_sum, still to be made
+    sa.Column("changes", sa.LargeBinary, nullable=False),  # `repository.count_changes`
 )
 
 links = sa.Table(

@@ -104,12 +104,18 @@ def ratings(database: Database) -> dict[tuple[int, int], tuple[float, int]]:
 
 
 def counts_are_right(database: Database) -> bool:
-    """Whether the counts and sums of all movies are those of their ratings."""
+    """Whether the counts, sums and histograms of all movies are those of their ratings."""
     with database.read() as connection:
-        kept = connection.execute(sa.text("SELECT id, rating_count, rating_sum FROM movies")).all()
-        query = "SELECT movie_id, count(*), sum(score) FROM ratings GROUP BY movie_id"
-        true = {row[0]: (row[1], row[2]) for row in connection.execute(sa.text(query))}
-    return {row[0]: (row[1], row[2]) for row in kept if row[1] or row[2]} == true
+        movies = metadata.tables["movies"].c
+        scored = [movies[f"scored_{n}"] for n in range(1, 11)]
+        kept = connection.execute(sa.select(movies.id, movies.rating_count, movies.rating_sum, *scored)).all()
+        query = "SELECT movie_id, score FROM ratings"
+        true: dict[int, list[float]] = {}
+        for movie_id, score in connection.execute(sa.text(query)):
+            row = true.setdefault(movie_id, [0] * 12)
+            row[0], row[1] = row[0] + 1, row[1] + score
+            row[1 + int(score * 2)] += 1
+    return {row[0]: list(row[1:]) for row in kept if any(row[1:])} == true
 
 
 def adds_up(task: Task) -> bool:
