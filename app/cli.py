@@ -19,7 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 for a failure that was explained, 2 for wrong arguments."""
     options = _parser().parse_args(arguments)
     try:
-        settings = Settings.from_environment()
+        # The API that started an embedded worker has warned already.
+        settings = Settings.from_environment(warn=not getattr(options, "embedded", False))
         logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
         logging.getLogger("matinee").setLevel(settings.log_level)
         command: Callable[[Settings, argparse.Namespace], int] = options.command

@@ -1,18 +1,36 @@
-"""Settings: one row a setting, read from the environment (prefix ``MATINEE_``)."""
+"""Settings: one row a setting, read from the environment (prefix ``MATINEE_``).
 
+``python -m app.config`` prints the table of them that stands in ``docs/configuration.md``.
+"""
+
+import difflib
+import functools
+import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
+
+from pydantic import Field, ValidationError
+from pydantic.dataclasses import dataclass
 
 from app.errors import ConfigurationError
 
 PREFIX = "MATINEE_"
+OTHERS = ("MATINEE_URL", "MATINEE_TOKEN")
+"""Variables that are read elsewhere: by the client."""
+OTHER_PREFIXES = ("MATINEE_TEST_", "MATINEE_BENCH_")
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+log = logging.getLogger("matinee.config")
 
 
-def _setting(default: Any, unit: str, meaning: str) -> Any:
-    return field(default=default, metadata={"unit": unit, "meaning": meaning})
+def _setting(default: Any, unit: str, meaning: str, **bounds: Any) -> Any:
+    """A row. `bounds`: of its values, as `pydantic.Field` takes them."""
+    return Field(default=default, description=meaning, json_schema_extra={"unit": unit}, **bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,50 +42,86 @@ class Settings:
         "", "URL", "sqlite:///... or postgresql://...; empty: SQLite in the data directory"
     )
     redis_url: str = _setting("", "URL", "redis://...; when set, models are published through it")
-    host: str = _setting("127.0.0.1", "address", "where `matinee serve` and `matinee demo` listen")
-    port: int = _setting(8000, "port", "where `matinee serve` and `matinee demo` listen")
+    host: str = _setting(
+        "127.0.0.1", "address", "where `matinee serve` and `matinee demo` listen", min_length=1
+    )
+    port: int = _setting(8000, "port", "where `matinee serve` and `matinee demo` listen", ge=1, le=65_535)
     allowed_hosts: str = _setting("", "names", "further Host names to answer to, separated by commas")
-    log_level: str = _setting("INFO", "level", "DEBUG, INFO, WARNING or ERROR")
-    max_body: int = _setting(1_048_576, "bytes", "largest JSON body")
-    max_upload: int = _setting(2_147_483_648, "bytes", "largest upload of an import")
+    log_level: LogLevel = _setting("INFO", "level", "what is logged: this level and above")
+    max_body: int = _setting(1_048_576, "bytes", "largest JSON body", ge=1)
+    max_upload: int = _setting(2_147_483_648, "bytes", "largest upload of an import", ge=1)
     embedded_worker: bool = _setting(True, "on/off", "whether an API process starts a worker of its own")
-    worker_nice: int = _setting(15, "niceness", "priority of the worker, 0 (normal) to 19 (lowest)")
+    worker_nice: int = _setting(
+        15, "niceness", "priority of the worker, 0 (normal) to 19 (lowest)", ge=0, le=19
+    )
     train_threads: int = _setting(
-        0, "threads", "of a rebuild; 0: one a processor, but the embedded worker leaves one to the API"
+        0,
+        "threads",
+        "of a rebuild; 0: one a processor, but the embedded worker leaves one to the API",
+        ge=0,
+        le=1_024,
     )
-    shutdown_grace: float = _setting(5.0, "seconds", "how long a stop waits for the worker to checkpoint")
-    task_crashes: int = _setting(5, "crashes", "after so many crashes without progress a task is failed")
+    shutdown_grace: float = _setting(
+        5.0, "seconds", "how long a stop waits for the worker to checkpoint", ge=0, le=3_600
+    )
+    task_crashes: int = _setting(
+        5, "crashes", "after so many crashes without progress a task is failed", ge=1
+    )
     task_attempts: int = _setting(
-        4, "attempts", "how often a task that fails for the moment is tried in a row"
+        4, "attempts", "how often a task that fails for a passing reason is tried in a row", ge=1
     )
-    keep_tasks: float = _setting(30.0, "days", "how long ended tasks and what they left are kept, at least 1")
-    keep_models: int = _setting(10, "versions", "how many models are kept; the one that is served always is")
-    max_queue: int = _setting(1_000, "tasks", "with so many queued, no further task is taken")
+    keep_tasks: float = _setting(
+        30.0, "days", "how long ended tasks and what they left are kept", ge=1, le=36_500
+    )
+    keep_models: int = _setting(
+        10, "versions", "how many models are kept; the one that is served always is", ge=1
+    )
+    max_queue: int = _setting(1_000, "tasks", "with so many queued, no further task is taken", ge=1)
     rebuild_every: float = _setting(
-        0.0, "hours", "rebuild this long after the last one began, if ratings changed"
+        0.0,
+        "hours",
+        "rebuild this long after the last one began, if ratings changed; 0: never",
+        ge=0,
+        le=1_000_000,
     )
-    rebuild_after: int = _setting(0, "changes", "rebuild after so many changed ratings")
+    rebuild_after: int = _setting(0, "changes", "rebuild after so many changed ratings; 0: never", ge=0)
     import_chunk: int = _setting(
         64_000,
         "rows",
-        "most rows of an import in one transaction; it ends sooner when somebody else wants to write",
+        "most rows of an import in one transaction; it ends sooner while others wait to write",
+        ge=1,
+        le=1_000_000,
     )
-    factors: int = _setting(64, "factors", "size k of the model, a multiple of 16")
-    sweeps: int = _setting(8, "sweeps", "alternations of a rebuild over users and movies")
-    regularization: float = _setting(0.006, "lambda", "regularisation, scaled by frequency")
-    unobserved_weight: float = _setting(0.2, "alpha0", "weight of every pair that was not rated")
-    gate_margin: float = _setting(0.01, "NDCG@100", "how much worse than the served one a new model may be")
+    factors: int = _setting(64, "factors", "size k of the model", ge=16, le=512, multiple_of=16)
+    sweeps: int = _setting(8, "sweeps", "alternations of a rebuild over users and movies", ge=1, le=100_000)
+    regularization: float = _setting(0.006, "lambda", "regularisation, scaled by frequency", gt=0, le=100)
+    unobserved_weight: float = _setting(0.2, "alpha0", "weight of every pair that was not rated", gt=0, le=1)
+    gate_margin: float = _setting(
+        0.01, "NDCG@100", "how much worse than the served one a new model may be", ge=-1, le=1
+    )
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
-        """Read the settings; raises `ConfigurationError` that names the variable and what it should be."""
+    def from_environment(
+        cls, environment: Mapping[str, str] | None = None, *, warn: bool = True
+    ) -> "Settings":
+        """Read the settings. Raises `ConfigurationError` that names each wrong variable and what it takes.
+
+        `warn`: name variables that look like settings and are none in the log, once a process.
+        """
         environment = os.environ if environment is None else environment
-        values = {}
-        for row in fields(cls):
-            name = PREFIX + row.name.upper()
-            if (text := environment.get(name)) is not None:
-                values[row.name] = _parse(name, text, type(row.default), row.metadata["unit"])
-        return cls(**values)
+        names = {PREFIX + row.name.upper(): row.name for row in fields(cls)}
+        for name in environment:
+            if warn and name.startswith(PREFIX) and name not in names:
+                _warn_of(name)
+        values: dict[str, Any] = {names[name]: text for name, text in environment.items() if name in names}
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            wrong = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
+            texts = [
+                f"{PREFIX}{name.upper()} is {values[name]!r}; set it to {_expected(name)}" for name in wrong
+            ]
+            raise ConfigurationError(". ".join(texts) + ".") from None
 
     def to_environment(self) -> dict[str, str]:
         """The variables that make another process of this machine read the same settings."""
@@ -91,14 +145,47 @@ class Settings:
         return url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
-def _parse(name: str, text: str, kind: type, unit: str) -> Any:
-    if kind is bool:
-        if text.lower() in {"1", "true", "on", "yes"}:
-            return True
-        if text.lower() in {"0", "false", "off", "no"}:
-            return False
-        raise ConfigurationError(f"{name} is {text!r}; set it to on or off")
-    try:
-        return kind(text)
-    except ValueError:
-        raise ConfigurationError(f"{name} is {text!r}; set it to a {kind.__name__} ({unit})") from None
+_ROWS = {row.name: Settings.__pydantic_fields__[row.name] for row in fields(Settings)}  # type: ignore[attr-defined]
+
+
+def _range(name: str) -> str:
+    """What values a setting takes, in words; empty if any of its type."""
+    row = _ROWS[name]
+    if row.annotation is bool:
+        return "on or off"
+    if choices := get_args(row.annotation):
+        return ", ".join(choices[:-1]) + f" or {choices[-1]}"
+    bounds = {kind: getattr(rule, kind) for rule in row.metadata for kind in _BOUNDS if hasattr(rule, kind)}
+    return " ".join(f"{word} {bounds[kind]:,}" for kind, word in _BOUNDS.items() if kind in bounds)
+
+
+_BOUNDS = {"multiple_of": "a multiple of", "ge": "from", "gt": "above", "le": "to"}
+
+
+def _expected(name: str) -> str:
+    row = _ROWS[name]
+    kind = {int: "a whole number", float: "a number", str: "a text"}.get(row.annotation, "")
+    return ", ".join(filter(None, (kind, _range(name)))) + f" ({row.json_schema_extra['unit']})"
+
+
+@functools.cache
+def _warn_of(name: str) -> None:
+    if name in OTHERS or name.startswith(OTHER_PREFIXES):
+        return
+    near = difflib.get_close_matches(name, [PREFIX + row.upper() for row in _ROWS], 1, 0.8)
+    advice = f"Did you mean {near[0]}?" if near else "docs/configuration.md lists the settings."
+    log.warning("%s is no setting and is not used. %s", name, advice)
+
+
+def table() -> Iterator[str]:
+    """The settings as lines of a Markdown table."""
+    yield "| variable | default | values | unit | meaning |"
+    yield "| --- | --- | --- | --- | --- |"
+    for name, row in _ROWS.items():
+        default = {True: "on", False: "off"}[row.default] if row.annotation is bool else str(row.default)
+        cells = (f"`{PREFIX}{name.upper()}`", f"`{default}`" if default else "-", _range(name) or "-")
+        yield f"| {' | '.join((*cells, row.json_schema_extra['unit'], row.description))} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(line + "\n" for line in table())

@@ -37,6 +37,17 @@ def search_key(text: str) -> str:
     return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
 
 
+def genre_key(genre: str | None) -> str:
+    """The form in which genres are compared: each as a title is, between two separators."""
+    parts = [search_key(part) for part in (genre or "").split(GENRE_SEPARATOR)]
+    return GENRE_SEPARATOR.join(["", *parts, ""]) if genre else ""
+
+
+def keys(title: str, genre: str | None) -> dict[str, str]:
+    """The columns of a movie that follow from others."""
+    return {"search_key": search_key(title), "genre_key": genre_key(genre)}
+
+
 def split_title(text: str) -> tuple[str, int | None]:
     """Read a catalogue title such as "Matrix, The (1999)": ("The Matrix", 1999)."""
     text, year = text.strip(), None

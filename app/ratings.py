@@ -1,4 +1,4 @@
-"""Ratings: the scale, and which of two writers wins."""
+"""Ratings: what one is, and the scale."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,3 @@ class Rating:
     movie_id: int
     score: float
     rated_at: int
-
-
-def is_score(score: float) -> bool:
-    """Whether `score` lies on the scale: 0.5 to 5 in half steps."""
-    return LOWEST <= score <= HIGHEST and (score / STEP).is_integer()

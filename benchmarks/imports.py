@@ -26,9 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.config import Settings
-from app.movies import Movie
 from app.ratings import Rating
-from app.repository import movies, ratings, tasks
+from app.repository import catalogue, ratings, tasks
 from app.storage import Database, open_database
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
@@ -87,9 +86,9 @@ def prepare(directory: Path, size: str) -> tuple[Settings, Database]:
     settings = replace(Settings.from_environment(), data_dir=directory)
     database = open_database(settings, durable=False)
     with database.write() as connection:
-        films = [Movie(i, f"Film {i}") for i in range(1, SHAPES[size].movies + 1)]
-        for start in range(0, len(films), 500):
-            movies.import_catalogue(connection, films[start : start + 500], now=1, source="import")
+        film: dict[str, Any] = {"year": None, "genre": None, "source": "import", "created_at": 1.0}
+        films = {i: film | {"title": f"Film {i}"} for i in range(1, SHAPES[size].movies + 1)}
+        catalogue.put(connection, catalogue.MOVIE, films)
     return settings, database
 
 

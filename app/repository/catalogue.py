@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.movies import search_key
+from app.movies import keys
 from app.storage.database import batches, insert_for
 from app.storage.schema import catalogue_before_images, links, movies
 
@@ -17,7 +17,7 @@ MADE_HERE = "api"
 
 _TABLES = {MOVIE: (movies, movies.c.id), LINK: (links, links.c.movie_id)}
 _KEPT = {
-    MOVIE: ("title", "year", "genre", "source", "search_key", "created_at"),
+    MOVIE: ("title", "year", "genre", "source", "created_at"),
     LINK: ("imdb_id", "tmdb_id"),
 }
 _COMPARED = {MOVIE: ("title", "year", "genre"), LINK: ("imdb_id", "tmdb_id")}
@@ -57,16 +57,9 @@ def write(
     written = _judge(connection, noun, rows, there, import_seq)
     _keep_images(connection, noun, dict.fromkeys(written.new), import_seq)
     _keep_images(connection, noun, {key: there[key] for key in written.replaced}, import_seq)
-    derived = {"source": "import", "created_at": now}
+    origin = {"source": "import", "created_at": now} if noun == MOVIE else {}
     changed = written.new + written.replaced + written.duplicate
-    if noun == MOVIE:
-        put(
-            connection,
-            noun,
-            {i: rows[i] | derived | {"search_key": search_key(rows[i]["title"])} for i in changed},
-        )
-    else:
-        put(connection, noun, {i: rows[i] for i in changed})
+    put(connection, noun, {key: rows[key] | origin for key in changed})
     return written
 
 
@@ -75,9 +68,14 @@ def put(connection: Connection, noun: str, rows: dict[int, dict[str, Any]]) -> N
     table, column = _TABLES[noun]
     if rows:
         statement = insert_for(connection.dialect.name)(table)
-        set_ = {name: statement.excluded[name] for name in _KEPT[noun] if name != "created_at"}
-        values = [{column.name: key} | row for key, row in rows.items()]
+        values = [{column.name: key} | _whole(noun, row) for key, row in rows.items()]
+        stay = (column.name, "created_at")
+        set_ = {name: statement.excluded[name] for name in values[0] if name not in stay}
         connection.execute(statement.on_conflict_do_update(index_elements=[column.name], set_=set_), values)
+
+
+def _whole(noun: str, row: dict[str, Any]) -> dict[str, Any]:
+    return row | keys(row["title"], row["genre"]) if noun == MOVIE else row
 
 
 def _judge(
@@ -133,12 +131,6 @@ def take_images(connection: Connection, import_seq: int, limit: int) -> tuple[st
     for some in batches(images):
         connection.execute(catalogue_before_images.delete().where(*mine_of_noun, image.id.in_(some)))
     return noun, images
-
-
-def count_images(connection: Connection, import_seq: int) -> int:
-    image = catalogue_before_images.c
-    query = sa.select(sa.func.count()).where(image.import_seq == import_seq)
-    return int(connection.execute(query).scalar_one())
 
 
 def delete_link(connection: Connection, movie_id: int) -> None:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection, RowMapping
 
 from app.errors import Conflict, NotFound
-from app.movies import GENRE_SEPARATOR, Movie, search_key
-from app.storage.database import batches, insert_for, serialize
+from app.movies import Movie, genre_key, keys, search_key
+from app.storage.database import batches, serialize
 from app.storage.schema import FIRST_OWN_ID, counters, movies, ratings
 
 PRIOR_RATINGS = 20
@@ -50,7 +50,7 @@ def create(
     values = {"title": title, "year": year, "genre": genre, "source": source, "created_at": now}
     serialize(connection, "movies.create")  # two of them could read one maximum
     own = sa.case((highest < FIRST_OWN_ID, FIRST_OWN_ID), else_=highest + 1)
-    statement = movies.insert().values(id=own, search_key=search_key(title), **values).returning(movies.c.id)
+    statement = movies.insert().values(id=own, **keys(title, genre), **values).returning(movies.c.id)
     movie = Movie(connection.execute(statement).scalar_one(), title, year, genre)
     note_change(connection)
     return movie
@@ -154,10 +154,7 @@ def _filtered(
     for word in search_key(words).split():
         query = query.where(movies.c.search_key.contains(word, autoescape=True))
     if genre:
-        padded = GENRE_SEPARATOR + sa.func.lower(movies.c.genre) + GENRE_SEPARATOR
-        query = query.where(
-            padded.contains(f"{GENRE_SEPARATOR}{genre.lower()}{GENRE_SEPARATOR}", autoescape=True)
-        )
+        query = query.where(movies.c.genre_key.contains(genre_key(genre), autoescape=True))
     if years[0] is not None:
         query = query.where(movies.c.year >= years[0])
     if years[1] is not None:
@@ -168,7 +165,7 @@ def _filtered(
 def replace(connection: Connection, movie_id: int, title: str, year: int | None, genre: str | None) -> Movie:
     """Give a movie another title, year and genre. Raises `NotFound`."""
     get(connection, movie_id, lock=True)
-    values = {"title": title, "year": year, "genre": genre, "search_key": search_key(title), "source": "api"}
+    values = {"title": title, "year": year, "genre": genre, "source": "api"} | keys(title, genre)
     connection.execute(movies.update().where(movies.c.id == movie_id).values(**values))
     note_change(connection)
     return get(connection, movie_id)
@@ -196,47 +193,6 @@ def remove(connection: Connection, ids: Sequence[int]) -> None:
 
 
 _REMOVE = movies.delete().where(movies.c.id == sa.bindparam("movie"))
-
-
-def import_catalogue(
-    connection: Connection, rows: Iterable[Movie], *, now: float, source: str
-) -> tuple[int, int]:
-    """Add or refresh movies by id, never one that was made or changed by the API: (new, replaced)."""
-    listed = list(rows)
-    if not listed:
-        return 0, 0
-    known = _sources(connection, [m.id for m in listed])
-    values = [
-        {
-            "id": m.id,
-            "title": m.title,
-            "year": m.year,
-            "genre": m.genre,
-            "source": source,
-            "search_key": search_key(m.title),
-            "created_at": now,
-        }
-        for m in listed
-        if known.get(m.id) != "api"
-    ]
-    if values:
-        statement = insert_for(connection.dialect.name)(movies)
-        changed = {
-            name: statement.excluded[name] for name in ("title", "year", "genre", "search_key", "source")
-        }
-        connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed), values)
-        note_change(connection)
-    new = sum(v["id"] not in known for v in values)
-    return new, len(values) - new
-
-
-def _sources(connection: Connection, ids: list[int]) -> dict[int, str]:
-    columns = (movies.c.id, movies.c.source)
-    return {
-        row.id: row.source
-        for some in batches(ids)
-        for row in connection.execute(sa.select(*columns).where(movies.c.id.in_(some)))
-    }
 
 
 def matching_ids(

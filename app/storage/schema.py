@@ -24,6 +24,7 @@ movies = sa.Table(
     sa.Column("genre", sa.Text),
     sa.Column("source", sa.Text, nullable=False),  # api, starter, import
     sa.Column("search_key", sa.Text, nullable=False),  # casefolded, without accents
+    sa.Column("genre_key", sa.Text, nullable=False, server_default=""),  # likewise, between separators
     sa.Column("rating_count", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("rating_sum", sa.Double, nullable=False, server_default="0"),
     sa.Column("created_at", sa.Double, nullable=False),

@@ -3,6 +3,8 @@
 import pytest
 from fastapi.testclient import TestClient
 
+from app.config import Settings
+from app.main import create_app
 from app.storage.schema import FIRST_OWN_ID
 
 
@@ -47,6 +49,19 @@ def test_a_list_is_paged_by_its_link_header(client: TestClient) -> None:
         paged += [movie["id"] for movie in answer.json()]
         url = answer.links.get("next", {}).get("url", "")
     assert paged == whole
+
+
+@pytest.mark.parametrize("genre", ["Ärztefilm", "ärztefilm", "ÄRZTEFILM", "Драма", "драма", "FILM  NOIR"])
+def test_a_genre_is_found_whatever_its_case_in_any_script(engine_settings: Settings, genre: str) -> None:
+    app = create_app(engine_settings)
+    client = TestClient(app)
+    movie = create(client, genre="ÄRZTEFILM|Драма|Film Noir")
+    create(client, genre="Drama")
+    assert [found["id"] for found in client.get("/movies", params={"genre": genre}).json()] == [movie["id"]]
+    replaced = client.put(f"/movies/{movie['id']}", json={"title": "A", "genre": "Other"})
+    assert replaced.status_code == 200
+    assert client.get("/movies", params={"genre": genre}).json() == []
+    app.state.service.close()
 
 
 @pytest.mark.parametrize(

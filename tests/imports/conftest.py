@@ -10,12 +10,13 @@ import sqlalchemy as sa
 
 from app.config import Settings
 from app.movies import Movie
-from app.repository import movies, tasks
+from app.repository import tasks
 from app.storage import Database
 from app.storage.schema import metadata
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
 from app.tasks.task import IMPORT_RATINGS, UNDO_IMPORT, Task
+from tests.catalogue import put_movies
 
 NOW = 1_700_000_000.5
 
@@ -85,7 +86,7 @@ def catalogue(database: Database) -> list[int]:
     """Ten movies, 1 to 10, alone in the database."""
     with database.write() as connection:
         connection.execute(metadata.tables["movies"].delete())
-        movies.import_catalogue(connection, [Movie(i, f"Film {i}") for i in range(1, 11)], now=1, source="x")
+        put_movies(connection, [Movie(i, f"Film {i}") for i in range(1, 11)])
     return list(range(1, 11))
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from app.imports.export import movies_csv, ratings_csv
 from app.movies import Movie
-from app.repository import movies
 from app.storage import Database
 from app.storage.schema import metadata
+from tests.catalogue import put_movies
 from tests.imports.conftest import Import, counts_are_right, table
 
 text = (
@@ -46,7 +46,7 @@ def digest(database: Database) -> tuple[Any, Any]:
 def test_movies_come_back_as_they_were(run_import: Import, database: Database, films: list[Movie]) -> None:
     with database.write() as connection:
         connection.execute(metadata.tables["movies"].delete())
-        movies.import_catalogue(connection, {m.id: m for m in films}.values(), now=1, source="import")
+        put_movies(connection, {m.id: m for m in films}.values())
     before = digest(database)
     exported = "".join(movies_csv(database))
     for row in csv.reader(io.StringIO(exported)):

@@ -20,6 +20,7 @@ from app.storage import Database
 from app.tasks import import_ratings
 from app.tasks.execution import execute
 from app.tasks.import_ratings import GIVE_WAY, RANGES
+from tests.catalogue import put_movies
 from tests.imports.conftest import (
     NOW,
     Import,
@@ -182,7 +183,7 @@ def test_an_import_without_a_file_takes_the_bundled_sample(
         sample = [
             Movie(int(row["id"]), row["title"]) for row in csv.DictReader(MOVIES.open(encoding="utf-8"))
         ]
-        movies.import_catalogue(connection, sample, now=1, source="starter")
+        put_movies(connection, sample, "starter")
     task = queue(database, None, "")
     execute(attempt(database, engine_settings))
     with database.read() as connection:
@@ -274,7 +275,7 @@ def test_a_file_that_is_parsed_again_comes_to_the_same_rows(
     execute(attempt(database, settings, stopping=lambda: len(ratings(database)) == 1))
     with database.write() as connection:
         stopped = tasks.get(connection, task.id)
-        movies.import_catalogue(connection, [Movie(11, "New")], now=1, source="x")
+        put_movies(connection, [Movie(11, "New")])
         movies.delete(connection, 2, force=True)
     assert stopped is not None
     assert (stopped.status, stopped.phase, stopped.done) == ("queued", "merge", 1)
@@ -295,7 +296,7 @@ def test_a_file_of_unknown_movies_is_tried_again_with_those_that_are_known_by_th
     task = run_import(HEADER + "1,11,4,1000\n2,11,4,1000\n1,12,4,1000\n")
     assert task.status == "failed"
     with database.write() as connection:
-        movies.import_catalogue(connection, [Movie(11, "New")], now=1, source="x")
+        put_movies(connection, [Movie(11, "New")])
         tasks.retry(connection, task, now=NOW)
     execute(attempt(database, engine_settings))
     with database.read() as connection:

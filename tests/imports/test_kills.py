@@ -20,6 +20,7 @@ from app.repository import ratings as rating_queries
 from app.storage import Database, open_database
 from app.tasks.execution import execute
 from app.tasks.task import UNDO_IMPORT
+from tests.catalogue import put_movies
 from tests.imports.conftest import NOW, attempt, counts_are_right, queue, table
 
 RATINGS = "user_id,movie_id,score,rated_at\n" + "".join(
@@ -79,7 +80,7 @@ def prepared(directory: Path) -> None:
     with database.write() as connection:
         connection.execute(sa.text("DELETE FROM movies"))
         films = [Movie(i, f"Film {i}") for i in range(1, 6)]
-        movies.import_catalogue(connection, films, now=1, source="starter")
+        put_movies(connection, films, "starter")
         movies.replace(connection, 2, "Mine", None, None)
         for user, movie, at in ((5, 3, 1), (5, 1, 5000), (2, 2, 1), (9, 4, 1), (3, 3, 1)):
             rating_queries.put(connection, Rating(user, movie, 4.5, at))

@@ -7,9 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import NotFound
-from app.movies import Movie
 from app.ratings import Rating
-from app.repository import movies, ratings
+from app.repository import catalogue, movies, ratings
 from app.storage import Database
 from app.storage.schema import FIRST_OWN_ID
 
@@ -86,8 +85,10 @@ def test_parallel_movies_get_ids_of_their_own(database: Database) -> None:
 def test_a_catalogue_never_overwrites_what_the_api_made(database: Database) -> None:
     with database.write() as connection:
         movies.replace(connection, 1, "Mine", 2000, None)
-        rows = [Movie(1, "Theirs", 1995), Movie(2, "Jumanji again", 1995), Movie(77, "Nueba Yol", 1995)]
-        assert movies.import_catalogue(connection, rows, now=1.0, source="import") == (1, 1)
+        theirs = {1: "Theirs", 2: "Jumanji again", 77: "Nueba Yol"}
+        rows = {key: {"title": title, "year": 1995, "genre": None} for key, title in theirs.items()}
+        written = catalogue.write(connection, catalogue.MOVIE, rows, import_seq=1, now=1.0)
+        assert (written.kept, written.replaced, written.new) == ([1], [2], [77])
         titles = [movies.get(connection, i).title for i in (1, 2, 77)]
     assert titles == ["Mine", "Jumanji again", "Nueba Yol"]
 

@@ -6,20 +6,42 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from app.config import Settings
 from app.errors import ConfigurationError
 from app.repository import movies
 from app.storage import Database, open_database
+from app.storage.database import MIGRATIONS
 from app.storage.schema import metadata
+from tests.postgres import PostgresServer
 from tests.server import poll
 
 
 def test_the_migrations_make_the_tables_of_the_schema(database: Database) -> None:
     with database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_genres_of_before_get_their_keys(postgres: tuple[PostgresServer, str], tmp_path: Path) -> None:
+    server, _ = postgres
+    for url in (server.url(server.create_database()), f"sqlite:///{tmp_path / 'old.db'}"):
+        settings = Settings(data_dir=tmp_path / "data", database_url=url)
+        engine = sa.create_engine(settings.url)
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0005")
+            connection.execute(sa.text("UPDATE movies SET genre = 'ÄRZTEFILM|Drama' WHERE id = 1"))
+        engine.dispose()
+        database = open_database(settings)
+        with database.read() as connection:
+            assert [movie.id for movie in movies.listing(connection, limit=9, genre="ärztefilm")] == [1]
+        database.close()
 
 
 def test_opening_at_once_from_many_threads_migrates_once(tmp_path: Path) -> None:
