@@ -33,11 +33,16 @@ def check(connection: Connection, task_id: str) -> Task:
     """The import that is to be undone. Raises `NotFound`, or `Conflict` with the reason why it cannot be."""
     task = tasks.get(connection, task_id)
     if task is None or task.kind != IMPORT_RATINGS:
-        raise NotFound(f"There is no import {task_id}. GET /tasks?kind={IMPORT_RATINGS} lists them.")
+        raise NotFound(
+            f"There is no import {task_id}. Imports, and what their undo needs, are kept for some time after "
+            f"their end (MATINEE_KEEP_TASKS). GET /tasks?kind={IMPORT_RATINGS} lists them."
+        )
     if task.status not in ENDED:
         raise Conflict(f"Import {task_id} is {task.status}. Cancel it or wait for its end, then undo it.")
     if not wrote(task):
         raise Conflict(f"Import {task_id} has changed nothing. There is nothing to undo.")
+    if task.undo_refused:
+        raise Conflict(f"Import {task_id} cannot be undone. {task.undo_refused}")
     undone = {
         other.params["undo_of"]
         for other in tasks.listing(connection, limit=_ALL, kind=UNDO_IMPORT, status=COMPLETE)
@@ -45,7 +50,8 @@ def check(connection: Connection, task_id: str) -> Task:
     if task_id in undone:
         raise Conflict(f"Import {task_id} is undone already.")
     for other in tasks.listing(connection, limit=_ALL, kind=IMPORT_RATINGS):
-        if other.seq > task.seq and other.id not in undone and (other.status not in ENDED or wrote(other)):
+        stands = other.status not in ENDED or (wrote(other) and not other.undo_refused)
+        if other.seq > task.seq and other.id not in undone and stands:
             raise Conflict(
                 f"Import {other.id} is newer. Imports are undone newest first: undo that one before."
             )

@@ -1,5 +1,6 @@
 """Queries of imports: ranges of ratings, what they were before, and the pending changes of movie counts."""
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from app.storage.schema import (
     movies,
     rating_before_images,
     ratings,
+    tasks,
 )
 
 __all__ = ["RatingColumns", "has_room", "put_before_images", "put_ratings"]
@@ -114,10 +116,22 @@ def _at(connection: Connection, keys: list[Key]) -> Iterable[Any]:
 
 
 def note_later_write(connection: Connection, import_seq: int, user_id: int, movie_id: int) -> None:
-    """Note that a rating which that import wrote is changed or deleted: its undo will keep it so."""
-    statement = insert_for(connection.dialect.name)(later_writes)
-    values = {"import_seq": import_seq, "user_id": user_id, "movie_id": movie_id}
-    connection.execute(statement.values(**values).on_conflict_do_nothing())
+    """Note that a rating which that import wrote is changed or deleted: its undo will keep it so.
+
+    Nothing is noted for an import that is forgotten.
+    """
+    values = {"seq": import_seq, "user": user_id, "movie": movie_id}
+    connection.execute(_note_later_write(connection.dialect.name), values)
+
+
+@functools.cache
+def _note_later_write(dialect: str) -> Any:
+    pair = (sa.bindparam("user", type_=sa.BigInteger), sa.bindparam("movie", type_=sa.BigInteger))
+    # The lock: a retention that forgets the task waits for this note, and takes it along.
+    kept = sa.select(tasks.c.seq, *pair).where(tasks.c.seq == sa.bindparam("seq"))
+    kept = kept.with_for_update(read=True, key_share=True)
+    columns = ["import_seq", "user_id", "movie_id"]
+    return insert_for(dialect)(later_writes).from_select(columns, kept).on_conflict_do_nothing()
 
 
 def movies_deleted(connection: Connection) -> int:

@@ -10,11 +10,14 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from app.errors import Conflict, NotFound
 from app.movies import Movie, genre_key, keys, search_key
-from app.storage.database import batches, serialize
-from app.storage.schema import FIRST_OWN_ID, counters, movies, ratings
+from app.storage.database import batches, insert_for
+from app.storage.schema import LAST_OWN_ID, counters, first_raters, links, movies, ratings, retired_movie_ids
 
 PRIOR_RATINGS = 20
 """How many ratings of the mean score a movie of `top` is assumed to have besides its own."""
+
+IDS_AT_ONCE = 100
+"""Ids that are looked at in one query for a free one."""
 
 _COLUMNS = (
     movies.c.id,
@@ -45,15 +48,41 @@ def create(
     now: float,
     source: str = "api",
 ) -> Movie:
-    """Add a movie under the next id of our own (from 1,000,000,000 up)."""
-    highest = sa.select(sa.func.coalesce(sa.func.max(movies.c.id), 0)).scalar_subquery()
+    """Add a movie under the next id of our own: from 1,000,000,000 up, one that no movie has or had."""
     values = {"title": title, "year": year, "genre": genre, "source": source, "created_at": now}
-    serialize(connection, "movies.create")  # two of them could read one maximum
-    own = sa.case((highest < FIRST_OWN_ID, FIRST_OWN_ID), else_=highest + 1)
-    statement = movies.insert().values(id=own, **keys(title, genre), **values).returning(movies.c.id)
-    movie = Movie(connection.execute(statement).scalar_one(), title, year, genre)
-    note_change(connection)
-    return movie
+    values |= keys(title, genre)
+    while True:
+        movie_id = _next_id(connection)
+        statement = insert_for(connection.dialect.name)(movies).values(id=movie_id, **values)
+        statement = statement.on_conflict_do_nothing()  # on PostgreSQL an import may have brought it just now
+        if connection.execute(statement.returning(movies.c.id)).first():
+            note_change(connection)
+            return Movie(movie_id, title, year, genre)
+
+
+def _next_id(connection: Connection) -> int:
+    """Move the counter on; until the end of the transaction no other one can."""
+    last = connection.execute(_CREATED.with_for_update()).scalar_one()
+    start, taken = last, set[int]()
+    while len(taken) == start - last:  # every id so far
+        start += IDS_AT_ONCE
+        taken |= _taken(connection, start - IDS_AT_ONCE, start)
+    movie_id = next(i for i in range(last + 1, start + 1) if i not in taken)
+    connection.execute(counters.update().where(_IS_CREATED).values(value=movie_id))
+    if taken:
+        connection.execute(retired_movie_ids.delete().where(retired_movie_ids.c.id < movie_id))
+    return movie_id
+
+
+def _taken(connection: Connection, after: int, up_to: int) -> set[int]:
+    """The ids in between that a movie has, or had beyond the counter. One query: they change together."""
+    columns = (movies.c.id, retired_movie_ids.c.id)
+    ids = (sa.select(column).where(column > after, column <= up_to) for column in columns)
+    return set(connection.execute(sa.union_all(*ids)).scalars())
+
+
+_IS_CREATED = counters.c.name == "movies_created"
+_CREATED = sa.select(counters.c.value).where(_IS_CREATED)
 
 
 def note_change(connection: Connection) -> None:
@@ -172,7 +201,10 @@ def replace(connection: Connection, movie_id: int, title: str, year: int | None,
 
 
 def delete(connection: Connection, movie_id: int, *, force: bool) -> int:
-    """Delete a movie; with `force` its ratings too. Answers how many. Raises `NotFound`, `Conflict`."""
+    """Delete a movie and what is kept of it; with `force` its ratings too. Returns how many these were.
+
+    Raises `NotFound`, `Conflict`.
+    """
     movie = get(connection, movie_id, lock=True)
     if movie.rating_count and not force:
         raise Conflict(
@@ -186,13 +218,31 @@ def delete(connection: Connection, movie_id: int, *, force: bool) -> int:
 
 
 def remove(connection: Connection, ids: Sequence[int]) -> None:
-    """Delete movies without ratings; `note_change` is the caller's, once for all that it does."""
-    if ids:
-        connection.execute(_REMOVE, [{"movie": movie_id} for movie_id in ids])
-        connection.execute(_MOVE, {"counter": "movies_deleted", "more": len(ids)})
+    """Delete movies without ratings, and what is kept for them; their ids are not given out again.
+
+    `note_change` is the caller's, once for all that it does.
+    """
+    if not ids:
+        return
+    gone = [{"movie": movie_id} for movie_id in ids]
+    for statement in _REMOVE:
+        connection.execute(statement, gone)
+    _retire(connection, ids)
+    connection.execute(_MOVE, {"counter": "movies_deleted", "more": len(ids)})
 
 
-_REMOVE = movies.delete().where(movies.c.id == sa.bindparam("movie"))
+_REMOVE: Any = tuple(
+    column.table.delete().where(column == sa.bindparam("movie"))
+    for column in (first_raters.c.movie_id, links.c.movie_id, movies.c.id)
+)
+
+
+def _retire(connection: Connection, ids: Sequence[int]) -> None:
+    """Remember the ids that the counter will come to."""
+    created = connection.execute(_CREATED).scalar_one()
+    if ahead := [{"id": movie_id} for movie_id in ids if created < movie_id <= LAST_OWN_ID]:
+        statement = insert_for(connection.dialect.name)(retired_movie_ids)
+        connection.execute(statement.on_conflict_do_nothing(), ahead)
 
 
 def matching_ids(

@@ -1,4 +1,8 @@
-"""The tables. Times of ratings are epoch seconds (UTC); times of everything else epoch seconds as double."""
+"""The tables. Times of ratings are epoch seconds (UTC); times of everything else epoch seconds as double.
+
+Rows that the engine numbers have `sqlite_autoincrement`: without it SQLite gives the number of a deleted last
+row again, while other rows still refer to it. PostgreSQL's sequences never go back.
+"""
 
 import sqlalchemy as sa
 
@@ -11,6 +15,8 @@ metadata = sa.MetaData(
 
 FIRST_OWN_ID = 1_000_000_000
 """Movies made through the API are numbered from here, so that no catalogue import meets them by accident."""
+LAST_OWN_ID = 2**53 - 1
+"""Up to here a JSON number is exact everywhere; the counter of movies does not get that far."""
 
 Key = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """An integer key; on SQLite it is the rowid itself."""
@@ -73,8 +79,10 @@ tasks = sa.Table(
         "failures", sa.Integer, nullable=False, server_default="0"
     ),  # transient, since the last progress
     sa.Column("not_before", sa.Double, nullable=False, server_default="0"),  # when a retry is due
+    sa.Column("undo_refused", sa.Text),  # why an import cannot be undone although it wrote something
     sa.Index(None, "status", "seq"),
     sa.Index(None, "kind", "seq"),
+    sqlite_autoincrement=True,
 )
 
 task_events = sa.Table(
@@ -86,6 +94,7 @@ task_events = sa.Table(
     sa.Column("type", sa.Text, nullable=False),  # status, progress, log
     sa.Column("data", sa.JSON, nullable=False),
     sa.Index(None, "task_seq", "number"),
+    sqlite_autoincrement=True,
 )
 
 idempotency_keys = sa.Table(
@@ -118,6 +127,7 @@ models = sa.Table(
     sa.Column("movies", sa.BigInteger, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("rating_changes", sa.BigInteger, nullable=False, server_default="0"),  # ever, when it was built
+    sqlite_autoincrement=True,
 )
 
 first_raters = sa.Table(
@@ -127,6 +137,7 @@ first_raters = sa.Table(
     sa.Column("movie_id", sa.BigInteger, nullable=False),
     sa.Column("user_id", sa.BigInteger, nullable=False),
     sa.UniqueConstraint("movie_id", "user_id", name="uq_first_raters_movie_id_user_id"),
+    sqlite_autoincrement=True,
 )
 
 counters = sa.Table(
@@ -135,6 +146,13 @@ counters = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.BigInteger, nullable=False),
 )
+
+retired_movie_ids = sa.Table(
+    "retired_movie_ids",
+    metadata,
+    sa.Column("id", Key, primary_key=True, autoincrement=False),
+)
+"""Ids of deleted movies that the counter of movies has not reached yet."""
 
 rating_before_images = sa.Table(
     "rating_before_images",
@@ -172,6 +190,7 @@ count_changes = sa.Table(
     metadata,
     sa.Column("number", Key, primary_key=True, autoincrement=True),
     sa.Column("changes", sa.LargeBinary, nullable=False),  # `repository.count_changes`
+    sqlite_autoincrement=True,
 )
 
 links = sa.Table(

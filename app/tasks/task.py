@@ -37,6 +37,7 @@ class Task:
     `attempt` numbers the claims of the task and fences them: a write under an older number fails.
     `crashes` and `failures` count what went wrong since the last progress; a retry is not due `not_before`.
     `cursor` is what the next attempt needs to take up where the last committed transaction ended.
+    `undo_refused` says why an import cannot be undone although it wrote something.
     """
 
     seq: int
@@ -61,6 +62,7 @@ class Task:
     worker: str | None = None
     failures: int = 0
     not_before: float = 0.0
+    undo_refused: str | None = None
 
     @property
     def eta(self) -> float | None:
