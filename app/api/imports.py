@@ -8,6 +8,8 @@ from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from app.api.dependencies import ServiceDependency, accepted, idempotency_key, poll_again
+from app.api.edge.manners import Manner, served
+from app.api.edge.places import place
 from app.api.tasks import Started, find_task, task_answer
 from app.api.uploads import Receiver, Upload
 from app.errors import Invalid, NotFound
@@ -23,6 +25,7 @@ router = APIRouter(prefix="/imports", tags=["tasks"])
 
 
 @router.post("", status_code=202, response_model=Started)
+@served(Manner.UPLOADS)
 async def start_import(
     request: Request,
     response: Response,
@@ -41,9 +44,10 @@ async def start_import(
         params = {"user_id": user_id, "dry_run": dry_run, "undo_of": None}
         sample = upload.size == 0 and "content-type" not in request.headers
         key = idempotency_key(request, f"{'' if sample else upload.sha256} {user_id} {dry_run}")
-        task, replayed = await run_in_threadpool(
-            _start, service, receiver, None if sample else upload, params, key
-        )
+        async with place(request, Manner.WRITES):
+            task, replayed = await run_in_threadpool(
+                _start, service, receiver, None if sample else upload, params, key
+            )
     finally:
         await run_in_threadpool(receiver.close)
     background.add_task(service.wake_worker)
@@ -101,6 +105,7 @@ def import_status(task_id: str, response: Response, service: ServiceDependency) 
 
 
 @router.get("/{task_id}/rejects", response_class=FileResponse)
+@served(Manner.STREAMS)
 def import_rejects(task_id: str, service: ServiceDependency) -> FileResponse:
     """The rows that were not taken, as a CSV of line, column, value and reason."""
     task = find_task(service, task_id)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.dependencies import MovieId, ServiceDependency, UserId
+from app.api.edge.manners import Manner, served
 from app.api.ratings import Id, Score
 from app.movies import Movie
 from app.ratings import Rating
@@ -109,6 +110,7 @@ def recommend_richly(
 
 
 @router.post("/recommendations", response_model=RichAnswer)
+@served(Manner.READS)
 def recommend_to_anybody(body: WhatIf, service: ServiceDependency) -> dict[str, Any]:
     """What somebody with these ratings would be recommended."""
     now = int(time.time())
