@@ -70,7 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service = Service(settings)
     app.state.statistics = Statistics()
-    app.state.shutdown = Shutdown(settings.shutdown_grace)
+    app.state.shutdown = Shutdown(settings.shutdown_grace / 2)  # the worker needs some of it too
     app.state.feed = Feed(app.state.service, app.state.shutdown.closing)
     app.add_middleware(Edge, layers=layers(settings, app.state.statistics, app.state.shutdown))
     problems.install(app)

@@ -28,7 +28,7 @@ LAYERS = (  # each may import from itself and from what stands behind it
 ONLY_IN = {
     "fastapi": ("app.main", "app.api", "app.web"),
     "starlette": ("app.main", "app.api", "app.web"),
-    "uvicorn": ("app.cli", "app.demo", "app.server"),
+    "uvicorn": ("app.demo", "app.server"),
     "sqlite3": ("app.storage",),
     "psycopg": ("app.storage",),
     "redis": ("app.storage",),
