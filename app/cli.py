@@ -62,10 +62,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(settings: Settings, _options: argparse.Namespace) -> int:
-    import uvicorn
+    from app import server
 
     os.environ |= settings.to_environment()
-    uvicorn.run("app.main:app", host=settings.host, port=settings.port)
+    server.serve(settings)
     return 0
 
 

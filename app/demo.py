@@ -13,6 +13,7 @@ from app.client import ApiError, MatineeClient
 from app.config import Settings
 from app.errors import BadRequest
 from app.sample import FIRST_USER
+from app.server import options
 
 
 def run(settings: Settings, folder: Path | None, *, once: bool, user: int | None) -> int:
@@ -21,7 +22,7 @@ def run(settings: Settings, folder: Path | None, *, once: bool, user: int | None
     listening = _listen(settings)
     url = f"http://{settings.host}:{listening.getsockname()[1]}"
     os.environ |= settings.to_environment()
-    server = uvicorn.Server(uvicorn.Config("app.main:app", log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(**options(settings), log_level="warning"))
     outcome: list[bool] = []
 
     def drive() -> None:

@@ -55,6 +55,14 @@ class NotFound(AppError):
     status, type, title = 404, "not-found", "Not found"
 
 
+class MethodNotAllowed(AppError):
+    status, type, title = 405, "method-not-allowed", "Method not allowed"
+
+
+class RequestTimeout(AppError):
+    status, type, title = 408, "request-timeout", "Request timeout"
+
+
 class Conflict(AppError):
     status, type, title = 409, "conflict", "Conflict"
 
@@ -67,12 +75,20 @@ class UnsupportedMediaType(AppError):
     status, type, title = 415, "unsupported-media-type", "Unsupported media type"
 
 
+class MisdirectedRequest(AppError):
+    status, type, title = 421, "misdirected-request", "Unknown host"
+
+
 class Invalid(AppError):
     status, type, title = 422, "invalid", "Invalid input"
 
 
 class Damaged(Invalid):
     type, title = "damaged-file", "Damaged file"
+
+
+class TooManyRequests(AppError):
+    status, type, title = 429, "too-many-requests", "Too many requests"
 
 
 class Unavailable(AppError):

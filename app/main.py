@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from app import web
+from app import descriptors, web
 from app.api import (
     etags,
     exports,
@@ -25,10 +25,10 @@ from app.api import (
     tasks,
     user_ratings,
 )
-from app.api.faults import Faults
+from app.api.edge import Edge, layers
+from app.api.edge.shutdown import Shutdown
+from app.api.edge.statistics import Statistics
 from app.api.feed import Feed
-from app.api.guard import Guard
-from app.api.statistics import Statistics
 from app.config import Settings
 from app.service import Service
 from app.storage.private import be_private
@@ -52,7 +52,8 @@ API = (
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     be_private()
-    app.state.feed.close_on_signals()
+    descriptors.raise_limit()
+    app.state.shutdown.listen()
     await run_in_threadpool(lambda: service.database)
     _keep_what_is_loaded()
     yield
@@ -71,10 +72,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = Service(settings)
-    app.state.feed = Feed(app.state.service)
     app.state.statistics = Statistics()
-    app.add_middleware(Faults)
-    app.add_middleware(Guard, settings=settings, statistics=app.state.statistics)
+    app.state.shutdown = Shutdown(settings.shutdown_grace / 2)  # the worker needs some of it too
+    app.state.feed = Feed(app.state.service, app.state.shutdown.closing)
+    app.add_middleware(Edge, layers=layers(settings, app.state.statistics, app.state.shutdown))
     problems.install(app)
     etags.install(app)
     for module in API:

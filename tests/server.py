@@ -50,7 +50,7 @@ class Server:
         data_log = self.data_dir.with_suffix(".log")
         with data_log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(self.port), *self._options],
+                [sys.executable, *self.command()],
                 env=os.environ | self._environment,
                 stdout=log,
                 stderr=log,
@@ -58,6 +58,9 @@ class Server:
             )
         poll(self._healthy)
         return self
+
+    def command(self) -> list[str]:
+        return ["-m", "uvicorn", "app.main:app", "--port", str(self.port), *self._options]
 
     def _healthy(self) -> bool:
         with contextlib.suppress(httpx.TransportError):

@@ -11,6 +11,7 @@ LAYERS = (  # each may import from itself and from what stands behind it
     ("app.main",),
     ("app.cli",),
     ("app.demo",),
+    ("app.server",),
     ("app.console",),
     ("app.api", "app.web"),
     ("app.service",),
@@ -21,13 +22,13 @@ LAYERS = (  # each may import from itself and from what stands behind it
     ("app.repository",),
     ("app.storage",),
     ("app.tasks.task", "app.movies", "app.ratings", "app.sample", "app.client"),
-    ("app.retry_client", "app.config", "app.compilation"),
+    ("app.retry_client", "app.config", "app.compilation", "app.deadline", "app.descriptors"),
     ("app.errors", "app.outcome"),
 )
 ONLY_IN = {
     "fastapi": ("app.main", "app.api", "app.web"),
     "starlette": ("app.main", "app.api", "app.web"),
-    "uvicorn": ("app.cli", "app.demo"),
+    "uvicorn": ("app.demo", "app.server"),
     "sqlite3": ("app.storage",),
     "psycopg": ("app.storage",),
     "redis": ("app.storage",),

@@ -1,69 +1,151 @@
-"""Waiting for tasks to change: one look at the newest event, whoever and however many wait for it."""
+"""News of tasks: one look at the newest events serves every stream and long poll, from memory."""
 
 import asyncio
-import contextlib
-import signal
+import logging
 import threading
-from typing import Any
-
-from starlette.concurrency import run_in_threadpool
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from app.repository import tasks
+from app.repository.tasks import Event
 from app.service import Service
+from app.tasks.task import ENDED
 
 LOOK_EVERY = 0.1
-"""Seconds between two looks at the number of the newest event, while anybody waits."""
+"""Seconds between two looks at the number of the newest event, while any subscription is open."""
+LOOK_BACK, BACK = 2.0, 200
+"""Seconds after which a look goes back so many events: PostgreSQL may show one after one that came later."""
+MOST_KEPT = 1_000
+"""Events in memory for a stream whose reader is slow; beyond that it reads them from the database."""
 
-LOOK_AGAIN = 2.0
-"""Seconds after which a waiter looks for itself: on PostgreSQL numbers may become visible out of order."""
+log = logging.getLogger("matinee.api")
+
+
+def is_end(event: Event) -> bool:
+    """Whether it tells that the task has ended."""
+    return event.type == "status" and event.data.get("status") in ENDED
+
+
+class Subscription:
+    """The news of one task, for a coroutine of the event loop in which it was opened."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._woken = asyncio.Event()
+        self._news: deque[Event] = deque()
+        self.missed = False
+
+    def tell(self, events: list[Event]) -> None:
+        """Called by the thread that looks. Without events: have a wait end."""
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._take, events)
+
+    def _take(self, events: list[Event]) -> None:
+        self._news.extend(events)
+        if len(self._news) > MOST_KEPT:
+            self._news.clear()
+            self.missed = True
+        self._woken.set()
+
+    async def wait(self, seconds: float | None = None) -> list[Event]:
+        """What came since the last call: at once, or when there is any; nothing after that time."""
+        if not self._news and not self.missed:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), seconds)
+        self._woken.clear()
+        news = list(self._news)
+        self._news.clear()
+        return news
 
 
 class Feed:
-    """Lets coroutines of one event loop wait until any task has changed."""
+    """Looks in a thread of its own, which lives as long as there is a subscription."""
+
+    def __init__(self, service: Service, closing: threading.Event) -> None:
+        self.closing = closing
+        self._service = service
+        self._lock = threading.Lock()
+        self._subscriptions: defaultdict[int, set[Subscription]] = defaultdict(set)
+        self._looking = False
+
+    @contextmanager
+    def subscribe(self, seq: int) -> Iterator[Subscription]:
+        """News of the task of that number. What happened before has to be read after subscribing."""
+        subscription = Subscription()
+        with self._lock:
+            self._subscriptions[seq].add(subscription)
+            if not self._looking:
+                self._looking = True
+                threading.Thread(target=self._look_on, name="matinee-feed", daemon=True).start()
+        try:
+            yield subscription
+        finally:
+            with self._lock:
+                self._subscriptions[seq].discard(subscription)
+                if not self._subscriptions[seq]:
+                    del self._subscriptions[seq]
+
+    def _look_on(self) -> None:
+        look = _Look(self._service)
+        while True:
+            with self._lock:
+                if self.closing.is_set() or not self._subscriptions:
+                    self._looking = False
+                    break
+            for seq, events in look.news().items():
+                self._tell(seq, events)
+            self.closing.wait(LOOK_EVERY)
+        if self.closing.is_set():
+            with self._lock:
+                waiting = list(self._subscriptions)
+            for seq in waiting:
+                self._tell(seq, [])
+
+    def _tell(self, seq: int, events: list[Event]) -> None:
+        with self._lock:
+            subscriptions = list(self._subscriptions.get(seq, ()))
+        for subscription in subscriptions:
+            subscription.tell(events)
+
+
+class _Look:
+    """Knows which events it has seen."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._waiters: set[asyncio.Future[None]] = set()
-        self._watcher: asyncio.Task[None] | None = None
-        self.closing = threading.Event()
+        self._newest = -1
+        self._seen: set[int] = set()
+        self._back_at = 0.0
+        self._failing = False
 
-    async def wait(self, seconds: float = LOOK_AGAIN) -> None:
-        """Return when some task has changed, the server shuts down, or after that time."""
-        future = asyncio.get_running_loop().create_future()
-        self._waiters.add(future)
-        if self._watcher is None or self._watcher.done():
-            self._watcher = asyncio.create_task(self._watch())
+    def news(self) -> dict[int, list[Event]]:
+        """New events by task. What was there at the first look may be among them."""
         try:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(future, seconds)
-        finally:
-            self._waiters.discard(future)
+            found = self._read()
+        except Exception:  # the next look may succeed; the requests of callers say what is wrong
+            if not self._failing:
+                log.exception("task events cannot be read; trying again")
+            self._failing = True
+            return {}
+        self._failing = False
+        news: defaultdict[int, list[Event]] = defaultdict(list)
+        for seq, event in found:
+            if event.number not in self._seen:
+                self._seen.add(event.number)
+                news[seq].append(event)
+        self._seen = {number for number in self._seen if number > self._newest - BACK}
+        return news
 
-    async def _watch(self) -> None:
-        last = await run_in_threadpool(self._newest)
-        while self._waiters:
-            await asyncio.sleep(LOOK_EVERY)
-            newest = last if self.closing.is_set() else await run_in_threadpool(self._newest)
-            if newest != last or self.closing.is_set():
-                last = newest
-                for future in self._waiters:
-                    if not future.done():
-                        future.set_result(None)
-
-    def _newest(self) -> int:
+    def _read(self) -> list[tuple[int, Event]]:
         with self._service.database.read() as connection:
-            return tasks.last_event(connection)
-
-    def close_on_signals(self) -> None:
-        """End the waits as soon as the process is told to stop: the server waits for its answers to end."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in (signal.SIGTERM, signal.SIGINT):
-            before = signal.getsignal(number)
-
-            def stop(received: int, frame: Any, before: Any = before) -> None:
-                self.closing.set()
-                if callable(before):
-                    before(received, frame)
-
-            signal.signal(number, stop)
+            newest, now = tasks.last_event(connection), time.monotonic()
+            back = self._newest < 0 or now >= self._back_at
+            if newest == self._newest and not back:
+                return []
+            after = (newest if self._newest < 0 else self._newest) - (BACK if back else 0)
+            self._newest = max(newest, self._newest)
+            if back:
+                self._back_at = now + LOOK_BACK
+            return tasks.events_of_all(connection, after=after)

@@ -9,6 +9,8 @@ from sqlalchemy.engine import Connection
 from starlette.concurrency import run_in_threadpool
 
 from app.api.dependencies import ServiceDependency, poll_again
+from app.api.edge.manners import Manner, served
+from app.api.edge.places import place
 from app.api.idempotency import Once, OnceDependency, Reply, accepted
 from app.api.tasks import Started, find_task, task_answer
 from app.api.uploads import Receiver, Upload
@@ -25,6 +27,7 @@ router = APIRouter(prefix="/imports", tags=["tasks"])
 
 
 @router.post("", status_code=202, response_model=Started)
+@served(Manner.UPLOADS)
 async def start_import(
     request: Request,
     background: BackgroundTasks,
@@ -40,7 +43,10 @@ async def start_import(
         upload = await receiver.receive(request)
         params = {"user_id": user_id, "dry_run": dry_run, "undo_of": None}
         sample = upload.size == 0 and "content-type" not in request.headers
-        answer = await run_in_threadpool(_start, service, receiver, None if sample else upload, params, once)
+        async with place(request, Manner.WRITES):
+            answer = await run_in_threadpool(
+                _start, service, receiver, None if sample else upload, params, once
+            )
     finally:
         await run_in_threadpool(receiver.close)
     background.add_task(service.wake_worker)
@@ -97,6 +103,7 @@ def import_status(task_id: TaskId, response: Response, service: ServiceDependenc
 
 
 @router.get("/{task_id}/rejects", response_class=FileResponse)
+@served(Manner.STREAMS)
 def import_rejects(task_id: TaskId, service: ServiceDependency) -> FileResponse:
     """The rows that were not taken, as a CSV of line, column, value and reason."""
     task = find_task(service, task_id)

@@ -10,15 +10,11 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from app.errors import AppError, Invalid, NotFound
+from app.errors import AppError, Invalid, MethodNotAllowed, NotFound
 
 MEDIA_TYPE = "application/problem+json"
 
 log = logging.getLogger("matinee.api")
-
-
-class _MethodNotAllowed(AppError):
-    status, type, title = 405, "method-not-allowed", "Method not allowed"
 
 
 def problem_response(error: AppError, request_id: str | None) -> JSONResponse:
@@ -68,13 +64,11 @@ def _pointer(path: Sequence[Any]) -> str:
 
 async def _http_exception(request: Request, error: Any) -> JSONResponse:
     path = request.url.path
-    if isinstance(error.__cause__, AppError):  # raised while the body was read
-        return _answer(request, error.__cause__)
     if error.status_code == 404:
         problem: AppError = NotFound(f"There is nothing at {path}. The API is described at /openapi.json.")
     elif error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
-        problem = _MethodNotAllowed(f"{request.method} is not possible at {path}; use {allowed}.")
+        problem = MethodNotAllowed(f"{request.method} is not possible at {path}; use {allowed}.")
     else:
         problem = AppError(str(error.detail))
         problem.status, problem.type, problem.title = error.status_code, "http", str(error.detail)

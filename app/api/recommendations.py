@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from app.api import etags
 from app.api.dependencies import MovieId, ServiceDependency, UserId
+from app.api.edge.manners import Manner, served
 from app.api.values import MOST, NUMBER, Count, Genre, Id, Score, Share, Year
 from app.movies import Movie
 from app.ratings import Rating
@@ -116,6 +117,7 @@ def recommend_richly(
 
 
 @router.post("/recommendations", response_model=RichAnswer)
+@served(Manner.READS)
 def recommend_to_anybody(request: Request, body: WhatIf, service: ServiceDependency) -> dict[str, Any]:
     """What somebody with these ratings would be recommended."""
     given = {rating["movie_id"]: rating["score"] for rating in body.ratings}

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from app.api.dependencies import ServiceDependency
+from app.api.edge.manners import Manner, served
 from app.repository import models, movies, ratings, tasks
 
 router = APIRouter(tags=["operations"])
@@ -50,11 +51,13 @@ class StatusAnswer(BaseModel):
 
 
 @router.get("/health")
+@served(Manner.PROBES)
 async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
 @router.get("/health/live")
+@served(Manner.PROBES)
 async def live() -> dict[str, str]:
     """The process answers."""
     return {"status": "ok"}

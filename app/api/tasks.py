@@ -13,13 +13,15 @@ from sqlalchemy.engine import Connection
 from starlette.concurrency import run_in_threadpool
 
 from app.api.dependencies import Cursor, Limit, ServiceDependency, decode_cursor, link_next, poll_again
-from app.api.feed import Feed
+from app.api.edge.manners import Manner, served
+from app.api.edge.places import place
+from app.api.feed import Feed, is_end
 from app.api.idempotency import OnceDependency, Reply, accepted
 from app.api.values import TaskId
 from app.errors import NotFound
 from app.repository import tasks
 from app.service import Service
-from app.tasks.task import Task
+from app.tasks.task import ENDED, Task
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 
@@ -96,9 +98,10 @@ async def _feed(request: Request) -> Feed:
     return request.app.state.feed  # type: ignore[no-any-return]
 
 
-async def _existing(task_id: TaskId, service: ServiceDependency) -> Task:
+async def _existing(request: Request, task_id: TaskId, service: ServiceDependency) -> Task:
     """The task, or a 404 before any answer has begun."""
-    return await run_in_threadpool(find_task, service, task_id)
+    async with place(request, Manner.READS):
+        return await run_in_threadpool(find_task, service, task_id)
 
 
 FeedDependency = Annotated[Feed, Depends(_feed)]
@@ -127,26 +130,39 @@ def list_tasks(
 
 
 @router.get("/{task_id}", response_model=TaskAnswer)
+@served(Manner.WAITS)
 async def get_task(
-    task_id: TaskId,
+    request: Request,
     response: Response,
     service: ServiceDependency,
     feed: FeedDependency,
+    task: ExistingTask,
     prefer: Annotated[
         str, Header(description="wait=N: answer when it has ended, after N seconds at the latest")
     ] = "",
 ) -> dict[str, Any]:
     """How far it is. With `Prefer: wait=N` (RFC 7240, section 4.3) a long poll."""
-    task = await run_in_threadpool(find_task, service, task_id)
     if match := re.search(r"\bwait=(\d{1,4})", prefer):
         seconds = min(int(match[1]), LONGEST_WAIT)
         response.headers["Preference-Applied"] = f"wait={seconds}"
-        deadline = time.monotonic() + seconds
-        while not task.ended and not feed.closing.is_set() and (left := deadline - time.monotonic()) > 0:
-            await feed.wait(min(left, 2.0))
-            task = await run_in_threadpool(find_task, service, task_id)
+        if not task.ended:
+            await _wait_for_end(request, service, feed, task, seconds)
+            task = await _existing(request, task.id, service)
     poll_again(response, task)
     return task_answer(task)
+
+
+async def _wait_for_end(request: Request, service: Service, feed: Feed, task: Task, seconds: float) -> None:
+    """Return when the task has ended, the server stops, or after that time."""
+    until = time.monotonic() + seconds
+    with feed.subscribe(task.seq) as news:
+        while not (await _existing(request, task.id, service)).ended:
+            while not news.missed and not feed.closing.is_set():
+                if (left := until - time.monotonic()) <= 0 or any(map(is_end, await news.wait(left))):
+                    return
+            if feed.closing.is_set():
+                return
+            news.missed = False
 
 
 @router.post("/{task_id}/cancel", response_model=TaskAnswer)
@@ -177,29 +193,52 @@ def retry_task(
 
 
 @router.get("/{task_id}/events", response_class=EventSourceResponse)
+@served(Manner.WAITS)
 async def task_events(
+    request: Request,
     service: ServiceDependency,
     feed: FeedDependency,
     task: ExistingTask,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """The timeline, from its start or behind `Last-Event-ID`, until the task has ended."""
-    after = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
-    while True:
-        current = await run_in_threadpool(find_task, service, task.id)
-        events = await run_in_threadpool(_events, service, task.seq, after)
-        for event in events:
-            after = event.number
-            yield ServerSentEvent(data={"at": event.at} | event.data, event=event.type, id=str(event.number))
-        if len(events) == EVENTS_AT_ONCE:
-            continue
-        if current.ended or feed.closing.is_set():
-            break
-        await feed.wait()
-    if current.ended:
-        yield ServerSentEvent(data={"status": current.status}, event="end")
+    """The timeline, from its start or after `Last-Event-ID`, until the task has ended."""
+    after = _event_number(last_event_id)
+    with feed.subscribe(task.seq) as news:  # before the first look: nothing falls between the two
+        while not feed.closing.is_set():
+            status, events = await _look(request, service, task, after)
+            for event in events:
+                after = event.number
+                yield _sent(event)
+            if len(events) < EVENTS_AT_ONCE:
+                while status not in ENDED and not news.missed and not feed.closing.is_set():
+                    for event in await news.wait():
+                        if event.number > after and status not in ENDED:
+                            after = event.number
+                            yield _sent(event)
+                            status = event.data["status"] if is_end(event) else status
+                news.missed = False
+                if status in ENDED:
+                    yield ServerSentEvent(data={"status": status}, event="end")
+                    return
 
 
-def _events(service: Service, seq: int, after: int) -> list[tasks.Event]:
-    with service.database.read() as connection:
-        return tasks.events(connection, seq, after=after, limit=EVENTS_AT_ONCE)
+def _event_number(text: str | None) -> int:
+    """What a client has seen last; 0 if that is no number of ours."""
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) <= 18 else 0
+
+
+def _sent(event: tasks.Event) -> ServerSentEvent:
+    return ServerSentEvent(data={"at": event.at} | event.data, event=event.type, id=str(event.number))
+
+
+async def _look(request: Request, service: Service, task: Task, after: int) -> tuple[str, list[tasks.Event]]:
+    """The status of the task, and its events after that one, as they are now."""
+
+    def look() -> tuple[str, list[tasks.Event]]:
+        with service.database.read() as connection:
+            now = tasks.get(connection, task.id)
+            events = tasks.events(connection, task.seq, after=after, limit=EVENTS_AT_ONCE)
+        return (now or task).status, events
+
+    async with place(request, Manner.READS):
+        return await run_in_threadpool(look)

@@ -1,22 +1,26 @@
 """Receiving an upload: streamed to disk off the event loop, measured and hashed on the way."""
 
+import asyncio
 import hashlib
 import os
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
-from app.errors import AppError, Conflict, Invalid, TooLarge, UnsupportedMediaType
+from app.api.forms import FRAMING, FileOfForm
+from app.errors import AppError, Conflict, TooLarge, UnsupportedMediaType
 from app.storage.locks import try_lock
 
-WRITE_SIZE = 1 << 20
+WRITE_SIZE = 1 << 18
+"""Bytes in memory for each of hundreds of uploads."""
+DISK = ThreadPoolExecutor(4, thread_name_prefix="upload")
+"""Threads of their own: a disk that stalls must not take those of other requests."""
 CSV_TYPES = ("text/csv", "application/csv", "text/plain", "application/octet-stream")
 PACKED_TYPES = ("application/gzip", "application/x-gzip", "application/zip", "application/x-zip-compressed")
 
@@ -60,11 +64,13 @@ class Receiver:
         """Read the body, raw or multipart. Raises `TooLarge`, `UnsupportedMediaType`, `Invalid`, ..."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         declared = request.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > self._limit + 10_000:
+        if declared.isdecimal() and int(declared) > self._limit + FRAMING:
             raise self._too_large()
         filename = request.headers.get("x-filename", "")
         if kind == "multipart/form-data":
-            filename = await self._receive_form(request)
+            form = FileOfForm(request.headers["content-type"])
+            await self._write_all(form.read(request.stream()))
+            filename = form.filename
         elif kind and kind not in CSV_TYPES + PACKED_TYPES:
             raise UnsupportedMediaType(
                 f"An import cannot be {kind}. Send the file with Content-Type: text/csv (or "
@@ -74,37 +80,17 @@ class Receiver:
             await self._write_all(request.stream())
         return Upload(self.path, _printable(Path(filename).name[:200]), self._size, self._hash.hexdigest())
 
-    async def _receive_form(self, request: Request) -> str:
-        parser = MultiPartParser(request.headers, self._capped(request.stream()), max_files=1)
-        try:
-            form = await parser.parse()
-        except MultiPartException as error:
-            raise Invalid(f"The form cannot be read: {error.message}") from None
-        try:
-            part = form.get("file")
-            if not isinstance(part, UploadFile):
-                raise Invalid("The form has no file. Send it as the part `file`: curl -F file=@ratings.csv.")
-            await self._write_all(_chunks(part))
-            return part.filename or ""
-        finally:
-            await form.close()
-
-    async def _capped(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-        seen = 0
-        async for chunk in chunks:
-            seen += len(chunk)
-            if seen > self._limit + 10_000:
-                raise self._too_large()
-            yield chunk
-
     async def _write_all(self, chunks: AsyncIterator[bytes]) -> None:
         waiting = bytearray()
         async for chunk in chunks:
             waiting += chunk
             if len(waiting) >= WRITE_SIZE:
-                await run_in_threadpool(self._write, bytes(waiting))
+                await self._on_disk(bytes(waiting))
                 waiting.clear()
-        await run_in_threadpool(self._write, bytes(waiting), last=True)
+        await self._on_disk(bytes(waiting), last=True)
+
+    async def _on_disk(self, data: bytes, *, last: bool = False) -> None:
+        await asyncio.get_running_loop().run_in_executor(DISK, partial(self._write, data, last=last))
 
     def _write(self, data: bytes, *, last: bool = False) -> None:
         self._size += len(data)
@@ -137,8 +123,3 @@ class Receiver:
 def _printable(filename: str) -> str:
     """A name for messages and the database, whatever the caller sent."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in filename)
-
-
-async def _chunks(part: UploadFile) -> AsyncIterator[bytes]:
-    while chunk := await part.read(WRITE_SIZE):
-        yield chunk

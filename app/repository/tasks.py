@@ -219,6 +219,13 @@ def events(connection: Connection, seq: int, *, after: int = 0, limit: int | Non
     return [Event(*row) for row in connection.execute(query.order_by(task_events.c.number).limit(limit))]
 
 
+def events_of_all(connection: Connection, *, after: int) -> list[tuple[int, Event]]:
+    """(number of the task, event) of every task, in order, after the event `after`."""
+    columns = (task_events.c.number, task_events.c.at, task_events.c.type, task_events.c.data)
+    query = sa.select(task_events.c.task_seq, *columns).where(task_events.c.number > after)
+    return [(row[0], Event(*row[1:])) for row in connection.execute(query.order_by(task_events.c.number))]
+
+
 def last_event(connection: Connection) -> int:
     """The number of the newest event of any task."""
     newest = sa.select(sa.func.coalesce(sa.func.max(task_events.c.number), 0))

@@ -81,6 +81,46 @@ def test_what_cannot_be_read_is_refused_whole(
     assert list(settings.uploads_dir.iterdir()) == []
 
 
+def form(*parts: tuple[str, bytes], end: bytes = b"--x--\r\n") -> dict[str, Any]:
+    """A form as it stands in a request: (what follows the name of a part, its content)."""
+    head = "Content-Disposition: form-data; name="
+    content = b"".join(f"--x\r\n{head}{name}\r\n\r\n".encode() + data + b"\r\n" for name, data in parts)
+    return {"content": content + end, "headers": {"Content-Type": "multipart/form-data; boundary=x"}}
+
+
+FILE = ('"file"; filename="a.csv"', GOOD)
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (form(*[(f'"f{i}"', b"x") for i in range(900)], FILE), "10 fields"),
+        (form(('"note"', b"x" * 5_000), FILE), "4,096 bytes"),
+        (form(FILE, FILE), "another file"),
+        (form(('"other"; filename="a.csv"', GOOD)), "part `file`"),
+        (form(FILE, end=b""), "no end"),
+        (form(FILE, end=b"--x--\r\n" + b"x" * 200_000), "too much"),
+        ({"content": b"--x", "headers": {"Content-Type": "multipart/form-data"}}, "boundary"),
+        ({"content": b"nothing", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}, "form"),
+    ],
+)
+def test_a_form_is_one_file_and_little_else(
+    client: TestClient, settings: Settings, request_: dict[str, Any], says: str
+) -> None:
+    answer = client.post("/imports", **request_)
+    assert (answer.status_code, says in answer.json()["detail"]) == (422, True), answer.text
+    assert list(settings.uploads_dir.iterdir()) == []
+
+
+def test_a_form_with_some_fields_and_a_file_in_small_parts(
+    client: TestClient, run_tasks: Callable[[], None]
+) -> None:
+    whole = form(('"_charset_"', b"utf-8"), ('"file"; filename="é.csv"', GOOD), ('"token"', b"t"))
+    whole["content"] = iter([whole["content"][i : i + 1] for i in range(len(whole["content"]))])
+    task = run_import(client, run_tasks, **whole)
+    assert (task["status"], task["result"]["new"]) == ("complete", 2)
+
+
 def test_a_form_without_a_file_is_refused(client: TestClient) -> None:
     answer = client.post("/imports", files={"other": ("a.csv", GOOD)})
     assert answer.status_code == 422

@@ -7,9 +7,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.edge.manners import Manner
+
 MINUTES = 60
 BOUNDS = tuple(round(0.0001 * 1.25**n, 7) for n in range(60))
 """Upper bounds of the latency buckets in seconds, 0.1 ms to about a minute: quantiles are 25% exact."""
+
+
+SLOW = frozenset((Manner.STREAMS, Manner.UPLOADS, Manner.WAITS))
+"""They take their time by their nature: how long says nothing of the service."""
 
 
 class Minute:
@@ -22,7 +30,7 @@ class Minute:
 
 
 class Statistics:
-    """Counted by the guard; any number of threads read it."""
+    """Any number of threads count and read."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -32,15 +40,16 @@ class Statistics:
         self.total = 0
         self.by_status = {f"{kind}xx": 0 for kind in range(1, 6)}
 
-    def count(self, status: int, seconds: float) -> None:
-        """One answered request."""
+    def count(self, status: int, seconds: float | None) -> None:
+        """One answered request; None: without a latency."""
         number = int(self._clock() // 60)
         with self._lock:
             if not self._minutes or self._minutes[-1].number != number:
                 self._minutes.append(Minute(number))
             minute = self._minutes[-1]
             minute.requests += 1
-            minute.buckets[bisect.bisect_left(BOUNDS, seconds)] += 1
+            if seconds is not None:
+                minute.buckets[bisect.bisect_left(BOUNDS, seconds)] += 1
             self.total += 1
             self.by_status[f"{min(5, status // 100)}xx"] += 1
 
@@ -73,3 +82,28 @@ def _quantile(buckets: list[int], q: float) -> float | None:
         if total and seen >= q * total:
             return round(1000 * BOUNDS[min(bucket, len(BOUNDS) - 1)], 3)
     return None
+
+
+class Counting:
+    """Counts every answer. Its latency runs from when the request was whole to the head of the answer."""
+
+    def __init__(self, app: ASGIApp, *, statistics: Statistics) -> None:
+        self.app = app
+        self._statistics = statistics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began, ended, status = time.perf_counter(), 0.0, 0
+
+        async def send_and_see(message: Message) -> None:
+            nonlocal status, ended
+            if message["type"] == "http.response.start":
+                status, ended = message["status"], time.perf_counter()
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_see)
+        finally:
+            manner = scope.get("manner")
+            if manner is not Manner.PROBES and status:  # 0: the client hung up first
+                seconds = None if manner in SLOW else ended - scope.get("began", began)
+                self._statistics.count(status, seconds)

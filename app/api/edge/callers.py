@@ -1,0 +1,65 @@
+"""Who calls. Without accounts that is this machine alone, and nobody whom a proxy has let through."""
+
+import ipaddress
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import Forbidden
+
+PASSED_ON = frozenset((b"forwarded", b"x-real-ip"))
+"""Headers that a proxy adds for the caller it stands for, beside all X-Forwarded-... ones."""
+
+
+class Callers:
+    """Raises `Forbidden`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        for name in scope["fields"]:
+            if name.startswith(b"x-forwarded-") or name in PASSED_ON:
+                raise Forbidden(
+                    f"A proxy passed this request on (header {name.decode('latin-1')[:50]}). Without "
+                    "accounts this service is open to its own machine only. Call it without the proxy. If "
+                    "the proxy authenticates every caller itself, have it remove Forwarded, X-Real-IP and "
+                    "X-Forwarded-*."
+                )
+        if not _is_here(scope):
+            raise Forbidden(
+                "This service is open to its own machine only, since no authentication is configured. "
+                "Call it from there, or put a proxy with authentication on that machine in front of it."
+            )
+        await self.app(scope, receive, send)
+
+
+def _is_here(scope: Scope) -> bool:
+    client = scope.get("client")
+    if client is None:  # a Unix socket: it has a path, and no port
+        return is_in_process(scope) or bool(scope.get("server") and scope["server"][1] is None)
+    address = _address(client[0])
+    if address is None:
+        return is_in_process(scope)
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def is_in_process(scope: Scope) -> bool:
+    """Whether the caller is a client in this process, such as TestClient.
+
+    A server on a socket names the address that it is bound to, or the path of a Unix socket; a client that
+    calls the application without a socket names the host of its URL.
+    """
+    server = scope.get("server")
+    return server is not None and server[1] is not None and _address(server[0]) is None
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    if text == "127.0.0.1":  # nearly all of them
+        return LOCALHOST
+    try:
+        return ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+
+
+LOCALHOST = ipaddress.IPv4Address("127.0.0.1")

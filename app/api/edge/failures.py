@@ -1,0 +1,60 @@
+"""The last resort: whatever fails in a layer or an endpoint is answered with a problem, and logged once.
+
+A fault of the surroundings is a 503 or 507 and one line in the log; one of the program leaves its traceback.
+"""
+
+import logging
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problems import named, problem_response
+from app.errors import AppError
+from app.storage.failures import explain, failure, trace
+
+log = logging.getLogger("matinee.api")
+
+
+class Failures:
+    """Stands inside the layers that add headers, so that the answer to a failure has them too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def send_and_see(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_and_see)
+        except Exception as error:
+            error = _single(error)
+            if isinstance(error, ClientDisconnect):
+                log.info("%s: the client hung up", named(scope))
+                return
+            problem = _problem(scope, error)
+            if not started:  # else the server sees that the answer is not complete, and closes the connection
+                await problem_response(problem, scope["request_id"])(scope, receive, send)
+
+
+def _problem(scope: Scope, error: Exception) -> AppError:
+    """What the caller is told; the log has what went wrong here."""
+    if isinstance(error, AppError):
+        return error
+    if (problem := failure(error)) is None:
+        log.error("%s failed\n%s", named(scope), trace(error))
+        return AppError("Something went wrong here. The log has more under this request id.")
+    if problem.status >= 500:
+        log.error("%s: %d %s (%s)", named(scope), problem.status, problem.detail, explain(error))
+    return problem
+
+
+def _single(error: Exception) -> Exception:
+    """The one exception in what a group of tasks raises."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

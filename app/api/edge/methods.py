@@ -1,0 +1,64 @@
+"""The method of a request: what its path has, and HEAD and OPTIONS for every path (RFC 9110, section 9.3)."""
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.edge.manners import Manner, by_method
+from app.api.edge.routes import Methods as OfPath
+from app.api.edge.routes import RouteTable
+from app.errors import MethodNotAllowed
+
+
+class Methods:
+    """Finds the manner of a request by its route and method. Raises `MethodNotAllowed`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._table: RouteTable | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._table is None:  # now that all routes are there
+            self._table = RouteTable(scope["app"].routes)
+        path, method = scope["path"].removeprefix(scope.get("root_path", "")), scope["method"]
+        methods = self._table.methods(path)
+        manner = methods.get(method) if methods is not None else by_method(method)
+        if manner is not None:
+            scope["manner"] = manner
+            await self.app(scope, receive, send)
+        elif methods and method == "HEAD" and "GET" in methods:
+            scope["manner"] = methods["GET"]
+            await self._head(scope, receive, send)
+        elif methods and method == "OPTIONS":
+            scope["manner"] = Manner.PROBES
+            await Response(status_code=204, headers={"Allow": allowed(methods)})(scope, receive, send)
+        else:
+            allow = allowed(methods or {})
+            raise MethodNotAllowed(
+                f"{method[:20]} is not possible at {path[:200]}; use {allow}.", headers={"Allow": allow}
+            )
+
+    async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as to a GET, but with the headers alone; a stream is not begun for that."""
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                if message.get("more_body"):
+                    await send({"type": "http.response.body", "body": b""})
+                    raise _HeadersSent
+                message = {"type": "http.response.body", "body": b""}
+            await send(message)
+
+        try:
+            await self.app({**scope, "method": "GET"}, receive, send_head)
+        except* _HeadersSent:
+            pass
+
+
+class _HeadersSent(Exception):
+    """Ends an endpoint that would go on to make a body."""
+
+
+def allowed(methods: OfPath) -> str:
+    """The value of the Allow header."""
+    implied = {"OPTIONS", "HEAD"} if "GET" in methods else {"OPTIONS"}
+    return ", ".join(sorted(implied | set(methods)))

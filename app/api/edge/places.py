@@ -1,0 +1,137 @@
+"""How many requests work at once; beyond that a bounded queue, and beyond it a clear no, never a pile-up.
+
+Readers and writers have places of their own: while another program has the database locked, all writers may
+stand still, and reads go on. A request has a place only while it works: it is whole when it asks for one, and
+is answered when it has given it back.
+"""
+
+import asyncio
+import math
+import threading
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app import deadline
+from app.api.edge.manners import Manner
+from app.errors import Unavailable
+
+READERS, WRITERS = 24, 8
+"""Together fewer than the 40 threads of the pool: none waits unseen for a thread."""
+QUEUE = 256
+LONGEST_WAIT = 5.0
+"""Seconds for a place, unless the request names a shorter time in X-Request-Timeout."""
+WHOLE_WAIT = 5.5
+"""Seconds for a place and for every lock that the work needs after it (`deadline`)."""
+UPLOADS, STREAMS, WAITS = 256, 256, 2_000
+"""Requests of these manners at once. They take some 100 kB each, and are refused at once beyond that."""
+WORKS = frozenset((Manner.READS, Manner.WRITES))
+
+
+class Line:
+    """Places, first come, first served. Callers may live in event loops of several threads."""
+
+    def __init__(self, places: int, queue: int = 0) -> None:
+        self._free = places
+        self._most = queue
+        self._lock = threading.Lock()
+        self._queue: deque[asyncio.Future[None]] = deque()
+
+    async def enter(self, seconds: float = LONGEST_WAIT) -> None:
+        """Wait for a place. Raises `Unavailable` if the queue is full or none is free in that time."""
+        with self._lock:
+            if self._free > 0:
+                self._free -= 1
+                return
+            if len(self._queue) >= self._most:
+                raise _busy("Too many requests of this kind are under way already.")
+            future = asyncio.get_running_loop().create_future()
+            self._queue.append(future)
+        try:
+            await asyncio.wait_for(asyncio.shield(future), seconds)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            self._give_up(future)
+            if isinstance(error, TimeoutError):
+                raise _busy(f"The request waited for {seconds:g} s and was not started.") from None
+            raise
+
+    def _give_up(self, future: "asyncio.Future[None]") -> None:
+        with self._lock:
+            if future in self._queue:
+                self._queue.remove(future)
+                return
+        self.leave()  # a place came at the same moment
+
+    def leave(self) -> None:
+        """Give the place to the request that has waited longest."""
+        with self._lock:
+            if not self._queue:
+                self._free += 1
+                return
+            future = self._queue.popleft()
+        future.get_loop().call_soon_threadsafe(_grant, future)
+
+
+class Places:
+    """Lets a request in when there is a place for its manner. Raises `Unavailable`."""
+
+    def __init__(
+        self, app: ASGIApp, *, readers: int = READERS, writers: int = WRITERS, waits: int = WAITS
+    ) -> None:
+        self.app = app
+        self._lines = {
+            Manner.READS: Line(readers, QUEUE),
+            Manner.WRITES: Line(writers, QUEUE),
+            Manner.UPLOADS: Line(UPLOADS),
+            Manner.STREAMS: Line(STREAMS),
+            Manner.WAITS: Line(waits),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["places"] = self._lines
+        line = self._lines.get(scope["manner"])
+        if line is None:
+            await self.app(scope, receive, send)
+            return
+        if scope["manner"] in WORKS:
+            deadline.begin(WHOLE_WAIT)
+        await line.enter(_patience(scope["fields"].get(b"x-request-timeout")))
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            line.leave()
+
+
+@asynccontextmanager
+async def place(request: Request, manner: Manner) -> AsyncIterator[None]:
+    """A place for a part of the work, for endpoints that have none all the time. Raises `Unavailable`."""
+    line: Line = request.scope["places"][manner]
+    deadline.begin(WHOLE_WAIT)
+    await line.enter()
+    try:
+        yield
+    finally:
+        line.leave()
+
+
+def _grant(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _busy(what: str) -> Unavailable:
+    return Unavailable(f"{what} Try again in a second.", headers={"Retry-After": "1"})
+
+
+def _patience(header: bytes | None) -> float:
+    """The seconds that a request may wait, by its X-Request-Timeout."""
+    if header is None:
+        return LONGEST_WAIT
+    try:
+        seconds = float(header)
+    except ValueError:
+        return LONGEST_WAIT
+    return min(max(seconds, 0.0), LONGEST_WAIT) if math.isfinite(seconds) else LONGEST_WAIT

@@ -1,0 +1,39 @@
+"""What one caller may have under way at once: enough for any use, too little to take all of the memory."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.edge.manners import Manner
+from app.errors import TooManyRequests
+
+MOST = 4_000
+"""Requests of one address, of which most may be slow: each takes some 40 kB and a descriptor."""
+
+
+class Shares:
+    """Raises `TooManyRequests`. Those that wait by their nature have a bound of their own (`places`)."""
+
+    def __init__(self, app: ASGIApp, *, most: int = MOST) -> None:
+        self.app = app
+        self._most = most
+        self._under_way: dict[str, int] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["manner"] is Manner.WAITS:
+            await self.app(scope, receive, send)
+            return
+        client = scope.get("client")
+        caller = client[0] if client else ""
+        count = self._under_way.get(caller, 0)
+        if count >= self._most:
+            raise TooManyRequests(
+                f"{count:,} of your requests are under way already. Wait for some of them, then try again.",
+                headers={"Retry-After": "1"},
+            )
+        self._under_way[caller] = count + 1
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            if self._under_way[caller] > 1:
+                self._under_way[caller] -= 1
+            else:
+                del self._under_way[caller]

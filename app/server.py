@@ -1,0 +1,140 @@
+"""The server of `matinee serve`: uvicorn, with limits on what happens before a request is one.
+
+Only the server sees a head that comes slowly, a connection that is idle, and an answer that is not read.
+Under plain `uvicorn app.main:app` a proxy has to bound them (docs/configuration.md).
+"""
+
+import asyncio
+import math
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from app import descriptors
+from app.config import Settings
+
+BACKLOG = 64
+"""Connections that are accepted in one go, before any of them is counted."""
+MOST = 8_000
+"""Connections; an idle one takes some 20 kB."""
+ANSWER = b"HTTP/1.1 %s\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+
+
+class Limits(NamedTuple):
+    """`head` and `standstill` in seconds, `connections` in all."""
+
+    head: float = 10.0
+    standstill: float = 30.0
+    connections: int = MOST
+    look_every: float = 1.0
+
+    @property
+    def of_an_address(self) -> int:
+        """Nearly all: without accounts every caller may come from this machine."""
+        return max(1, self.connections * 9 // 10)
+
+
+class Protocol(H11Protocol):
+    """A connection. Nothing is timed for each request: one look a second goes over all connections."""
+
+    limits: ClassVar[Limits] = Limits()
+    looking: ClassVar[asyncio.TimerHandle | None] = None
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.waiting_since: float | None = self.loop.time()
+        """Since when a head is awaited; None while a request is under way."""
+        self.begun = False
+        """Whether something of that head has come."""
+        self._unsent, self._moved_at = 0, 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        kind = type(self)
+        if kind.looking is None:
+            kind.looking = self.loop.call_later(self.limits.look_every, self._look_on)
+        if self._is_too_much() and not self._make_room():
+            self._refuse(b"503 Service Unavailable")
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.waiting_since = None
+        elif not self.begun or self.waiting_since is None:
+            self.waiting_since, self.begun = self.loop.time(), True
+
+    def on_response_complete(self) -> None:
+        self.waiting_since, self.begun = self.loop.time(), False
+        super().on_response_complete()
+        if not self.cycle.response_complete:  # the next request had come already
+            self.waiting_since = None
+
+    def _is_too_much(self) -> bool:
+        count, share = len(self.connections), self.limits.of_an_address
+        if count <= share or count > self.limits.connections or self.client is None:
+            return count > self.limits.connections
+        return sum(1 for c in self._others() if c.client and c.client[0] == self.client[0]) >= share
+
+    def _others(self) -> Iterator["Protocol"]:
+        return (c for c in self.connections if isinstance(c, Protocol) and c is not self)
+
+    def _make_room(self) -> bool:
+        """Close the connection that does least: one that is idle, else one whose head is not complete."""
+        waiting = [
+            (c.begun, c.waiting_since, id(c), c) for c in self._others() if c.waiting_since is not None
+        ]
+        if not waiting:
+            return False
+        least = min(waiting)[-1]
+        self.connections.discard(least)
+        least.transport.abort()
+        return True
+
+    def _look_on(self) -> None:
+        now, kind = self.loop.time(), type(self)
+        for connection in list(self.connections):
+            if isinstance(connection, Protocol):
+                connection.look(now)
+        kind.looking = None
+        if self.connections:
+            kind.looking = self.loop.call_later(self.limits.look_every, self._look_on)
+
+    def look(self, now: float) -> None:
+        """Close the connection if it has waited too long, for a head or for its reader."""
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent or unsent < self._unsent:
+            self._moved_at = now
+        self._unsent = unsent
+        if unsent and now - self._moved_at > self.limits.standstill:
+            self.transport.abort()
+        elif self.waiting_since is not None and now - self.waiting_since > self.limits.head:
+            if self.begun:
+                self._refuse(b"408 Request Timeout")
+            else:
+                self.transport.close()
+
+    def _refuse(self, status: bytes) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(ANSWER % status)
+            self.transport.close()
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """What uvicorn is started with; its environment has to hold the same settings."""
+    descriptors.raise_limit()
+    connections = max(16, min(MOST, descriptors.most() - descriptors.RESERVE - BACKLOG))
+    limits = Protocol.limits._replace(connections=connections)
+    return {
+        "app": "app.main:app",
+        "http": type("LimitedProtocol", (Protocol,), {"limits": limits}),
+        "backlog": BACKLOG,
+        "proxy_headers": False,
+        "timeout_graceful_shutdown": math.ceil(settings.shutdown_grace) + 1,
+    }
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal ends it."""
+    uvicorn.run(**options(settings), host=settings.host, port=settings.port)
