@@ -35,6 +35,9 @@ class Settings:
     train_threads: int = _setting(
         0, "threads", "of a rebuild; 0: one a processor, but the embedded worker leaves one to the API"
     )
+    worker_patience: float = _setting(
+        3.0, "spans", "a worker silent for so many times its longest step is killed and replaced"
+    )
     shutdown_grace: float = _setting(5.0, "seconds", "how long a stop waits for the worker to checkpoint")
     task_crashes: int = _setting(5, "crashes", "after so many crashes without progress a task is failed")
     task_attempts: int = _setting(

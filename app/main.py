@@ -28,7 +28,10 @@ from app.api.feed import Feed
 from app.api.guard import Guard
 from app.api.statistics import Statistics
 from app.config import Settings
+from app.errors import Unavailable
 from app.service import Service
+
+log = logging.getLogger("matinee.service")
 
 API = (
     status,
@@ -49,10 +52,18 @@ API = (
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     app.state.feed.close_on_signals()
-    await run_in_threadpool(lambda: service.database)
+    await run_in_threadpool(_open, service)
     _keep_what_is_loaded()
     yield
     await run_in_threadpool(service.close)
+
+
+def _open(service: Service) -> None:
+    """Before the first request, unless the database cannot be had now: a later one tries again."""
+    try:
+        _ = service.database
+    except Unavailable as error:
+        log.warning("The database is not open yet: %s", error.detail)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

@@ -91,8 +91,18 @@ class Attempt:
             return {}
         return {"rate": (values["done"] - first) / (now - started)}
 
+    def work_on(self, silence: float | None) -> None:
+        """Heartbeats are this task's from here on, at least one in `silence` seconds; no longer for None."""
+        if self.database.heartbeat is None:
+            return
+        if silence is None:
+            self.database.heartbeat.work_on(None)
+        else:
+            self.database.heartbeat.work_on(self.task.id, self.task.kind, silence)
+
     def note(self, **progress: Any) -> None:
         """Add to the progress that is written next."""
+        self.database.beat()
         self._pending |= progress
 
     def report(self, **progress: Any) -> None:

@@ -18,7 +18,8 @@ KINDS = {
     UNDO_IMPORT: "app.tasks.undo_import",
     REBUILD_MODEL: "app.tasks.rebuild_model",
 }
-"""The module of each kind; its `run(attempt)` does the work and completes the task."""
+"""The module of each kind; its `run(attempt)` does the work and completes the task, its `LONGEST_SILENCE` is
+how many seconds one of its steps may take without a heartbeat."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before a task that failed for the moment is tried again; doubled each time, with jitter."""
@@ -31,7 +32,9 @@ def execute(attempt: Attempt) -> None:
     task, started = attempt.task, attempt.clock()
     log.info("task %s (%s) attempt %d", task.id, task.kind, task.attempt)
     try:
-        importlib.import_module(KINDS[task.kind]).run(attempt)
+        kind = importlib.import_module(KINDS[task.kind])
+        attempt.work_on(kind.LONGEST_SILENCE)
+        kind.run(attempt)
     except Stopped:
         _end(attempt, {"status": QUEUED})
     except Cancelled:
@@ -40,6 +43,7 @@ def execute(attempt: Attempt) -> None:
         log.warning("%s", reason)
     except Exception as error:
         _fail(attempt, error)
+    attempt.work_on(None)
     log.info("task %s ended after %.2f s", task.id, attempt.clock() - started)
 
 

@@ -30,6 +30,8 @@ from app.tasks.execution import is_transient
 from app.tasks.processors import leave_one
 from app.tasks.undo_import import reject_file
 
+LONGEST_SILENCE = 10.0
+"""Seconds without progress that a step may take: of 64,000 rows on a slow disk."""
 SHOWN_REJECTS = 20
 RANGES = 4
 """Ranges of a transaction while nobody else writes."""
@@ -114,8 +116,9 @@ def _parse(attempt: Attempt, before: dict[str, Any] | None) -> tuple[dict[str, A
         lambda *, done: attempt.report(done=done),
         _personal(attempt, known),
     )
-    for file in found:
-        parser.parse(file)
+    with attempt.database.busy():  # blocks beat; the first one may have to compile its lane
+        for file in found:
+            parser.parse(file)
     parser.parsed.left_out = left_out
     cursor = before or {}
     if rejects is not None:
@@ -166,8 +169,9 @@ class _Merge:
         self._careful_until = time.monotonic() + CAREFUL
 
     def run(self) -> None:
-        gc.collect()  # now: while others wait for a transaction, it would cost them 50 ms
-        gc.freeze()
+        with self._attempt.database.busy():
+            gc.collect()  # now: while others wait for a transaction, it would cost them 50 ms
+            gc.freeze()
         try:
             self._merge_parts()
         finally:

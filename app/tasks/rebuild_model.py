@@ -14,6 +14,8 @@ from app.recommender.training import trainer_for
 from app.repository import models, ratings
 from app.tasks.attempt import Attempt
 
+LONGEST_SILENCE = 10.0
+"""Seconds without progress that a step may take, where neither its CPU time counts nor chunks of it tell."""
 USERS_AT_ONCE = 500
 LARGE, ANNOUNCED = 2_000, 0.5
 """A model of so many movies is there for so many seconds before it is served: API processes that are being
@@ -27,7 +29,8 @@ log = logging.getLogger("matinee.rebuild")
 
 def run(attempt: Attempt) -> None:
     """Complete with the version that was built, how good it is and whether it is served."""
-    built = attempt.task.cursor or _build(attempt)
+    with attempt.database.busy():
+        built = attempt.task.cursor or _build(attempt)
     with attempt.transaction(result=built["result"], phase=None) as connection:
         if built["result"]["promoted"]:
             models.activate(connection, built["result"]["version"])
