@@ -15,6 +15,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from app.errors import AppError, Conflict, Invalid, StorageFull, TooLarge, UnsupportedMediaType
+from app.storage.files import put
 from app.storage.locks import try_lock
 
 WRITE_SIZE = 1 << 20
@@ -130,7 +131,7 @@ class Receiver:
 
     def keep(self, path: Path) -> None:
         """Move the file to its place; it is no longer this receiver's to remove."""
-        self.path.rename(path)
+        put(self.path, path)
         self._kept = True
 
     def close(self) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from app.storage.files import put
+
 HEADER = ("line", "column", "value", "reason")
 LONGEST_VALUE = 200
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -78,7 +80,7 @@ class RejectFile:
         """Put the file in its place and answer the first rejects in it, as in the header."""
         self.add([])
         self._published.parent.mkdir(parents=True, exist_ok=True)
-        self._path.replace(self._published)
+        put(self._path, self._published)
         with self._published.open(encoding="utf-8", newline="") as file:
             rows = itertools.islice(csv.DictReader(file), first)
             return [row | {"line": int(row["line"]) if row["line"] else None} for row in rows]

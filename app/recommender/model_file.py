@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from app.errors import AppError
 from app.recommender.model import Model, Objective
+from app.storage.files import write_whole
 
 FORMAT = 1
 ARRAYS = {
@@ -26,7 +26,7 @@ DAMAGES = (ValueError, KeyError, TypeError, OSError, EOFError, NotImplementedErr
 
 
 class CorruptModel(AppError, ValueError):
-    type, title = "corrupt-model", "Corrupt model"
+    status, type, title = 409, "corrupt-model", "Corrupt model"
 
 
 def to_bytes(model: Model) -> bytes:
@@ -64,16 +64,7 @@ def from_bytes(data: bytes, *, version: int = 0, created_at: float = 0.0) -> Mod
 def save(model: Model, path: Path) -> str:
     """Write the file whole or not at all; returns its SHA-256 in hexadecimal."""
     data = to_bytes(model)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    write_whole(path, data)
     return hashlib.sha256(data).hexdigest()
 
 
@@ -96,12 +87,3 @@ def _check(model: Model) -> None:
         raise ValueError("a factor is not a finite number")
     if (np.diff(model.movie_ids) <= 0).any():
         raise ValueError("movie_ids are not ascending")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

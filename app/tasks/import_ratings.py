@@ -25,6 +25,7 @@ from app.imports.personal import Matcher
 from app.repository import catalogue, imports, movies
 from app.repository.tasks import Fenced
 from app.sample import RATINGS as SAMPLE
+from app.storage.files import write_whole
 from app.tasks.attempt import Attempt, Stopped
 from app.tasks.execution import is_transient
 from app.tasks.processors import leave_one
@@ -136,8 +137,7 @@ def _as_of_first(attempt: Attempt, name: str, read: Callable[[Connection], Any])
         return json.loads(path.read_text(encoding="utf-8"))
     with attempt.database.read() as connection:
         text = json.dumps(read(connection))
-    path.with_suffix(".new").write_text(text, encoding="utf-8")
-    path.with_suffix(".new").replace(path)
+    write_whole(path, text.encode())
     return json.loads(text)
 
 

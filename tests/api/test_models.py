@@ -51,10 +51,10 @@ def test_a_damaged_version_is_not_activated(two: TestClient) -> None:
     path = service.settings.models_dir / f"{checksum}.npz"
     path.write_bytes(b"PK" + path.read_bytes()[2:-7])
     refused = two.post("/models/1/activate")
-    assert refused.status_code == 500
+    assert refused.status_code == 409
     assert "rebuild" in refused.json()["detail"]
     path.unlink()
-    assert two.post("/models/1/activate").status_code == 500
+    assert two.post("/models/1/activate").status_code == 409
     assert two.get("/recommendations/1").headers["x-model-version"] == "2"
 
 
