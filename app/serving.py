@@ -216,8 +216,7 @@ class ActiveModel:
         if active is None:
             return Serving(connection, None)
         if active.newest > active.version and active.newest > self._foreseen:
-            self._foreseen = active.newest
-            threading.Thread(target=self.read_ahead, args=(active.newest,), daemon=True).start()
+            self._foresee(active.newest)
         base = self._load(active)
         prepared = self._prepared
         if base is not None and self._is_stale(prepared, base, active):
@@ -225,6 +224,22 @@ class ActiveModel:
         if prepared is None:
             return Serving(connection, None)
         return Serving(connection, prepared.model, prepared.existing)
+
+    def _foresee(self, version: int) -> None:
+        """Read a version ahead in a thread; if that fails, the next request tries again."""
+
+        def read() -> None:
+            try:
+                self.read_ahead(version)
+            except Exception as error:
+                log.warning("version %d was not read ahead: %s", version, error)
+                self._foreseen = 0
+
+        self._foreseen = version
+        try:
+            threading.Thread(target=read, daemon=True).start()
+        except RuntimeError:  # no thread to be had now
+            self._foreseen = 0
 
     def read_ahead(self, version: int) -> None:
         """Prepare a version that will be served in a moment, if it was promoted and can be read."""
