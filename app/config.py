@@ -67,6 +67,13 @@ class Settings:
     task_crashes: int = _setting(
         5, "crashes", "after so many crashes without progress a task is failed", ge=1
     )
+    worker_patience: float = _setting(
+        3.0,
+        "spans",
+        "a worker silent for so many times its longest step is killed and replaced",
+        gt=0,
+        le=1_000,
+    )
     task_attempts: int = _setting(
         4, "attempts", "how often a task that fails for a passing reason is tried in a row", ge=1
     )

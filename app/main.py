@@ -30,8 +30,11 @@ from app.api.edge.shutdown import Shutdown
 from app.api.edge.statistics import Statistics
 from app.api.feed import Feed
 from app.config import Settings
+from app.errors import Unavailable
 from app.service import Service
 from app.storage.private import be_private
+
+log = logging.getLogger("matinee.service")
 
 API = (
     status,
@@ -54,10 +57,18 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     be_private()
     descriptors.raise_limit()
     app.state.shutdown.listen()
-    await run_in_threadpool(lambda: service.database)
+    await run_in_threadpool(_open, service)
     _keep_what_is_loaded()
     yield
     await run_in_threadpool(service.close)
+
+
+def _open(service: Service) -> None:
+    """Before the first request, unless the database cannot be had now: a later one tries again."""
+    try:
+        _ = service.database
+    except Unavailable as error:
+        log.warning("The database is not open yet: %s", error.detail)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

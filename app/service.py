@@ -3,11 +3,13 @@
 import threading
 
 from app.config import Settings
+from app.errors import Unavailable
 from app.heavy import Heavy
 from app.recommender.store import ModelStore
 from app.serving import ActiveModel
 from app.storage import Database, open_database
-from app.tasks.embedded import EmbeddedWorker
+from app.storage.database import PATIENCE
+from app.tasks.embedded import EmbeddedWorker, WorkerState
 
 
 class Service:
@@ -23,16 +25,24 @@ class Service:
 
     @property
     def database(self) -> Database:
-        """The database; the first use opens it and starts the embedded worker beside."""
+        """The database; the first use opens it and starts the embedded worker. Raises `Unavailable`."""
         return self._database or self._open()
 
     def _open(self) -> Database:
-        with self._lock:
+        if not self._lock.acquire(timeout=PATIENCE):
+            raise Unavailable("The database is being opened. Try again.", headers={"Retry-After": "2"})
+        try:
             if self._database is None:
                 if self.settings.embedded_worker and self._worker is None:
                     self._worker = EmbeddedWorker(self.settings)  # it starts up while the schema is made
                 self._database = open_database(self.settings)
             return self._database
+        finally:
+            self._lock.release()
+
+    def worker_state(self) -> WorkerState | None:
+        """How the worker is, where this process has to see that there is one."""
+        return self._worker.state() if self._worker is not None else None
 
     def wake_worker(self) -> None:
         """Have the worker look into the queue; a background task of the requests that queue something."""

@@ -245,8 +245,7 @@ class ActiveModel:
         if active is None:
             return Serving(connection, None, shown=versions.shown(connection))
         if active.newest > active.version and active.newest > self._foreseen:
-            self._foreseen = active.newest
-            threading.Thread(target=self.read_ahead, args=(active.newest,), daemon=True).start()
+            self._foresee(active.newest)
         base = self._load(active) or (self._prepared.base if self._prepared else None)
         if base is None:
             return Serving(connection, None, shown=active.shown)
@@ -255,6 +254,22 @@ class ActiveModel:
             prepared = self._prepare(connection, base, active)
         state = (active.catalogue, active.newcomers)
         return Serving(connection, prepared.model, prepared.existing, state, active.shown)
+
+    def _foresee(self, version: int) -> None:
+        """Read a version ahead in a thread; if that fails, the next request tries again."""
+
+        def read() -> None:
+            try:
+                self.read_ahead(version)
+            except Exception as error:
+                log.warning("version %d was not read ahead: %s", version, error)
+                self._foreseen = 0
+
+        self._foreseen = version
+        try:
+            threading.Thread(target=read, daemon=True).start()
+        except RuntimeError:  # no thread to be had now
+            self._foreseen = 0
 
     def read_ahead(self, version: int) -> None:
         """Prepare a version that will be served in a moment, if it was promoted and can be read."""

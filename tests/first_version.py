@@ -59,7 +59,7 @@ class FirstVersion:
             (settings.data_dir / "matinee.db").write_bytes(_file())
             self._database = SQLiteDatabase(settings.url, durable=False)
         else:
-            self._database = PostgresDatabase(settings.url)
+            self._database = PostgresDatabase(settings.url, settings.data_dir)
             _upgrade(self._database)
         self.tables = sa.MetaData()
         self.tables.reflect(self._database.engine)

@@ -12,7 +12,9 @@ from pydantic import BaseModel
 
 from app.api.dependencies import ServiceDependency
 from app.api.edge.manners import Manner, served
+from app.errors import Unavailable
 from app.repository import models, movies, ratings, tasks
+from app.tasks.embedded import WorkerState
 
 router = APIRouter(tags=["operations"])
 
@@ -35,6 +37,16 @@ class Storage(BaseModel):
     uploads_bytes: int
 
 
+class Worker(BaseModel):
+    """The process that runs the tasks, by its heartbeat; all null where none runs on this machine."""
+
+    pid: int | None
+    beat_age_seconds: float | None
+    task_id: str | None
+    kind: str | None
+    problem: str | None
+
+
 class StatusAnswer(BaseModel):
     """Requests and latencies are of the process that answers; the rest is of the service."""
 
@@ -48,6 +60,7 @@ class StatusAnswer(BaseModel):
     movies: int
     users: int
     model_version: int
+    worker: Worker | None
 
 
 @router.get("/health")
@@ -65,9 +78,12 @@ async def live() -> dict[str, str]:
 
 @router.get("/health/ready")
 def ready(service: ServiceDependency) -> dict[str, str]:
-    """The database answers too; 503 if not."""
+    """The database answers too, and the worker makes progress; 503 says which part is not ready."""
     with service.database.read() as connection:
         tasks.has_due(connection, now=0.0)
+    worker = service.worker_state()
+    if worker is not None and worker.problem:
+        raise Unavailable(f"The worker is not ready: {worker.problem}.", headers={"Retry-After": "2"})
     return {"status": "ok"}
 
 
@@ -93,6 +109,20 @@ def get_status(request: Request, service: ServiceDependency) -> dict[str, Any]:
         **counted,
         "users": newest.users if newest else 0,
         "model_version": active.version if active else 0,
+        "worker": _worker(service.worker_state()),
+    }
+
+
+def _worker(state: WorkerState | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    age = None if state.beat_age is None else round(state.beat_age, 1)
+    return {
+        "pid": state.pid,
+        "beat_age_seconds": age,
+        "task_id": state.task,
+        "kind": state.kind,
+        "problem": state.problem,
     }
 
 

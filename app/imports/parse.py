@@ -90,7 +90,7 @@ class Parser:
     def _ratings(self, member: Member, known: Format, header: list[str], directory: Path) -> Part:
         directory.mkdir(parents=True)
         lane = self._lane(member, known, header)
-        with RunWriter(directory, self._room(member)) as writer:
+        with RunWriter(directory, self._room(member), lambda: self._report(done=self._done)) as writer:
             for block in self._blocks(member):
                 good, bad, lines = lane(block, self._line)
                 self._line += lines

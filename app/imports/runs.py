@@ -6,7 +6,7 @@ they stay in memory: writing them would keep the disk from those who wait for th
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,13 +119,14 @@ class RunWriter:
     """Collects ratings and makes runs of about `RUN_ROWS` of them.
 
     They are sorted beside the caller; `runs` and `duplicates` are whole when the context ends. Of more than
-    `in_memory` rows, all go into files in `directory`.
+    `in_memory` rows, all go into files in `directory`, and `written` is
+    called after each.
     """
 
-    def __init__(self, directory: Path, in_memory: int) -> None:
+    def __init__(self, directory: Path, in_memory: int, written: Callable[[], object] = lambda: None) -> None:
         self.runs: list[Run] = []
         self.duplicates = 0
-        self._directory, self._in_memory = directory, in_memory
+        self._directory, self._in_memory, self._tell = directory, in_memory, written
         self._buffer: list[Columns] = []
         self._threads = ThreadPoolExecutor(THREADS)
         self._sorting: deque[Future[tuple[Run, int]]] = deque()
@@ -167,7 +168,9 @@ class RunWriter:
             self.runs.append(run)
             self.duplicates += duplicates
         if self._is_large:
-            self.runs = list(self._threads.map(self._written, range(len(self.runs)), self.runs))
+            for number, run in enumerate(self._threads.map(self._written, range(len(self.runs)), self.runs)):
+                self.runs[number] = run
+                self._tell()
 
     def __enter__(self) -> "RunWriter":
         return self

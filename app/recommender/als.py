@@ -52,7 +52,7 @@ class Trainer(Protocol):
     """Ratings to a model; the same bytes for the same ratings, settings and start.
 
     `start` are movie factors [M, k] to begin with. `progress` gets (half sweeps done, in all) after each
-    one and may raise to cancel.
+    one, with the same number now and then within a long one, and may raise to cancel.
     """
 
     def __call__(

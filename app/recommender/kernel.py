@@ -12,12 +12,13 @@ The compiler vectorises the inner loops: k is a constant to it, rows are contigu
 reordered (fastmath). Four columns at a time keep that many cache misses in flight.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
 from itertools import islice, pairwise
 from os import cpu_count
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,12 +56,17 @@ def train(
     objective = settings.objective(weights.rows, weights.columns)
     movies = np.array(first_factors(weights.columns, settings) if start is None else start, np.float32)
     users = np.zeros((weights.rows, settings.factors), np.float32)
-    halves = 2 * settings.sweeps
-    with closing(alternate(weights, movies, objective, threads)) as sides:
-        for done, both in enumerate(islice(sides, halves), 1):
+    halves, done = 2 * settings.sweeps, 0
+
+    def tell() -> None:
+        if progress:
+            progress(done, halves)
+
+    with closing(alternate(weights, movies, objective, threads, tell)) as sides:
+        for both in islice(sides, halves):
             users, movies = both
-            if progress:
-                progress(done, halves)
+            done += 1
+            tell()
     with threadpool_limits(1, user_api="blas"):
         return Model.rotated(
             interactions.movie_ids,
@@ -74,16 +80,27 @@ def train(
 
 
 def alternate(
-    weights: Csr, movies: Floats, objective: Objective, threads: int | None = None
+    weights: Csr,
+    movies: Floats,
+    objective: Objective,
+    threads: int | None = None,
+    tell: Callable[[], None] = lambda: None,
 ) -> Generator[tuple[Floats, Floats]]:
-    """User factors [U, k] and movie factors [M, k] after each half sweep, users first, without end."""
+    """User factors [U, k] and movie factors [M, k] after each half sweep, users first, without end.
+
+    `tell` is called between the chunks of one.
+    """
     transposed = transpose(weights)
     users = np.zeros((weights.rows, movies.shape[1]), np.float32)
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads or cpu_count()) as pool:
         while True:
-            users, movies = half_sweep(pool, weights, users, movies, objective, objective.user_offset)
+            users, movies = half_sweep(
+                pool, weights, users, movies, objective, objective.user_offset, tell=tell
+            )
             yield users, movies
-            movies, users = half_sweep(pool, transposed, movies, users, objective, objective.movie_offset)
+            movies, users = half_sweep(
+                pool, transposed, movies, users, objective, objective.movie_offset, tell=tell
+            )
             yield users, movies
 
 
@@ -95,6 +112,7 @@ def half_sweep(
     objective: Objective,
     offset: float,
     steps: int = STEPS,
+    tell: Callable[[], None] = lambda: None,
 ) -> tuple[Floats, Floats]:
     """Better factors [rows, k] for the rows of `weights`, from those given and `fixed` [columns, k].
 
@@ -111,7 +129,11 @@ def half_sweep(
     def solve(rows: tuple[int, int]) -> None:
         solve_rows(lanes, *rows, *table, fixed, shared, penalties, steps, solution)
 
-    list(pool.map(solve, chunks(weights)))
+    solve((0, 0))  # compiled here, so that the chunks take as long as their work
+    with closing(cast(Generator[None], pool.map(solve, chunks(weights)))) as solved:
+        for number, _ in enumerate(solved):
+            if number:
+                tell()
     return solution, fixed
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from app.errors import AppError
 from app.recommender.model import Model, Objective
+from app.storage.files import write_whole
 
 FORMAT = 1
 ARRAYS = {
@@ -24,7 +24,7 @@ ARRAYS = {
 
 
 class CorruptModel(AppError, ValueError):
-    """A model that cannot be served: whoever asked for it has to ask for another."""
+    """A model that cannot be served: another has to be asked for."""
 
     status, type, title = 409, "corrupt-model", "Corrupt model"
 
@@ -67,16 +67,7 @@ def from_bytes(data: bytes, *, version: int = 0, created_at: float = 0.0) -> Mod
 def save(model: Model, path: Path) -> str:
     """Write the file whole or not at all; returns its SHA-256 in hexadecimal."""
     data = to_bytes(model)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    write_whole(path, data)
     return hashlib.sha256(data).hexdigest()
 
 
@@ -102,12 +93,3 @@ def _check(model: Model) -> None:
         raise ValueError("a factor is not a finite number")
     if (np.diff(model.movie_ids) <= 0).any():
         raise ValueError("movie_ids are not ascending")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

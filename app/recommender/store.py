@@ -8,6 +8,7 @@ from typing import Protocol
 from app.config import Settings
 from app.recommender import model_file
 from app.recommender.model import Model
+from app.storage.files import write_whole
 
 
 class Shared(Protocol):
@@ -38,14 +39,20 @@ class ModelStore:
         return cls(settings.models_dir, SharedModels(settings.redis_url))
 
     def save(self, model: Model) -> str:
-        """Write a model and share it; answers its checksum. The same model again changes nothing."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        new = self._directory / f"{threading.get_ident()}.new"
-        checksum = model_file.save(model, new)
-        new.replace(self.path(checksum))
+        """Write a model; returns its checksum. The same model again changes nothing."""
+        data = model_file.to_bytes(model)
+        checksum = hashlib.sha256(data).hexdigest()
+        write_whole(self.path(checksum), data)
+        return checksum
+
+    def share(self, checksum: str) -> None:
+        """Publish a saved model to processes on other machines. Raises `Unavailable`."""
         if self._shared is not None:
             self._shared.put(checksum, self.path(checksum).read_bytes())
-        return checksum
+
+    def has(self, checksum: str) -> bool:
+        """Whether the file of a model is in this directory."""
+        return self.path(checksum).exists()
 
     def load(self, checksum: str, *, version: int, created_at: float) -> Model:
         """The model of that checksum; raises `CorruptModel` if its file is missing or damaged."""
@@ -68,10 +75,7 @@ class ModelStore:
             return
         data = self._shared.get(checksum)
         if data and hashlib.sha256(data).hexdigest() == checksum:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            new = self._directory / f"{threading.get_ident()}.new"
-            new.write_bytes(data)
-            new.replace(self.path(checksum))
+            write_whole(self.path(checksum), data)
 
     def read(self, checksum: str, *, version: int, created_at: float) -> Model:
         """As `load`, past what is in memory."""

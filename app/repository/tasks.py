@@ -7,6 +7,7 @@ transaction.
 
 import functools
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +16,15 @@ from sqlalchemy.engine import Connection
 
 from app.errors import Conflict
 from app.storage.schema import idempotency_keys, task_events, tasks
-from app.tasks.task import ACTIVE, CANCELLED, CANCELLING, FAILED, QUEUED, RUNNING, Task
+from app.tasks.task import ACTIVE, AT_WORK, CANCELLED, CANCELLING, FAILED, MOVES, QUEUED, RUNNING, Task
 
 
 class Fenced(Exception):
-    """This attempt was replaced by a newer one: its transaction must roll back."""
+    """This attempt was replaced by a newer one, or has ended: its transaction must roll back."""
+
+
+class IllegalMove(Exception):
+    """A task cannot go from its status to that one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +94,60 @@ def counts(connection: Connection) -> dict[str, int]:
 def claim(connection: Connection, *, now: float, worker: str = "") -> Task | None:
     """Start the next attempt of the task that is due and has waited longest."""
     due = (tasks.c.status == QUEUED, tasks.c.not_before <= now)
-    query = sa.select(tasks.c.seq).where(*due).order_by(tasks.c.seq).limit(1)
-    seq = connection.execute(query.with_for_update(skip_locked=True)).scalar()
-    if seq is None:
+    query = sa.select(tasks).where(*due).order_by(tasks.c.seq).limit(1).with_for_update(skip_locked=True)
+    row = connection.execute(query).mappings().first()
+    if row is None:
         return None
-    values = {"status": RUNNING, "attempt": tasks.c.attempt + 1, "worker": worker}
-    values["started_at"] = sa.func.coalesce(tasks.c.started_at, now)
-    return _change(connection, seq, values, now)
+    task = _task(row)
+    values = {"attempt": task.attempt + 1, "worker": worker, "started_at": task.started_at or now}
+    return move(connection, task, RUNNING, values, now=now)
+
+
+def move(
+    connection: Connection,
+    task: Task,
+    to: str,
+    values: dict[str, Any] | None = None,
+    *,
+    now: float,
+    sources: Collection[str] = (),
+) -> Task:
+    """Change the status of a task, and write `values` beside: nothing else changes one after its creation.
+
+    Only from `sources`, all of MOVES that lead there by default, and only under the attempt number of `task`.
+    Raises `Fenced` if the attempt of `task` ran and was replaced or has ended, `IllegalMove` if it is in
+    another status.
+    """
+    allowed = {before for before, after in MOVES if after == to}
+    if not allowed.issuperset(sources):
+        raise IllegalMove(f"no task goes from {', '.join(sources)} to {to}")
+    mine = (tasks.c.seq == task.seq, tasks.c.attempt == task.attempt)
+    where = (*mine, tasks.c.status.in_(sources or allowed))
+    statement = tasks.update().where(*where).values({"status": to, **(values or {})}).returning(*tasks.c)
+    row = connection.execute(statement).mappings().first()
+    if row is None:
+        raise _not_moved(connection, task, to)
+    _tell_status(connection, _task(row), now)
+    return _task(row)
+
+
+def _not_moved(connection: Connection, task: Task, to: str) -> Exception:
+    current = get(connection, task.id)
+    same = current is not None and current.attempt == task.attempt
+    if task.status in AT_WORK and not (same and current is not None and current.status in AT_WORK):
+        return Fenced(f"attempt {task.attempt} of task {task.id} was replaced")
+    return IllegalMove(f"task {task.id} is {current.status if current else 'gone'} and cannot be {to}")
+
+
+def leave(connection: Connection, task: Task, to: str, values: dict[str, Any], *, now: float) -> Task:
+    """End an attempt before its work is done: queued again, failed, or cancelled if that was asked for.
+
+    A task that is being cancelled is never queued again. Raises `Fenced`.
+    """
+    try:
+        return move(connection, task, to, values, now=now, sources=(RUNNING,))
+    except IllegalMove:
+        return move(connection, task, CANCELLED, {"finished_at": now}, now=now, sources=(CANCELLING,))
 
 
 def has_due(connection: Connection, *, now: float) -> bool:
@@ -103,14 +155,14 @@ def has_due(connection: Connection, *, now: float) -> bool:
     return connection.execute(sa.select(tasks.c.seq).where(*due).limit(1)).first() is not None
 
 
-def advance(connection: Connection, task: Task, values: dict[str, Any], *, now: float) -> Task:
-    """Write `values` into the row of this attempt; answers the row. Raises `Fenced`."""
+def advance(connection: Connection, task: Task, values: dict[str, Any]) -> Task:
+    """Write `values`, but no status, into the row of this attempt; returns the row. Raises `Fenced`."""
+    if "status" in values:
+        raise IllegalMove("a status is changed by `move` alone")
     mine = {"mine": task.seq, "fence": task.attempt}
     row = connection.execute(_advance(tuple(values)), mine | values).mappings().first()
     if row is None:
         raise Fenced(f"attempt {task.attempt} of task {task.id} was replaced")
-    if "status" in values:
-        _tell_status(connection, _task(row), now)
     return _task(row)
 
 
@@ -120,7 +172,7 @@ def _advance(names: tuple[str, ...]) -> Any:
     columns = (tasks.c.seq, tasks.c.attempt, tasks.c.status)
     mine = (columns[0] == sa.bindparam("mine"), columns[1] == sa.bindparam("fence"))
     values = {name: sa.bindparam(name, type_=tasks.c[name].type) for name in names}
-    statement = tasks.update().where(*mine, columns[2].in_((RUNNING, CANCELLING)))
+    statement = tasks.update().where(*mine, columns[2].in_(AT_WORK))
     return statement.values({"attempt": sa.bindparam("fence")} | values).returning(*tasks.c)
 
 
@@ -129,18 +181,18 @@ def recover(connection: Connection, *, crashes: int, now: float) -> list[Task]:
 
     Only for the holder of the runner lock, before its first claim.
     """
-    query = sa.select(tasks).where(tasks.c.status.in_((RUNNING, CANCELLING))).with_for_update()
+    query = sa.select(tasks).where(tasks.c.status.in_(AT_WORK)).with_for_update()
     left = [_task(row) for row in connection.execute(query).mappings().all()]
     for task in left:
-        if task.status == CANCELLING:
-            _change(connection, task.seq, {"status": CANCELLED, "finished_at": now}, now)
-            continue
-        tell(connection, task, "log", {"level": "error", "text": f"worker {task.worker} died"}, now=now)
-        values: dict[str, Any] = {"status": QUEUED, "crashes": task.crashes + 1}
+        if task.status == RUNNING:
+            text = f"worker {task.worker} died"
+            tell(connection, task, "log", {"level": "error", "text": text}, now=now)
+        to = QUEUED
+        values: dict[str, Any] = {"crashes": task.crashes + 1}
         if task.crashes + 1 >= crashes:
             error = _worker_died(task.crashes + 1, history(connection, task))
-            values |= {"status": FAILED, "finished_at": now, "error": error}
-        _change(connection, task.seq, values, now)
+            to, values = FAILED, values | {"finished_at": now, "error": error}
+        leave(connection, task, to, values, now=now)
     return left
 
 
@@ -158,48 +210,25 @@ def history(connection: Connection, task: Task) -> list[dict[str, Any]]:
 
 def request_cancel(connection: Connection, task_id: str, *, now: float) -> Task | None:
     """Cancel: a queued task at once, a running one at its next safe point; an ended one stays as it is."""
-    moves: tuple[tuple[str, dict[str, Any]], ...] = (
-        (QUEUED, {"status": CANCELLED, "finished_at": now}),
-        (RUNNING, {"status": CANCELLING}),
-    )
-    for status, values in moves:
-        where = (tasks.c.id == task_id, tasks.c.status == status)
-        statement = tasks.update().where(*where).values(**values).returning(*tasks.c)
-        if row := connection.execute(statement).mappings().first():
-            _tell_status(connection, _task(row), now)
-            return _task(row)
-    return get(connection, task_id)
+    query = sa.select(tasks).where(tasks.c.id == task_id).with_for_update()
+    row = connection.execute(query).mappings().first()
+    task = _task(row) if row else None
+    if task is not None and task.status == QUEUED:
+        return move(connection, task, CANCELLED, {"finished_at": now}, now=now, sources=(QUEUED,))
+    if task is not None and task.status == RUNNING:
+        return move(connection, task, CANCELLING, now=now)
+    return task
 
 
 def retry(connection: Connection, task: Task, *, now: float) -> Task:
     """Queue a failed or cancelled task again, from its cursor. Raises `Conflict` for another status."""
-    values = {
-        "status": QUEUED,
-        "error": None,
-        "finished_at": None,
-        "crashes": 0,
-        "failures": 0,
-        "not_before": 0,
-    }
-    where = (tasks.c.seq == task.seq, tasks.c.status.in_((FAILED, CANCELLED)))
-    row = (
-        connection.execute(tasks.update().where(*where).values(**values).returning(*tasks.c))
-        .mappings()
-        .first()
-    )
-    if row is None:
+    values = {"error": None, "finished_at": None, "crashes": 0, "failures": 0, "not_before": 0}
+    try:
+        return move(connection, task, QUEUED, values, now=now, sources=(FAILED, CANCELLED))
+    except IllegalMove:
         raise Conflict(
             f"Task {task.id} is {task.status}; only one that failed or was cancelled is tried again."
-        )
-    _tell_status(connection, _task(row), now)
-    return _task(row)
-
-
-def _change(connection: Connection, seq: int, values: dict[str, Any], now: float) -> Task:
-    statement = tasks.update().where(tasks.c.seq == seq).values(**values).returning(*tasks.c)
-    task = _task(connection.execute(statement).mappings().one())
-    _tell_status(connection, task, now)
-    return task
+        ) from None
 
 
 def _tell_status(connection: Connection, task: Task, now: float) -> None:

@@ -1,39 +1,97 @@
 """One database, whatever the engine: transactions, and the few things in which the engines differ."""
 
+import math
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
-from app.errors import ConfigurationError
+from app.errors import AppError, ConfigurationError, Unavailable
+from app.storage.heartbeat import Heartbeat
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+PATIENCE = 5.0
+"""Seconds that a request waits for a lock or a connection at most."""
 
 
 class Database(ABC):
-    """An open database. `read` and `write` each are one transaction; `write` commits or rolls back whole."""
+    """An open database. `read` and `write` each are one transaction; `write` commits or rolls back whole.
+
+    Every wait is bounded by `PATIENCE`, but for a database with a `heartbeat`: a worker waits as long as
+    it takes, and its heart beats meanwhile. Both raise `Unavailable` when the database cannot be had.
+    """
 
     engine: Engine
+    heartbeat: Heartbeat | None = None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads: it waits for nobody."""
-        with self.engine.connect() as connection, connection.begin():
+        self.beat()
+        with self._translated(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @abstractmethod
     def write(self) -> AbstractContextManager[Connection]:
         """A transaction that writes: takes its turn, commits at the end, rolls back on any error."""
 
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        """Hold the lock `name` against every other process of this database, with a heartbeat beside it."""
+        with self._translated(), self._lock(name):
+            if self.heartbeat is None:
+                yield
+            else:
+                with self.heartbeat.beside(self.lock_file(name)):
+                    yield
+
     @abstractmethod
-    def exclusive(self, name: str) -> AbstractContextManager[None]:
-        """Hold the lock `name` against every other process of this database; waits for it."""
+    def _lock(self, name: str) -> AbstractContextManager[None]:
+        """Hold the lock, waiting for it."""
+
+    @abstractmethod
+    def lock_file(self, name: str) -> Path:
+        """The file that stands for the lock on this machine."""
+
+    def beat(self) -> None:
+        """Say that the worker makes progress."""
+        if self.heartbeat is not None:
+            self.heartbeat.beat()
+
+    def busy(self) -> AbstractContextManager[None]:
+        """A step of the worker without beats, whose CPU time counts as progress."""
+        return nullcontext() if self.heartbeat is None else self.heartbeat.busy()
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a wait may last."""
+        return PATIENCE if self.heartbeat is None else math.inf
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Raise what the engine says in the form in which a caller gets it."""
+        try:
+            yield
+        except NoFreeConnection as error:
+            raise _unavailable("Every connection to the database is in use.") from error
+        except DBAPIError as error:
+            raise self._meaning(error.orig or error, error.connection_invalidated) or error from error.orig
+        except Exception as error:  # of a driver, while it connects
+            if (meaning := self._meaning(error, False)) is None:
+                raise
+            raise meaning from error
+
+    @abstractmethod
+    def _meaning(self, error: BaseException, _lost: bool) -> AppError | None:
+        """What an error of the driver means to a caller, if anything. `_lost`: the connection broke."""
 
     def is_wanted(self) -> bool:
         """Whether somebody waits for the end of the caller's own write transaction."""
@@ -58,7 +116,11 @@ class Database(ABC):
                 "Install that release, or set MATINEE_DATA_DIR or MATINEE_DATABASE_URL to another database."
             )
         with self.exclusive("migrate"), self.write() as connection:
+            self.unbounded(connection)
             _upgrade(connection)
+
+    def unbounded(self, connection: Connection) -> None:  # noqa: B027
+        """Let the statements of this transaction take their time."""
 
     def _revision(self) -> str | None:
         with self.read() as connection:
@@ -69,6 +131,10 @@ class Database(ABC):
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+
+
+def _unavailable(what: str) -> Unavailable:
+    return Unavailable(f"{what} Try again in a few seconds.", headers={"Retry-After": "2"})
 
 
 def insert_for(dialect: str) -> Callable[[sa.Table], Any]:

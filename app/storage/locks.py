@@ -1,18 +1,42 @@
-"""Locks between processes of one machine, by flock(2): the system lets go of them when a process dies."""
+"""Locks between processes of one machine, by flock(2): the system lets go of them when a process dies.
+
+flock(2) knows no timeout, so a wait with one tries again after a pause, a fiftieth of the wait so far.
+"""
 
 import fcntl
+import math
 import os
-from collections.abc import Iterator
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.errors import Unavailable
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.0002, 0.1
+"""Seconds between two tries of a lock."""
+BEAT_EVERY = 1.0
+"""Seconds after which a thread that waits in the queue of its process says so."""
+
+
+def _nothing() -> None:
+    """Where nothing is to be done while waiting."""
+
 
 @contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on `path`, waiting for it; between threads as well as between processes."""
-    descriptor = _open(path)
+def file_lock(path: Path, seconds: float = math.inf) -> Iterator[None]:
+    """Hold an exclusive lock on `path`; between threads as well as between processes.
+
+    Waits `seconds` for it, then raises `Unavailable`.
+    """
+    descriptor = open_file(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if seconds == math.inf:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        else:
+            _lock(descriptor, time.monotonic() + seconds, _nothing)
         yield
     finally:
         os.close(descriptor)
@@ -21,7 +45,7 @@ def file_lock(path: Path) -> Iterator[None]:
 def try_lock(path: Path) -> int | None:
     """Take the lock if it is free: an open descriptor that holds it until closed, or None."""
     while True:
-        descriptor = _open(path)
+        descriptor = open_file(path)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -44,29 +68,88 @@ class Turns:
 
     SQLite's own busy wait sleeps and starves whoever polls less often. Here a writer first takes the
     place `next`, then waits there for the `turn`: one that has just finished has to queue behind it.
+
+    The threads of a process queue within it, so that one of them tries the locks. Those that stand in the
+    queue when it gets the turn use it after each other: they came before any other process that waits.
     """
 
     def __init__(self, directory: Path) -> None:
         self._next = directory / "next.lock"
         self._turn = directory / "turn.lock"
+        self._mutex = threading.Lock()
+        self._queue: deque[threading.Event] = deque()
+        self._taken = False  # a thread of this process has the turn, or waits for it at the locks
+        self._held: int | None = None
+        self._sharing = 0  # threads of the queue that may still use this turn
 
     @contextmanager
-    def take(self) -> Iterator[None]:
-        turn = _open(self._turn)
+    def take(self, deadline: float = math.inf, waiting: Callable[[], None] = _nothing) -> Iterator[None]:
+        """Have the turn. `deadline`: by `time.monotonic`; raises `Unavailable` if it does not come by then.
+
+        `waiting` is called now and then meanwhile.
+        """
+        self._enter(deadline, waiting)
         try:
-            place = _open(self._next)
-            try:
-                fcntl.flock(place, fcntl.LOCK_EX)
-                fcntl.flock(turn, fcntl.LOCK_EX)
-            finally:
-                os.close(place)
+            if self._held is None:
+                self._held = self._acquire(deadline, waiting)
+                self._sharing = len(self._queue)
             yield
         finally:
+            self._leave()
+
+    def _enter(self, deadline: float, waiting: Callable[[], None]) -> None:
+        with self._mutex:
+            if not self._taken:
+                self._taken = True
+                return
+            mine = threading.Event()
+            self._queue.append(mine)
+        try:
+            while not mine.wait(max(0.0, min(BEAT_EVERY, deadline - time.monotonic()))):
+                waiting()
+                if time.monotonic() >= deadline:
+                    raise locked()
+        except BaseException:
+            self._give_up(mine)
+            raise
+
+    def _give_up(self, mine: threading.Event) -> None:
+        with self._mutex:
+            if mine in self._queue:
+                self._queue.remove(mine)
+                return
+        self._leave()  # it was called at this moment
+
+    def _leave(self) -> None:
+        with self._mutex:
+            if self._held is not None and not (self._queue and self._sharing > 0):
+                os.close(self._held)
+                self._held = None
+            self._sharing -= 1
+            if self._queue:
+                self._queue.popleft().set()
+            else:
+                self._taken = False
+
+    def _acquire(self, deadline: float, waiting: Callable[[], None]) -> int:
+        turn = open_file(self._turn)
+        try:
+            place = open_file(self._next)
+            try:
+                _lock(place, deadline, waiting)
+                _lock(turn, deadline, waiting)
+            finally:
+                os.close(place)
+        except BaseException:
             os.close(turn)
+            raise
+        return turn
 
     def is_wanted(self) -> bool:
         """Whether somebody waits for the turn that the caller has."""
-        place = _open(self._next)
+        if self._queue:
+            return True
+        place = open_file(self._next)
         try:
             fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -76,5 +159,29 @@ class Turns:
         return False
 
 
-def _open(path: Path) -> int:
+def locked() -> Unavailable:
+    """What a caller is told who waited for a lock of the database for too long."""
+    return Unavailable(
+        "Another process keeps the database locked. Nothing was changed; try again in a few seconds.",
+        headers={"Retry-After": "2"},
+    )
+
+
+def _lock(descriptor: int, deadline: float, waiting: Callable[[], None]) -> None:
+    started = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            now = time.monotonic()
+            if now >= deadline:
+                raise locked() from None
+            waiting()
+            time.sleep(min(max(SHORTEST_PAUSE, (now - started) / 50), LONGEST_PAUSE))
+        else:
+            return
+
+
+def open_file(path: Path) -> int:
+    """A descriptor of a small file that is there or made; closed in programs that this one starts."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

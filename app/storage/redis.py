@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, Unavailable
 
 KEEP = 30 * 24 * 3600
 """Seconds that a published model stays; a rebuild or an activation by then is taken for granted."""
@@ -22,13 +22,14 @@ class SharedModels:
         self._redis: Any = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2)
 
     def put(self, checksum: str, data: bytes) -> None:
-        """Publish a model. Raises `ConfigurationError` if Redis cannot be reached."""
+        """Publish a model. Raises `Unavailable` if Redis cannot be reached."""
         try:
             self._redis.set(_key(checksum), data, ex=KEEP)
         except self._errors as error:
-            raise ConfigurationError(
+            raise Unavailable(
                 f"The model cannot be published through MATINEE_REDIS_URL: {error}. "
-                "Start Redis there, or unset the variable."
+                "It is kept, and publishing it is tried again. Start Redis there, or unset the variable.",
+                headers={"Retry-After": "10"},
             ) from error
 
     def get(self, checksum: str) -> bytes | None:

@@ -69,9 +69,11 @@ class Attempt:
             values = self._pending | progress | self._rate(progress, now)
             if "cursor" in progress or result is not None:  # the next attempt has less to do
                 values |= {"crashes": 0, "failures": 0}
-            if result is not None:
-                values |= {"status": COMPLETE, "result": result, "finished_at": now}
-            row = tasks.advance(connection, self.task, values, now=now)
+            if result is None:
+                row = tasks.advance(connection, self.task, values)
+            else:
+                values |= {"result": result, "finished_at": now}
+                row = tasks.move(connection, self.task, COMPLETE, values, now=now)
             if "phase" in values or now - self._told >= TELL_EVERY:
                 shown = {name: getattr(row, name) for name in (*SHOWN, "rate")} | {"eta_seconds": row.eta}
                 tasks.tell(connection, row, "progress", shown, now=now)
@@ -91,8 +93,18 @@ class Attempt:
             return {}
         return {"rate": (values["done"] - first) / (now - started)}
 
+    def work_on(self, silence: float | None) -> None:
+        """Heartbeats are this task's from here on, at least one in `silence` seconds; no longer for None."""
+        if self.database.heartbeat is None:
+            return
+        if silence is None:
+            self.database.heartbeat.work_on(None)
+        else:
+            self.database.heartbeat.work_on(self.task.id, self.task.kind, silence)
+
     def note(self, **progress: Any) -> None:
         """Add to the progress that is written next."""
+        self.database.beat()
         self._pending |= progress
 
     def report(self, **progress: Any) -> None:
@@ -105,7 +117,7 @@ class Attempt:
     def log(self, text: str, level: str = "info") -> None:
         """Add a line to the timeline. Raises `tasks.Fenced`."""
         with self.database.write() as connection:
-            tasks.advance(connection, self.task, {}, now=self.clock())
+            tasks.advance(connection, self.task, {})
             tasks.tell(connection, self.task, "log", {"level": level, "text": text}, now=self.clock())
 
     def _safe_point(self, status: str) -> None:

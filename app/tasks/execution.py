@@ -4,6 +4,7 @@ import errno
 import importlib
 import logging
 import random
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -19,7 +20,8 @@ KINDS = {
     UNDO_IMPORT: "app.tasks.undo_import",
     REBUILD_MODEL: "app.tasks.rebuild_model",
 }
-"""The module of each kind; its `run(attempt)` does the work and completes the task."""
+"""The module of each kind; its `run(attempt)` does the work and completes the task, its `LONGEST_SILENCE` is
+how many seconds one of its steps may take without a heartbeat."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before a task that failed for the moment is tried again; doubled each time, with jitter."""
@@ -27,21 +29,31 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 log = logging.getLogger("matinee.worker")
 
 
-def execute(attempt: Attempt) -> None:
-    """Run one attempt. What it raises decides how the task goes on; only a lost lock or process ends here."""
+def execute(attempt: Attempt, run: Callable[[Attempt], None] | None = None) -> None:
+    """Run one attempt. What it raises decides how the task goes on; only a lost lock or process ends here.
+
+    `run`: what is done instead of the work of its kind.
+    """
     task, started = attempt.task, attempt.clock()
     log.info("task %s (%s) attempt %d", task.id, task.kind, task.attempt)
     try:
-        importlib.import_module(KINDS[task.kind]).run(attempt)
+        (run or _work)(attempt)
     except Stopped:
-        _end(attempt, {"status": QUEUED})
+        _end(attempt, QUEUED)
     except Cancelled:
-        _end(attempt, {"status": CANCELLED, "finished_at": attempt.clock()})
+        _end(attempt, CANCELLED, {"finished_at": attempt.clock()})
     except tasks.Fenced as reason:
         log.warning("%s", reason)
     except Exception as error:
         _fail(attempt, error)
+    attempt.work_on(None)
     log.info("task %s ended after %.2f s", task.id, attempt.clock() - started)
+
+
+def _work(attempt: Attempt) -> None:
+    kind = importlib.import_module(KINDS[attempt.task.kind])
+    attempt.work_on(kind.LONGEST_SILENCE)
+    kind.run(attempt)
 
 
 def is_transient(error: BaseException) -> bool:
@@ -56,13 +68,17 @@ def is_transient(error: BaseException) -> bool:
 def _fail(attempt: Attempt, error: Exception) -> None:
     now, settings = attempt.clock(), attempt.settings
     problem = _problem(attempt, error).problem()
-    values: dict[str, Any] = {"status": FAILED, "error": problem, "finished_at": now}
-    if is_transient(error):
-        failures = _failures(attempt) + 1
-        if failures < settings.task_attempts:
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1)) * random.uniform(0.5, 1)  # noqa: S311
-            values = {"status": QUEUED, "failures": failures, "not_before": now + pause}
-    _end(attempt, values, text=f"attempt {attempt.task.attempt}: {problem['detail']}")
+    text = f"attempt {attempt.task.attempt}: {problem['detail']}"
+    failed: dict[str, Any] = {"error": problem, "finished_at": now}
+    if not is_transient(error):
+        _end(attempt, FAILED, failed, text=text)
+        return
+    failures = _failures(attempt) + 1
+    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1)) * random.uniform(0.5, 1)  # noqa: S311
+    if failures < settings.task_attempts:
+        _end(attempt, QUEUED, {"failures": failures, "not_before": now + pause}, text=text)
+    else:
+        _end(attempt, FAILED, failed, text=text, unless_cancelled=True)
 
 
 def _problem(attempt: Attempt, error: Exception) -> AppError:
@@ -83,17 +99,29 @@ def _failures(attempt: Attempt) -> int:
     return task.failures if task else 0
 
 
-def _end(attempt: Attempt, values: dict[str, Any], *, text: str = "") -> None:
-    """Write down the end. What the engine raises here ends the worker; the next one takes the task up."""
-    task, now = attempt.task, attempt.clock()
+def _end(
+    attempt: Attempt,
+    to: str,
+    values: dict[str, Any] | None = None,
+    *,
+    text: str = "",
+    unless_cancelled: bool = False,
+) -> None:
+    """Write down the end. What the engine raises here ends the worker; the next one takes the task up.
+
+    A task that is to be queued again, or that has to end so `unless_cancelled`, is cancelled if that was
+    asked for meanwhile.
+    """
+    task, now, values = attempt.task, attempt.clock(), values or {}
+    move = tasks.leave if to == QUEUED or unless_cancelled else tasks.move
     try:
         with attempt.database.write() as connection:
             if text:
-                tasks.advance(connection, task, {}, now=now)  # fenced before it tells
+                tasks.advance(connection, task, {})  # fenced before it tells
                 tasks.tell(connection, task, "log", {"level": "error", "text": text}, now=now)
             what = tasks.history(connection, task)
-            if values["status"] == FAILED and len(what) > 1:
+            if to == FAILED and len(what) > 1:
                 values = values | {"error": values["error"] | {"errors": what}}
-            tasks.advance(connection, task, values, now=now)
+            move(connection, task, to, values, now=now)
     except tasks.Fenced as reason:
         log.warning("%s", reason)

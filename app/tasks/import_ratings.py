@@ -25,11 +25,14 @@ from app.imports.personal import Matcher
 from app.repository import catalogue, imports, movies
 from app.repository.tasks import Fenced
 from app.sample import RATINGS as SAMPLE
+from app.storage.files import write_whole
 from app.tasks.attempt import Attempt, Stopped
 from app.tasks.execution import is_transient
 from app.tasks.processors import leave_one
 from app.tasks.undo_import import reject_file
 
+LONGEST_SILENCE = 10.0
+"""Seconds without progress that a step may take: of 64,000 rows on a slow disk."""
 SHOWN_REJECTS = 20
 RANGES = 4
 """Ranges of a transaction while nobody else writes."""
@@ -114,8 +117,9 @@ def _parse(attempt: Attempt, before: dict[str, Any] | None) -> tuple[dict[str, A
         lambda *, done: attempt.report(done=done),
         _personal(attempt, known),
     )
-    for file in found:
-        parser.parse(file)
+    with attempt.database.busy():  # blocks beat; the first one may have to compile its lane
+        for file in found:
+            parser.parse(file)
     parser.parsed.left_out = left_out
     cursor = before or {}
     if rejects is not None:
@@ -133,8 +137,7 @@ def _as_of_first(attempt: Attempt, name: str, read: Callable[[Connection], Any])
         return json.loads(path.read_text(encoding="utf-8"))
     with attempt.database.read() as connection:
         text = json.dumps(read(connection))
-    path.with_suffix(".new").write_text(text, encoding="utf-8")
-    path.with_suffix(".new").replace(path)
+    write_whole(path, text.encode())
     return json.loads(text)
 
 
@@ -166,8 +169,9 @@ class _Merge:
         self._careful_until = time.monotonic() + CAREFUL
 
     def run(self) -> None:
-        gc.collect()  # now: while others wait for a transaction, it would cost them 50 ms
-        gc.freeze()
+        with self._attempt.database.busy():
+            gc.collect()  # now: while others wait for a transaction, it would cost them 50 ms
+            gc.freeze()
         try:
             self._merge_parts()
         finally:

@@ -14,6 +14,8 @@ from app.recommender.training import trainer_for
 from app.repository import models, ratings
 from app.tasks.attempt import Attempt
 
+LONGEST_SILENCE = 10.0
+"""Seconds without progress that a step may take, where neither its CPU time counts nor chunks of it tell."""
 USERS_AT_ONCE = 500
 LARGE, ANNOUNCED = 2_000, 0.5
 """A model of so many movies is there for so many seconds before it is served: API processes that are being
@@ -27,15 +29,31 @@ log = logging.getLogger("matinee.rebuild")
 
 def run(attempt: Attempt) -> None:
     """Complete with the version that was built, how good it is and whether it is served."""
-    built = attempt.task.cursor or _build(attempt)
-    with attempt.transaction(result=built["result"], phase=None) as connection:
-        if built["result"]["promoted"]:
-            models.activate(connection, built["result"]["version"])
+    store, built = ModelStore.of(attempt.settings), attempt.task.cursor
+    if built is None or not ("version" in built["result"] or store.has(built["row"]["checksum"])):
+        with attempt.database.busy():
+            built = _build(attempt, store)
+    result = built["result"]
+    if "version" not in result:
+        store.share(built["row"]["checksum"])  # before its version is there, for others to read it ahead
+        _add(attempt, built)
+    with attempt.transaction(result=result, phase=None) as connection:
+        if result["promoted"]:
+            models.activate(connection, result["version"])
             ratings.forget_first_raters(connection, up_to=built["newest_rater"])
 
 
-def _build(attempt: Attempt) -> dict[str, Any]:
-    """Build and add a version; answers the cursor: what is left to do is to serve it."""
+def _add(attempt: Attempt, built: dict[str, Any]) -> None:
+    """Add the version, which is not served yet."""
+    result = built["result"]
+    with attempt.transaction(cursor=built) as connection:
+        result["version"] = models.add(connection, **built["row"], created_at=attempt.clock())
+    if built["announced"]:
+        time.sleep(ANNOUNCED)
+
+
+def _build(attempt: Attempt, store: ModelStore) -> dict[str, Any]:
+    """Build a model and save it; returns the cursor: what is left to do is to publish and to serve it."""
     with attempt.database.read() as connection:
         changes = ratings.changes(connection)  # what comes from here on counts for the next
         newest_rater = ratings.last_first_rater(connection)
@@ -43,7 +61,7 @@ def _build(attempt: Attempt) -> dict[str, Any]:
     read = {"ratings": len(interactions), "users": len(interactions.user_ids)}
     training, held_out = evaluation.split(interactions)
     del interactions  # as large as what it was split into
-    incumbent = _incumbent(attempt)
+    incumbent = _incumbent(attempt, store)
     model = _train(attempt, training, incumbent)
     attempt.report(phase="evaluate", done=0, total=None, unit=None)
     decision, summary = _judge(attempt, model, held_out, incumbent)
@@ -51,15 +69,14 @@ def _build(attempt: Attempt) -> dict[str, Any]:
     report |= read | {"movies": len(model.movie_ids)}
     row = report | {
         "task_id": attempt.task.id,
-        "checksum": ModelStore.of(attempt.settings).save(model),
+        "checksum": store.save(model),
         "settings": dict(model.settings),
         "rating_changes": changes,
     }
-    cursor = {"result": report, "newest_rater": newest_rater}
-    with attempt.transaction(cursor=cursor, phase="publish", message=decision.reason) as connection:
-        report["version"] = models.add(connection, **row, created_at=attempt.clock())
-    if incumbent is not None and decision.promoted and len(model.movie_ids) >= LARGE:
-        time.sleep(ANNOUNCED)
+    announced = incumbent is not None and decision.promoted and len(model.movie_ids) >= LARGE
+    cursor = {"row": row, "result": report, "newest_rater": newest_rater, "announced": announced}
+    with attempt.transaction(cursor=cursor, phase="publish", message=decision.reason):
+        pass
     return cursor
 
 
@@ -114,13 +131,12 @@ def _judge(
     return gate.decide(candidate, popularity, incumbent, attempt.settings.gate_margin), summary
 
 
-def _incumbent(attempt: Attempt) -> Model | None:
+def _incumbent(attempt: Attempt, store: ModelStore) -> Model | None:
     with attempt.database.read() as connection:
         active = models.active(connection)
     if active is None:
         return None
     try:
-        store = ModelStore.of(attempt.settings)
         return store.load(active.checksum, version=active.version, created_at=active.created_at)
     except CorruptModel as error:
         log.warning("version %d is not compared: %s", active.version, error)

@@ -26,7 +26,7 @@ def clean(database: Database, settings: Settings, *, now: float) -> None:
     _remove(_entries(settings.data_dir / "work"), keep=active)
     _remove(_entries(settings.uploads_dir), keep=active, newest=now - DAY)
     _remove(_entries(settings.data_dir / "imports"), keep=kept)
-    _forget_models(database, settings)
+    _forget_models(database, settings, now=now)
 
 
 def _forget_tasks(database: Database, *, before: float) -> None:
@@ -48,10 +48,12 @@ def _forget_keys(database: Database, *, now: float) -> None:
             forgotten = keys.forget(connection, before=before, limit=AT_ONCE)
 
 
-def _forget_models(database: Database, settings: Settings) -> None:
+def _forget_models(database: Database, settings: Settings, *, now: float) -> None:
     with database.write() as connection:
         checksums = models.forget(connection, keep=max(1, settings.keep_models))
-    _remove(_entries(settings.models_dir), keep={f"{checksum}.npz" for checksum in checksums})
+    # One that was saved lately may still be to publish: its version is added after that.
+    kept = {f"{checksum}.npz" for checksum in checksums}
+    _remove(_entries(settings.models_dir), keep=kept, newest=now - DAY)
 
 
 def _entries(directory: Path) -> Iterable[Path]:

@@ -40,8 +40,9 @@ class Schedule:
         if self._is_due(now):
             start(self._database, REBUILD_MODEL, {"scheduled": True})
         if now - self._cleaned >= CLEAN_EVERY:
+            with self._database.busy():
+                retention.clean(self._database, self._settings, now=now)
             self._cleaned = now
-            retention.clean(self._database, self._settings, now=now)
 
     def _is_due(self, now: float) -> bool:
         every, after = self._settings.rebuild_every * 3600, self._settings.rebuild_after

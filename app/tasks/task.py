@@ -1,6 +1,6 @@
 """The task: the public resource of everything that runs in the background, and its states.
 
-`docs/tasks.md` draws them. Every change of a status goes through `repository.tasks`, as one of MOVES.
+`docs/tasks.md` draws them. Every change of a status is one of MOVES, by `repository.tasks.move`.
 """
 
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 
 QUEUED, RUNNING, CANCELLING = "queued", "running", "cancelling"
 COMPLETE, FAILED, CANCELLED = "complete", "failed", "cancelled"
+AT_WORK = (RUNNING, CANCELLING)
 ACTIVE = (QUEUED, RUNNING, CANCELLING)
 ENDED = (COMPLETE, FAILED, CANCELLED)
 

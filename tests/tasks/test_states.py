@@ -12,12 +12,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from app.config import Settings
-from app.errors import Conflict
+from app.errors import Conflict, Invalid, Unavailable
 from app.repository import tasks
 from app.storage import open_database
 from app.tasks.attempt import Attempt, Cancelled, Stopped
+from app.tasks.execution import execute
 from app.tasks.start import start
-from app.tasks.task import ACTIVE, ENDED, IMPORT_RATINGS, MOVES, REBUILD_MODEL, RUNNING
+from app.tasks.task import (
+    ACTIVE,
+    AT_WORK,
+    CANCELLED,
+    CANCELLING,
+    ENDED,
+    FAILED,
+    IMPORT_RATINGS,
+    MOVES,
+    QUEUED,
+    REBUILD_MODEL,
+    RUNNING,
+)
 
 CRASHES = 3
 
@@ -69,28 +82,54 @@ class Tasks(RuleBasedStateMachine):
             assert not alive
             return
         except Cancelled:
-            self.end(attempt, "cancelled")
+            self.end(attempt, Cancelled())
         except Stopped:
-            self.end(attempt, "queued")
+            self.end(attempt, Stopped())
         assert alive
         self.steps[attempt.task.id] = done
 
-    def end(self, attempt: Attempt, status: str) -> None:
-        with self.database.write() as connection:
-            tasks.advance(connection, attempt.task, {"status": status}, now=self.clock())
+    def end(self, attempt: Attempt, error: Exception) -> tuple[str, str]:
+        """The attempt raises that: the status before, "gone" if it was not this attempt's, and after."""
+
+        def run(_attempt: Attempt) -> None:
+            raise error
+
+        before = self.find(attempt.task.id)
+        alive = before.attempt == attempt.task.attempt and before.status in AT_WORK
+        execute(attempt, run)
+        after = self.find(attempt.task.id).status
+        assert alive or after == before.status
+        return before.status if alive else "gone", after
 
     @rule(attempt=consumes(attempts))
-    def fail(self, attempt: Attempt) -> None:
-        try:
-            self.end(attempt, "failed")
-        except tasks.Fenced:
-            current = self.find(attempt.task.id)
-            assert current.attempt != attempt.task.attempt or current.status not in ("running", "cancelling")
+    def fails(self, attempt: Attempt) -> None:
+        before, after = self.end(attempt, Invalid("a bad file"))
+        assert before == "gone" or after == FAILED
+
+    @rule(attempt=consumes(attempts))
+    def fails_transiently(self, attempt: Attempt) -> None:
+        failures = self.find(attempt.task.id).failures
+        before, after = self.end(attempt, Unavailable("away"))
+        again = QUEUED if failures + 1 < self.settings.task_attempts else FAILED
+        assert before == "gone" or after == (CANCELLED if before == CANCELLING else again)
+
+    @rule(attempt=consumes(attempts))
+    def is_stopped(self, attempt: Attempt) -> None:
+        before, after = self.end(attempt, Stopped())
+        assert before == "gone" or after == (CANCELLED if before == CANCELLING else QUEUED)
 
     @rule()
-    def crash_and_restart(self) -> None:
+    def its_worker_dies(self) -> None:
+        before = {task.id: task for task in self.all() if task.status in AT_WORK}
         with self.database.write() as connection:
             tasks.recover(connection, crashes=CRASHES, now=self.clock())
+        for task_id, task in before.items():
+            again = QUEUED if task.crashes + 1 < CRASHES else FAILED
+            assert self.find(task_id).status == (CANCELLED if task.status == CANCELLING else again)
+
+    @rule()
+    def time_passes(self) -> None:
+        self.now += 100
 
     @rule(stopping=st.booleans())
     def stop_or_go_on(self, stopping: bool) -> None:

@@ -1,0 +1,32 @@
+"""Files that are there whole or not at all, through power cuts: write, fsync, rename, fsync of the folder."""
+
+import os
+import threading
+from pathlib import Path
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file over whatever is there; its folder is made if it is missing. Raises `OSError`.
+
+    The data is written beside it first, under a name that no other writer takes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        put(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def put(written: Path, path: Path) -> None:
+    """Move a file that is written and synced to its place, over whatever is there. Raises `OSError`."""
+    written.replace(path)
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,99 @@
+"""Watching the heartbeat beside a lock: whether its holder makes progress, and ending one that does not."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from app.storage.heartbeat import Beat, cpu_time, place, read_beat, start_of
+
+LONGEST_LOOK = 2.0
+"""Seconds that one look may add to a silence. After a longer pause this process itself stood still, as it
+does when the machine sleeps: what it did not see, it does not hold against another."""
+
+
+class Watchdog:
+    """Looks at the record of one lock again and again.
+
+    A process is `late` when it has been silent for longer than its longest step may take, and `stuck` after
+    `spans` such times.
+    """
+
+    def __init__(self, record: Path, spans: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._record, self._spans, self._clock = record, spans, clock
+        self._looked = clock()
+        self._progress: tuple[object, ...] = ()
+        self.beat: Beat | None = None
+        self.silent = 0.0
+
+    def look(self) -> None:
+        """Compare the record with that of the last look."""
+        now = self._clock()
+        passed, self._looked = min(now - self._looked, LONGEST_LOOK), now
+        self.beat = beat = read_beat(self._record)
+        if beat is None or not _lives(beat):
+            self.beat, self.silent, self._progress = None, 0.0, ()
+            return
+        used = cpu_time(beat.pid, beat.thread) if beat.busy else 0
+        progress = (beat.pid, beat.started, beat.count, used)
+        self.silent = self.silent + passed if progress == self._progress and used is not None else 0.0
+        self._progress = progress
+
+    @property
+    def late(self) -> bool:
+        return self.beat is not None and self.silent > self.beat.silence * min(1.0, self._spans)
+
+    @property
+    def stuck(self) -> bool:
+        return self.beat is not None and self.silent > self.beat.silence * self._spans
+
+    def story(self) -> str:
+        """What is wrong with a process that is late, in words."""
+        if self.beat is None:
+            return ""
+        on = f" on task {self.beat.task} ({self.beat.kind})" if self.beat.task else ""
+        return f"worker {self.beat.pid} has not made progress for {self.silent:.0f} s{on}"
+
+    def kill(self) -> None:
+        """End the process, if it is still that of the record. Raises `OSError` where that is refused."""
+        if self.beat is not None:
+            _kill(self.beat)
+        self.silent = 0.0
+
+
+def _lives(beat: Beat) -> bool:
+    """Whether the process of a record is there. One of another boot or container cannot be judged."""
+    if beat.place != place():
+        return False
+    return start_of(beat.pid) == beat.started if beat.started else _exists(beat.pid)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _kill(beat: Beat) -> None:
+    """By a descriptor of the process, where there are such: its number may be given out again meanwhile."""
+    descriptor = None
+    with contextlib.suppress(AttributeError, OSError):
+        descriptor = os.pidfd_open(beat.pid)
+    try:
+        if not _lives(beat):
+            return
+        if descriptor is not None:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        else:
+            os.kill(beat.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
