@@ -49,6 +49,17 @@ def test_files_reach_for_nothing_foreign_and_write_no_markup(path: Path) -> None
     assert all((FILES / name).is_file() for name in re.findall(r'(?:from|import) "\./([^"]+)"', text))
 
 
+def test_scripts_ask_only_for_what_the_server_has(client: TestClient) -> None:
+    paths = [*client.get("/openapi.json").json()["paths"], "/film/{id}", "/activity/{id}", *PATHS]
+    asked = {
+        re.sub(r"\$\{[^}]*\}", "[^/]+", path)
+        for file in FILES.glob("*.js")
+        for path in re.findall(r"""["'`](/[\w/${}.]+)[?"'`]""", file.read_text(encoding="utf-8"))
+    }
+    assert len(asked) > 10
+    assert [path for path in asked if not any(re.fullmatch(path, known) for known in paths)] == []
+
+
 def test_everything_together_is_light() -> None:
     assert sum(path.stat().st_size for path in FILES.iterdir()) < 85_000
 

@@ -2,7 +2,6 @@
 
 import { recovered, watched } from "./connection.js";
 import { pause } from "./dom.js";
-import { authorization, login } from "./login.js";
 
 const TIMEOUT = 30_000;
 const BUSY = [429, 502, 503, 504];
@@ -20,8 +19,7 @@ export class Problem extends Error {
 const timeout = (signal) => AbortSignal.any([AbortSignal.timeout(TIMEOUT), ...(signal ? [signal] : [])]);
 
 async function attempt(path, { method, headers, body, signal }) {
-  const init = { method, body, headers: { ...headers, ...authorization() }, signal: timeout(signal) };
-  const answer = await watched(fetch(path, init));
+  const answer = await watched(fetch(path, { method, headers, body, signal: timeout(signal) }));
   if (answer.status === 204) return { answer, content: null };
   const json = (answer.headers.get("content-type") ?? "").includes("json");
   return { answer, content: json ? await answer.json() : await answer.text() };
@@ -45,8 +43,7 @@ export async function call(path, options = {}) {
       continue;
     }
     const { answer, content } = given;
-    if (answer.status === 401) await login();
-    else if (again && BUSY.includes(answer.status)) await busy(answer);
+    if (again && BUSY.includes(answer.status)) await busy(answer);
     else if (!answer.ok) throw new Problem(answer.status, content);
     else return { content, headers: answer.headers };
   }

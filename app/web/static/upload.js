@@ -1,7 +1,6 @@
 // Sending a file with progress, which only XMLHttpRequest tells.
 
 import { Problem } from "./api.js";
-import { authorization, login } from "./login.js";
 
 const TYPES = { gz: "application/gzip", zip: "application/zip" };
 
@@ -32,13 +31,8 @@ export async function upload(path, file, key, onProgress, signal) {
     "Content-Type": typeOf(file.name),
     "X-Filename": headerSafe(file.name),
     "Idempotency-Key": key,
-    ...authorization(),
   };
   const { status, response } = await send(path, file, headers, onProgress, signal);
-  if (status === 401) {
-    await login();
-    return upload(path, file, key, onProgress, signal);
-  }
   if (status !== 202) throw new Problem(status, response);
   return response;
 }
