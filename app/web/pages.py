@@ -12,6 +12,7 @@ from starlette.types import Scope
 from app.api import models, movies, recommendations, status, tasks
 from app.api.dependencies import ServiceDependency
 from app.errors import AppError, NotFound
+from app.ratings import MAX_ID
 from app.repository import tasks as task_rows
 from app.web import charts, reference
 
@@ -70,7 +71,7 @@ def discover(request: Request) -> Response:
 @router.get("/film/{movie_id}")
 def film(request: Request, movie_id: str, service: ServiceDependency) -> Response:
     try:
-        if not movie_id.isdecimal() or len(movie_id) > 18:
+        if not movie_id.isdecimal() or len(movie_id) > 19 or int(movie_id) > MAX_ID:
             raise NotFound(f"{movie_id[:100]!r} is not the id of a film.")
         movie = movies.get_movie(int(movie_id), service)
     except NotFound as error:

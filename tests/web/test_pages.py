@@ -73,7 +73,15 @@ def test_files_are_asked_for_again(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/film/404404", "/film/x", "/film/99999999999999999999", "/activity/no-such"]
+    "path",
+    [
+        "/film/404404",
+        "/film/x",
+        f"/film/{2**63 - 1}",
+        f"/film/{2**63}",
+        "/film/" + 9999 * "9",
+        "/activity/no-such",
+    ],
 )
 def test_what_is_not_there_is_a_page_that_says_so(client: TestClient, path: str) -> None:
     answer = client.get(path)

@@ -6,7 +6,7 @@ import { bytes, duration, sentence } from "./format.js";
 import { showReport, undoButton } from "./report.js";
 import { actions, followTask, progressView } from "./tasks.js";
 import { upload } from "./upload.js";
-import { parseUser, setParameters, withUser } from "./user.js";
+import { NO_USER, parseUser, setParameters, withUser } from "./user.js";
 
 const form = find("upload");
 const drop = find("drop");
@@ -20,7 +20,7 @@ function say(problem) {
 
 function parameters() {
   const owner = find("owner").value.trim();
-  if (owner && parseUser(owner) === null) throw new Error("A user id is a whole number, such as 7.");
+  if (owner && parseUser(owner) === null) throw new Error(NO_USER);
   return { user_id: owner, dry_run: find("dry-run").checked ? "true" : "" };
 }
 

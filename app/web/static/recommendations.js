@@ -32,11 +32,11 @@ export function setUpFilters(genres) {
   const { genre, from, to } = filters.elements;
   genre.append(...genres.map((name) => element("option", {}, name)));
   genre.value = genres.includes(given.get("genre")) ? given.get("genre") : "";
-  from.value = given.get("from") ?? "";
-  to.value = given.get("to") ?? "";
+  from.value ||= given.get("from") ?? "";
+  to.value ||= given.get("to") ?? "";
 }
 
-const asFilm = ({ movie_id: id, ...rest }) => ({ id, ...rest });
+const asFilm = ({ movie_id: id, ...rest }) => ({ ...rest, id: String(id) });
 
 function empty() {
   const { genre, year_from, year_to } = chosen();

@@ -15,6 +15,7 @@ const query = find("query");
 const tabs = [...document.querySelectorAll("[role=tab]")];
 let tab = "popular";
 let onRate = null;
+let ready = null;
 
 const EMPTY = {
   popular: "There are no films yet. Import some to begin.",
@@ -29,11 +30,11 @@ function path() {
   return `/movies/${tab}?limit=${SHOWN}`;
 }
 
-const asFilm = (row) => ("movie_id" in row ? { ...row, id: row.movie_id } : row);
+const asFilm = (row) => ({ ...row, id: String(row.movie_id ?? row.id) });
 
 function items(rows) {
   const options = { onRate: user === null ? null : onRate };
-  return rows.map(asFilm).map((film) => filmItem(film, film.score ?? scoreOf(film.id), options));
+  return rows.map(asFilm).map((film) => filmItem(film, scoreOf(film.id, film.score), options));
 }
 
 function note(count, next) {
@@ -63,6 +64,7 @@ export const showShelf = latest(async (signal) => {
     return showNext(null);
   }
   list.setAttribute("aria-busy", "true");
+  await ready;
   const found = await page(path(), { signal });
   list.replaceChildren(...items(found.items));
   find("shelf-note").textContent = note(found.items.length, found.next);
@@ -96,8 +98,10 @@ export function sync(filmId, score) {
   if (rating) setStars(rating, score);
 }
 
-export function setUpShelf(rateFilm) {
+// `known`: resolves when your ratings are.
+export function setUpShelf(rateFilm, known) {
   onRate = rateFilm;
+  ready = known;
   let timer = 0;
   query.oninput = () => {
     clearTimeout(timer);
