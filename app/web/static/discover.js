@@ -1,14 +1,14 @@
 // Discover: who you are, what to rate, what is recommended.
 
 import { get } from "./api.js";
-import { announce, find, guarded } from "./dom.js";
+import { announce, find, guarded, onReturn } from "./dom.js";
 import { loadRatings, rate, resumed, scoreOf } from "./ratings.js";
 import { onFilter, setUpFilters, showRecommendations } from "./recommendations.js";
 import { setUpShelf, showShelf, sync } from "./shelf.js";
 import { NO_USER, parseUser, switchUser, user } from "./user.js";
 
 const field = find("user-id");
-const refresh = () => showRecommendations(rateFilm);
+const refresh = () => showRecommendations(rateFilm, known);
 
 const rateFilm = guarded(async (film, score) => {
   try {
@@ -39,6 +39,13 @@ const switchTo = guarded(async (id) => {
   await loadRatings();
   await Promise.all([refresh(), showShelf()]);
 });
+
+onReturn(
+  guarded(async () => {
+    await loadRatings();
+    await Promise.all([refresh(), showShelf()]);
+  }),
+);
 
 find("user").onsubmit = (event) => {
   event.preventDefault();

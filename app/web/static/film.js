@@ -1,6 +1,6 @@
 // One film: your stars; the histogram and the similar films come with the page.
 
-import { announce, element, find, guarded } from "./dom.js";
+import { announce, element, find, guarded, loading, onReturn } from "./dom.js";
 import { refresh } from "./live.js";
 import { loadRating, rate, resumed } from "./ratings.js";
 import { stars } from "./stars.js";
@@ -30,5 +30,7 @@ async function showOwn() {
   own.replaceChildren(element("span", { class: "note" }, "Your rating"), stars(title, score, rateFilm));
 }
 
-await guarded(showOwn)();
+onReturn(guarded(() => Promise.all([showOwn(), refresh()])));
+
+await guarded(() => loading(own, showOwn))();
 if (await resumed) await guarded(refresh)();

@@ -1,7 +1,7 @@
 // The shelf of films to rate: popular, new, your own, or what a search finds, page by page.
 
 import { address, page } from "./api.js";
-import { announce, element, find, guarded, latest, show } from "./dom.js";
+import { announce, element, find, guarded, latest, loading, show } from "./dom.js";
 import { filmItem } from "./films.js";
 import { number } from "./format.js";
 import { scoreOf } from "./ratings.js";
@@ -57,20 +57,20 @@ function showNext(next) {
   });
 }
 
-export const showShelf = latest(async (signal) => {
-  if (tab === "rated" && user === null && !query.value.trim()) {
-    list.replaceChildren(element("li", { class: "empty" }, "Choose a user id above to see what you rated."));
-    find("shelf-note").textContent = "";
-    return showNext(null);
-  }
-  list.setAttribute("aria-busy", "true");
-  await ready;
-  const found = await page(path(), { signal });
-  list.replaceChildren(...items(found.items));
-  find("shelf-note").textContent = note(found.items.length, found.next);
-  list.setAttribute("aria-busy", "false");
-  showNext(found.next);
-});
+export const showShelf = latest((signal) =>
+  loading(list, async () => {
+    await ready;
+    if (tab === "rated" && user === null && !query.value.trim()) {
+      list.replaceChildren(element("li", { class: "empty" }, "Choose a user id above to see what you rated."));
+      find("shelf-note").textContent = "";
+      return showNext(null);
+    }
+    const found = await page(path(), { signal });
+    list.replaceChildren(...items(found.items));
+    find("shelf-note").textContent = note(found.items.length, found.next);
+    showNext(found.next);
+  }),
+);
 
 function choose(chosen) {
   tab = chosen.dataset.tab;
@@ -108,7 +108,7 @@ export function setUpShelf(rateFilm, known) {
     timer = setTimeout(showShelf, SETTLE);
   };
   for (const one of tabs) {
-    one.onclick = () => choose(one);
-    one.onkeydown = byArrow;
+    one.addEventListener("click", () => choose(one));
+    one.addEventListener("keydown", byArrow);
   }
 }

@@ -16,11 +16,11 @@ function send(path, file, headers, onProgress, signal) {
     request.open("POST", path);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.responseType = "json";
-    request.upload.onprogress = ({ loaded }) => onProgress(loaded);
-    request.onload = () => resolve(request);
-    request.onerror = () => reject(new Problem(0, { detail: BROKEN }));
-    request.onabort = () => reject(new Problem(0, { detail: "Stopped. Nothing was imported." }));
-    signal.onabort = () => request.abort();
+    request.upload.addEventListener("progress", ({ loaded }) => onProgress(loaded));
+    request.addEventListener("load", () => resolve(request));
+    request.addEventListener("error", () => reject(new Problem(0, { detail: BROKEN })));
+    request.addEventListener("abort", () => reject(new Problem(0, { detail: "Stopped. Nothing was imported." })));
+    signal.addEventListener("abort", () => request.abort());
     request.send(file);
   });
 }
