@@ -61,6 +61,7 @@ function links(task) {
 
 function onChange(task) {
   view.update(task);
+  find("panel").setAttribute("aria-busy", "false");
   find("live").textContent = ended(task) ? "" : "Live";
   show(find("problem"), task.status === "failed");
   const { title = "Failed", detail = "" } = task.error ?? {};
