@@ -17,6 +17,7 @@ def rate(film: Any, score: str) -> None:
 def test_a_rating_changes_the_list_at_once(visit: Visit, expect: Any, server: Server) -> None:
     page = visit("/?user=501")
     expect(page.locator("#source")).to_contain_text("What most people rated")
+    expect(page.locator(f"{FOR_YOU}.fresh")).to_have_count(0)
     first = page.locator(SHELF).first
     title = first.locator(".film-title").text_content()
     rate(first, "5")

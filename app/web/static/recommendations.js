@@ -36,7 +36,7 @@ function unfitYears() {
   }
   if (unfit.length) return `A year is a whole number from ${from.min} to ${from.max}.`;
   if (!reversed) return "";
-  return `From ${from.value} to ${to.value} is no time at all: the years are the wrong way round.`;
+  return `From ${from.value} to ${to.value}: the years are the wrong way round.`;
 }
 
 export function setUpFilters(genres) {
@@ -72,7 +72,7 @@ function source(answer) {
 const focused = () => [...list.children].findIndex((item) => item.contains(document.activeElement));
 
 function place(items) {
-  const before = new Set([...list.children].map((item) => item.dataset.id));
+  const before = new Set([...list.querySelectorAll(".film")].map((item) => item.dataset.id));
   const at = focused();
   for (const item of items) if (before.size && !before.has(item.dataset.id)) item.classList.add("fresh");
   list.replaceChildren(...items);
