@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from app.api import models, movies, recommendations, status, tasks
 from app.api.dependencies import ServiceDependency
-from app.errors import AppError, NotFound
+from app.errors import NotFound
 from app.ratings import MAX_ID
 from app.repository import tasks as task_rows
 from app.web import charts, reference
@@ -50,8 +50,8 @@ class _Scripts(StaticFiles):
 
 def mount(app: FastAPI) -> None:
     """Serve the pages and their files; a browser that asked for a page gets every error as one."""
-    for kind in (AppError, HTTPException, RequestValidationError, Exception):
-        app.exception_handlers[kind] = _with_pages(app.exception_handlers[kind])
+    for kind, handler in app.exception_handlers.items():
+        app.exception_handlers[kind] = _with_pages(handler)
     app.include_router(router)
     app.mount("/static", _Scripts(directory=FOLDER / "static"), name="static")
 
@@ -69,7 +69,7 @@ def _with_pages(handler: Any) -> Any:
 
     async def handle(request: Request, error: Exception) -> Response:
         response: Response = await handler(request, error)
-        if not _for_a_person(request):
+        if not isinstance(response, JSONResponse) or not _for_a_person(request):
             return response
         problem = json.loads(bytes(response.body))
         if isinstance(error, HTTPException) and error.status_code in (404, 405):

@@ -71,6 +71,8 @@ def test_a_cancelled_import_says_what_it_wrote_and_what_to_do(
     expect(page.locator(".progress-text")).to_have_text(f"{left} Retry imports the rest.")
     expect(page.locator("#running")).not_to_contain_text("goes on by itself")
     expect(page.get_by_role("button", name="Retry")).to_be_visible()
+    page.goto(f"/activity/{task_id}")
+    page.get_by_role("link", name="Undo this import").click()
     page.get_by_role("button", name="Undo this import").click()
     expect(page.locator("#report-note")).to_have_text("The import was undone.", timeout=30_000)
 

@@ -128,7 +128,7 @@ def test_sending_can_be_stopped(visit: Visit, expect: Any) -> None:
     page.route("**/imports", hold)
     choose(page, "ratings.csv", b"user_id,movie_id,score\n1,1,4\n")
     page.get_by_role("button", name="Stop").click()
-    expect(page.locator("#problem")).to_contain_text("Stopped. Nothing was imported.")
+    expect(page.locator("#problem")).to_contain_text("Stopped. If the file had arrived whole")
 
 
 def test_only_bad_rows_is_a_failure_that_says_what_to_do(visit: Visit, expect: Any, watch: Any) -> None:

@@ -7,6 +7,8 @@ const TYPES = { gz: "application/gzip", zip: "application/zip" };
 const BROKEN =
   "The connection broke while the file was being sent. Send it again: nothing is taken twice.";
 
+const STOPPED = "Stopped. If the file had arrived whole by then, Activity shows its import.";
+
 const typeOf = (name) => TYPES[name.split(".").pop().toLowerCase()] ?? "text/csv";
 const headerSafe = (name) => name.replace(/[^\x20-\x7e]/g, "_");
 
@@ -19,7 +21,7 @@ function send(path, file, headers, onProgress, signal) {
     request.upload.addEventListener("progress", ({ loaded }) => onProgress(loaded));
     request.addEventListener("load", () => resolve(request));
     request.addEventListener("error", () => reject(new Problem(0, { detail: BROKEN })));
-    request.addEventListener("abort", () => reject(new Problem(0, { detail: "Stopped. Nothing was imported." })));
+    request.addEventListener("abort", () => reject(new Problem(0, { detail: STOPPED })));
     signal.addEventListener("abort", () => request.abort());
     request.send(file);
   });
