@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from app.errors import AppError, Invalid, MethodNotAllowed, NotFound
+from app.storage.failures import explain, failure, trace
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -38,8 +39,16 @@ def _answer(request: Request, error: AppError) -> JSONResponse:
 
 async def _app_error(request: Request, error: Any) -> JSONResponse:
     if error.status >= 500:
-        log.error("%s: %d %s", named(request.scope), error.status, error.detail)
+        log.error("%s: %d %s%s", named(request.scope), error.status, error.detail, _cause(error))
     return _answer(request, error)
+
+
+def _cause(error: AppError) -> str:
+    """Of a fault of the surroundings one line, of the program the traceback."""
+    cause = error.__cause__
+    if cause is None:
+        return ""
+    return f"\n{trace(cause)}" if failure(cause) is None else f" ({explain(cause)})"
 
 
 async def _validation_error(request: Request, error: Any) -> JSONResponse:

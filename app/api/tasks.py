@@ -50,10 +50,12 @@ class Progress(BaseModel):
 class TaskAnswer(BaseModel):
     task_id: str
     kind: Kind
+    filename: str | None
     status: Status
     progress: Progress
     attempt: int
     worker: str | None
+    written: int | None
     result: dict[str, Any] | None
     error: dict[str, Any] | None
     created_at: datetime
@@ -67,10 +69,12 @@ def task_answer(task: Task) -> dict[str, Any]:
     return {
         "task_id": task.id,
         "kind": task.kind,
+        "filename": task.filename,
         "status": task.status,
         "progress": progress | {"eta_seconds": task.eta, "message": task.left_behind or task.message},
         "attempt": task.attempt,
         "worker": task.worker,
+        "written": task.written,
         "result": task.result,
         "error": task.error,
         "created_at": _time(task.created_at),

@@ -73,15 +73,29 @@ class Task:
         return max(0.0, (self.total - self.done) / self.rate)
 
     @property
+    def filename(self) -> str | None:
+        """The name of an import's file as it was sent; `sample` for the bundled one."""
+        if self.kind != IMPORT_RATINGS:
+            return None
+        return self.params.get("filename") or (None if self.params.get("file") else "sample")
+
+    @property
+    def written(self) -> int | None:
+        """How many rows an import has written so far."""
+        if self.kind != IMPORT_RATINGS:
+            return None
+        figures = {} if self.params.get("dry_run") else (self.cursor or {}).get("figures", {})
+        return int(figures.get("new", 0) + figures.get("replaced", 0))
+
+    @property
     def left_behind(self) -> str | None:
         """What a cancelled import has left in the database."""
         if self.status != CANCELLED or self.kind != IMPORT_RATINGS:
             return None
-        figures = (self.cursor or {}).get("figures", {})
-        written = figures.get("new", 0) + figures.get("replaced", 0)
-        if not written or self.params.get("dry_run"):
+        if not self.written:
             return "Cancelled before anything was written."
-        return f"Cancelled after {written:,} rows were written. POST /imports/{self.id}/undo takes them back."
+        undo = f"POST /imports/{self.id}/undo takes them back."
+        return f"Cancelled after {self.written:,} rows were written. {undo}"
 
     @property
     def ended(self) -> bool:

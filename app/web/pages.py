@@ -1,17 +1,21 @@
 """The pages: a template each. What they show beside their scripts, they take from endpoints of the API."""
 
+import json
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, get_args
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from fastapi.templating import Jinja2Templates
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from app.api import models, movies, recommendations, status, tasks
 from app.api.dependencies import ServiceDependency
-from app.errors import AppError, NotFound
+from app.errors import NotFound
+from app.ratings import MAX_ID
 from app.repository import tasks as task_rows
 from app.web import charts, reference
 
@@ -45,7 +49,9 @@ class _Scripts(StaticFiles):
 
 
 def mount(app: FastAPI) -> None:
-    """Serve the pages and their files."""
+    """Serve the pages and their files; a browser that asked for a page gets every error as one."""
+    for kind, handler in app.exception_handlers.items():
+        app.exception_handlers[kind] = _with_pages(handler)
     app.include_router(router)
     app.mount("/static", _Scripts(directory=FOLDER / "static"), name="static")
 
@@ -58,8 +64,34 @@ def _page(request: Request, name: str, *, status_code: int = 200, **context: Any
     return response
 
 
-def _refusal(request: Request, error: AppError) -> Response:
-    return _page(request, "error", status_code=error.status, title=error.title, detail=error.detail)
+def _with_pages(handler: Any) -> Any:
+    """A handler of exceptions that makes a page of its problem details where a person is to read them."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        response: Response = await handler(request, error)
+        if not isinstance(response, JSONResponse) or not _for_a_person(request):
+            return response
+        problem = json.loads(bytes(response.body))
+        if isinstance(error, HTTPException) and error.status_code in (404, 405):
+            problem |= {"title": "Not found", "detail": f"There is no page at {request.url.path[:200]}."}
+        page = _page(request, "error", status_code=response.status_code, problem=problem)
+        page.headers["Vary"] = "Accept"
+        for name in ("Allow", "Retry-After"):
+            if name in response.headers:
+                page.headers[name] = response.headers[name]
+        return page
+
+    return handle
+
+
+def _for_a_person(request: Request) -> bool:
+    """Whether this is one of our pages, or a browser that goes to an address: it names HTML and no JSON."""
+    accept = request.headers.get("accept", "")
+    if request.method not in ("GET", "HEAD"):
+        return False
+    return getattr(request.scope.get("endpoint"), "__module__", "") == __name__ or (
+        "text/html" in accept and "json" not in accept
+    )
 
 
 @router.get("/")
@@ -69,12 +101,9 @@ def discover(request: Request) -> Response:
 
 @router.get("/film/{movie_id}")
 def film(request: Request, movie_id: str, service: ServiceDependency) -> Response:
-    try:
-        if not movie_id.isdecimal() or len(movie_id) > 18:
-            raise NotFound(f"{movie_id[:100]!r} is not the id of a film.")
-        movie = movies.get_movie(int(movie_id), service)
-    except NotFound as error:
-        return _refusal(request, error)
+    if not movie_id.isdecimal() or len(movie_id) > 19 or int(movie_id) > MAX_ID:
+        raise NotFound(f"{movie_id[:100]!r} is not the id of a film.")
+    movie = movies.get_movie(int(movie_id), service)
     counts = movies.histogram(movie.id, service)
     summary = ", ".join(f"{score}: {count}" for score, count in counts.items())
     labels = [score if score.endswith(".0") else "" for score in counts]
@@ -106,8 +135,8 @@ def activity_of_task(request: Request, task_id: str, service: ServiceDependency)
     with service.database.read() as connection:
         task = task_rows.get(connection, task_id)
     if task is None:
-        return _refusal(request, NotFound(f"There is no task {task_id[:100]!r}."))
-    return _page(request, "task", task=task)
+        raise NotFound(f"There is no task {task_id[:100]!r}.")
+    return _page(request, "task", task=tasks.task_answer(task))
 
 
 @router.get("/quality")

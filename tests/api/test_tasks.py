@@ -51,6 +51,23 @@ def test_a_reconnect_after_each_event_sees_the_same_log(
     assert read_events(client, task_id, "nonsense") == whole
 
 
+def test_a_task_names_its_file_and_says_how_much_is_written(
+    client: TestClient, run_tasks: Callable[[], None]
+) -> None:
+    headers = {"Content-Type": "text/csv", "X-Filename": "mine.csv"}
+    content = "user_id,movie_id,score\n7,1,4\n8,1,nine\n"
+    client.post("/imports", content=content, headers=headers)
+    client.post("/imports?dry_run=true", content=content, headers=headers)
+    client.post("/imports")
+    client.post("/recommender/rebuild")
+    waiting = client.get("/tasks").json()
+    assert [task["written"] for task in waiting] == [None, 0, 0, 0]
+    run_tasks()
+    tasks = client.get("/tasks").json()
+    assert [task["filename"] for task in tasks] == [None, "sample", "mine.csv", "mine.csv"]
+    assert [task["written"] for task in tasks][2:] == [0, 1]
+
+
 def test_events_of_an_unknown_task_are_a_404(client: TestClient) -> None:
     answer = client.get("/tasks/nope/events")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")

@@ -43,3 +43,26 @@ def test_no_violation_on_any_page(visit: Visit, expect: Any, server: Server, wat
         if page.evaluate("document.documentElement.scrollWidth") > 360:
             found[f"{path} phone"].append("wider than the screen")
     assert {where: broken for where, broken in found.items() if broken} == {}
+
+
+SMALL = """() => [...document.querySelectorAll("a[href], button, input, select, summary")]
+  .filter((node) => node.checkVisibility() && !node.closest(".unseen, .skip, p, label"))
+  .filter((node) => Math.min(node.getBoundingClientRect().width, node.getBoundingClientRect().height) < 23.9)
+  .map((node) => node.outerHTML.slice(0, 120))"""
+
+
+def test_nothing_is_too_small_for_a_finger(visit: Visit, expect: Any, server: Server) -> None:
+    """WCAG 2.5.8: 24 px, but for links within text. A whole star has 44."""
+    options = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+    page = visit("/?user=1001", **options)
+    found = {}
+    for path in PAGES[1:3] + PAGES[4:]:
+        page.goto(path)
+        expect(page.locator("[aria-busy=true]")).to_have_count(0)
+        found[path] = page.evaluate(SMALL)
+    assert {path: small for path, small in found.items() if small} == {}
+    page.goto("/?user=1001")
+    box = page.locator(".stars").first.bounding_box()
+    assert box is not None
+    assert box["width"] / 5 >= 44 and box["height"] >= 44
+    page.locator("#shelf-films .stars").first.get_by_role("radio", name="2.5 stars", exact=True).tap()

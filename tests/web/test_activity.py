@@ -26,7 +26,8 @@ def start_import(server: Server, rows: int = 30_000) -> str:
     movies = [movie["id"] for movie in server.client.get("/movies?limit=50").json()]
     lines = (f"{10 + n // len(movies)},{movies[n % len(movies)]},{1 + n % 5}\n" for n in range(rows))
     content = "user_id,movie_id,score\n" + "".join(lines)
-    answer = server.client.post("/imports", content=content, headers={"Content-Type": "text/csv"})
+    headers = {"Content-Type": "text/csv", "X-Filename": f"{rows}.csv"}
+    answer = server.client.post("/imports", content=content, headers=headers)
     return str(answer.json()["task_id"])
 
 
@@ -39,6 +40,7 @@ def test_a_task_is_cancelled_and_retried(visit: Visit, expect: Any, server: Serv
     page = visit("/activity")
     row = page.locator(f".task[data-id='{task_id}']")
     expect(row.locator(".badge")).to_have_text("running")
+    expect(row.get_by_role("link")).to_have_text("Import ratings 30000.csv")
     row.get_by_role("button", name="Cancel").click()
     expect(row.locator(".badge")).to_have_text("cancelled")
     assert server.task(task_id)["status"] == "cancelled"
@@ -53,6 +55,26 @@ def test_a_task_is_cancelled_and_retried(visit: Visit, expect: Any, server: Serv
     expect(page.locator("#timeline .badge").last).to_have_text("cancelled")
     statuses = page.locator("#timeline .badge").all_inner_texts()
     assert statuses.count("queued") == 2
+
+
+def test_a_cancelled_import_says_what_it_wrote_and_what_to_do(
+    visit: Visit, expect: Any, server: Server
+) -> None:
+    task_id = start_import(server)
+    page = visit(f"/import?task={task_id}")
+    expect(page.locator("#running")).to_contain_text("goes on by itself")
+    poll(lambda: server.task(task_id)["written"])
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#running .badge")).to_have_text("cancelled")
+    written = server.task(task_id)["written"]
+    left = f"Cancelled. {written:,} rows were written and stay until you undo this import;"
+    expect(page.locator(".progress-text")).to_have_text(f"{left} Retry imports the rest.")
+    expect(page.locator("#running")).not_to_contain_text("goes on by itself")
+    expect(page.get_by_role("button", name="Retry")).to_be_visible()
+    page.goto(f"/activity/{task_id}")
+    page.get_by_role("link", name="Undo this import").click()
+    page.get_by_role("button", name="Undo this import").click()
+    expect(page.locator("#report-note")).to_have_text("The import was undone.", timeout=30_000)
 
 
 def test_a_task_ends_while_the_page_is_disconnected(

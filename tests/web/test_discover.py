@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from tests.server import Server
+from tests.server import Server, poll
 from tests.web.conftest import Visit
 
 FOR_YOU = "#recommendations > .film"
@@ -17,6 +17,7 @@ def rate(film: Any, score: str) -> None:
 def test_a_rating_changes_the_list_at_once(visit: Visit, expect: Any, server: Server) -> None:
     page = visit("/?user=501")
     expect(page.locator("#source")).to_contain_text("What most people rated")
+    expect(page.locator(f"{FOR_YOU}.fresh")).to_have_count(0)
     first = page.locator(SHELF).first
     title = first.locator(".film-title").text_content()
     rate(first, "5")
@@ -94,6 +95,93 @@ def test_filters_are_kept_in_the_address(visit: Visit, expect: Any) -> None:
     page.locator("#to").fill("1880")
     page.locator("#to").blur()
     expect(page.locator("#recommendations .empty")).to_contain_text("Nothing is left")
+
+
+def test_years_that_fit_no_film_are_told(visit: Visit, expect: Any) -> None:
+    page = visit("/?user=1001&from=2010&to=1990")
+    expect(page.locator("#recommendations .empty")).to_contain_text("the years are the wrong way round")
+    expect(page.locator("#from")).to_have_attribute("aria-invalid", "true")
+    page.locator("#from").fill("12")
+    page.locator("#from").blur()
+    expect(page.locator("#recommendations .empty")).to_contain_text("from 1870 to 2100")
+    expect(page.locator("#to")).to_have_attribute("aria-invalid", "false")
+    page.locator("#from").fill("1980")
+    page.locator("#from").blur()
+    expect(page.locator(FOR_YOU).first).to_be_visible()
+    expect(page.locator("#from")).to_have_attribute("aria-invalid", "false")
+
+
+def test_lists_say_that_they_are_loading_and_when_they_cannot(visit: Visit, expect: Any, watch: Any) -> None:
+    watch.allowed.append("status of 422")
+    page = visit("/import")
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/movies/popular**", hold)
+    page.route("**/users/1001/recommendations**", hold)
+    page.goto("/?user=1001")
+    for name in ("#recommendations", "#shelf-films"):
+        expect(page.locator(name)).to_have_attribute("aria-busy", "true")
+        expect(page.locator(f"{name} .loading")).to_have_text("Loading …")
+        expect(page.locator(f"{name} .loading")).to_have_css("opacity", "1")
+    poll(lambda: page.evaluate("true") and len(held) == 2)
+    for route in held:
+        if "popular" in route.request.url:
+            route.fulfill(status=422, json={"detail": "No."})
+        else:
+            route.continue_()
+    expect(page.locator(FOR_YOU).first).to_be_visible()
+    expect(page.locator("#shelf-films .loading")).to_have_text("This could not be loaded.")
+    expect(page.locator("#trouble")).to_contain_text("No.")
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+
+def test_a_choice_made_while_the_page_loads_counts(visit: Visit, expect: Any) -> None:
+    page = visit("/import")
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/genres", hold)
+    page.goto("/?user=1001")
+    page.get_by_role("tab", name="New").click()
+    page.locator("#to").fill("1994")
+    page.locator("#to").blur()
+    poll(lambda: page.evaluate("true") and held)
+    held[0].continue_()
+    expect(page.locator(FOR_YOU).first).to_be_visible()
+    assert all(int(year) <= 1994 for year in page.locator(f"{FOR_YOU} .year").all_text_contents())
+    expect(page.get_by_role("tab", name="New")).to_have_attribute("aria-selected", "true")
+    expect(page).to_have_url("/?user=1001&to=1994")
+
+
+def test_the_back_button_shows_what_is_there_now(visit: Visit, expect: Any, server: Server) -> None:
+    page = visit("/?user=510")
+    first = page.locator(SHELF).first
+    expect(first).to_be_visible()
+    page.goto(f"/film/{first.get_attribute('data-id')}?user=510")
+    page.locator("#own").get_by_role("radio", name="5 stars", exact=True).click()
+    expect(page.locator("#news")).to_have_text("You gave 5.")
+    page.go_back()
+    expect(page.locator("#source")).to_contain_text("From 1 rating of yours")
+    expect(first.get_by_role("radio", name="5 stars", exact=True)).to_be_checked()
+
+
+def test_a_page_that_comes_back_as_it_was_left_is_refreshed(
+    visit: Visit, expect: Any, server: Server
+) -> None:
+    film = visit("/film/50?user=511")
+    page = visit("/?user=511")
+    expect(film.locator("#own .rating")).to_be_visible()
+    expect(page.locator(FOR_YOU).first).to_be_visible()
+    server.client.post("/ratings", json={"movie_id": 50, "user_id": 511, "score": 4.5})
+    for one in (film, page):
+        one.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect(film.locator("#own").get_by_role("radio", name="4.5 stars", exact=True)).to_be_checked()
+    expect(page.locator("#source")).to_contain_text("From 1 rating of yours")
 
 
 def test_titles_are_text_whatever_they_hold(visit: Visit, expect: Any, server: Server) -> None:

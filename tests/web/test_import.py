@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.server import Server
-from tests.web.conftest import Visit
+from tests.web.conftest import LOST, Visit
 
 MOVIES, USERS, RATINGS, BAD = 9_742, 610, 100_836, 12
 
@@ -69,7 +69,7 @@ def test_a_large_file_goes_in_with_progress_to_the_report(
     before = server.client.get("/status").json()["ratings"]
     page.get_by_role("button", name="Undo this import").click()
     expect(page.locator("#report")).to_be_visible(timeout=30_000)
-    expect(page.locator("#report-note")).to_contain_text("undone")
+    expect(page.locator("#report-note")).to_contain_text("undone", timeout=60_000)
     assert server.client.get("/status").json()["ratings"] < before - 90_000
 
 
@@ -128,11 +128,52 @@ def test_sending_can_be_stopped(visit: Visit, expect: Any) -> None:
     page.route("**/imports", hold)
     choose(page, "ratings.csv", b"user_id,movie_id,score\n1,1,4\n")
     page.get_by_role("button", name="Stop").click()
-    expect(page.locator("#problem")).to_contain_text("Stopped. Nothing was imported.")
+    expect(page.locator("#problem")).to_contain_text("Stopped. If the file had arrived whole")
 
 
 def test_only_bad_rows_is_a_failure_that_says_what_to_do(visit: Visit, expect: Any, watch: Any) -> None:
     page = visit("/import")
     choose(page, "ratings.csv", b"user_id,movie_id,score\n1,123456789,4\n")
-    expect(page.locator("#problem")).to_contain_text("movies")
+    expect(page.locator("#running")).to_contain_text("movies")
+    expect(page.locator("#running")).to_contain_text("Nothing was written.")
+    expect(page.locator("#running")).not_to_contain_text("goes on by itself")
     expect(page.get_by_role("button", name="Import another file")).to_be_visible()
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
+
+
+def test_a_file_is_not_forgotten_when_the_server_is_away(visit: Visit, expect: Any, watch: Any) -> None:
+    watch.allowed.append(LOST)
+    page = visit("/import")
+    keys: list[str | None] = []
+
+    def lose(route: Any) -> None:
+        keys.append(route.request.headers.get("idempotency-key"))
+        if len(keys) == 1:
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/imports", lose)
+    choose(page, "kept.csv", b"user_id,movie_id,score\n1,1,4\n1,2,nine\n")
+    expect(page.locator("#problem")).to_contain_text("The connection broke")
+    page.get_by_role("button", name="Send kept.csv again").click()
+    expect(page.locator("#report")).to_be_visible(timeout=30_000)
+    expect(page.locator("#problem")).to_be_hidden()
+    assert counts(page)["rejected"] == 1
+    assert keys[0] == keys[1], "a repetition is known as one"
+
+
+def test_whose_ratings_they_are(visit: Visit, expect: Any, server: Server, watch: Any) -> None:
+    watch.allowed.append("status of 422")
+    page = visit("/import?user=801")
+    expect(page.get_by_label("Whose ratings")).to_have_value("801")
+    page.get_by_label("Whose ratings").fill("")
+    content = "Date,Name,Year,Letterboxd URI,Rating\n2020-01-01,Toy Story,1995,https://boxd.it/1,4.5\n"
+    choose(page, "ratings.csv", content.encode())
+    expect(page.locator("#problem")).to_contain_text("does not say whose")
+    expect(page.locator("#problem")).not_to_contain_text("POST")
+    expect(page.get_by_label("Whose ratings")).to_be_focused()
+    page.keyboard.type("802")
+    page.get_by_role("button", name="Send ratings.csv again").click()
+    expect(page.locator("#report")).to_be_visible(timeout=30_000)
+    assert [row["score"] for row in server.client.get("/ratings?user_id=802").json()] == [4.5]

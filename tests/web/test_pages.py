@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from app.api import models
 from app.web import pages
 
 FILES = pages.FOLDER / "static"
@@ -49,6 +50,24 @@ def test_files_reach_for_nothing_foreign_and_write_no_markup(path: Path) -> None
     assert all((FILES / name).is_file() for name in re.findall(r'(?:from|import) "\./([^"]+)"', text))
 
 
+def test_scripts_ask_only_for_what_the_server_has(client: TestClient) -> None:
+    paths = [*client.get("/openapi.json").json()["paths"], "/film/{id}", "/activity/{id}", *PATHS]
+    asked = {
+        re.sub(r"\$\{[^}]*\}", "[^/]+", path)
+        for file in FILES.glob("*.js")
+        for path in re.findall(r"""["'`](/[\w/${}.]+)[?"'`]""", file.read_text(encoding="utf-8"))
+    }
+    assert len(asked) > 10
+    assert [path for path in asked if not any(re.fullmatch(path, known) for known in paths)] == []
+
+
+def test_no_handler_can_cancel_an_event_by_what_it_returns() -> None:
+    """A handler property that returns false cancels the event; an arrow without braces returns something."""
+    property_handler = re.compile(r"\.on[a-z]+ = (?!guarded\(|.*\{$).*", re.MULTILINE)
+    found = {path.name: property_handler.findall(path.read_text("utf-8")) for path in FILES.glob("*.js")}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
 def test_everything_together_is_light() -> None:
     assert sum(path.stat().st_size for path in FILES.iterdir()) < 85_000
 
@@ -62,12 +81,56 @@ def test_files_are_asked_for_again(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/film/404404", "/film/x", "/film/99999999999999999999", "/activity/no-such"]
+    "path",
+    [
+        "/film/404404",
+        "/film/x",
+        f"/film/{2**63 - 1}",
+        f"/film/{2**63}",
+        "/film/" + 9999 * "9",
+        "/activity/no-such",
+    ],
 )
 def test_what_is_not_there_is_a_page_that_says_so(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404
     assert "Back to Discover" in answer.text
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/nope", 404, "There is no page at /nope."),
+        ("/imports", 405, "There is no page at /imports."),
+        ("/movies/404404", 404, "404404"),
+        ("/movies?limit=0", 422, "limit"),
+    ],
+)
+def test_an_error_is_a_page_for_a_browser_and_a_problem_for_a_program(
+    client: TestClient, path: str, status: int, said: str
+) -> None:
+    page, problem = client.get(path, headers=BROWSER), client.get(path)
+    assert page.status_code == problem.status_code == status
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert page.headers["vary"] == "Accept"
+    assert page.headers.get("allow") == problem.headers.get("allow")
+    assert said in page.text and "Back to Discover" in page.text
+    assert problem.headers["content-type"] == "application/problem+json"
+
+
+def test_a_fault_of_the_server_is_a_page_too(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(models, "list_models", fail)
+    answer = client.get("/quality", headers={"Accept": "*/*"})
+    assert answer.status_code == 500
+    assert "Back to Discover" in answer.text
+    assert "broken" not in answer.text
 
 
 def test_titles_are_escaped(client: TestClient) -> None:

@@ -1,6 +1,5 @@
-"""Quality, System, the reference, slow servers, expired logins, weight and speed, two processes."""
+"""Quality, System, the reference, slow servers, weight and speed, two processes."""
 
-import json
 import re
 import time
 from typing import Any
@@ -58,36 +57,6 @@ def test_pages_are_light_and_quick(visit: Visit, expect: Any) -> None:
         paint, size = page.evaluate(FIGURES)
         assert paint < 1000, path
         assert size < 100_000, path
-
-
-def test_an_expired_login_is_asked_for_and_the_page_goes_on(
-    visit: Visit, expect: Any, watch: Watch, server: Server
-) -> None:
-    watch.allowed.append("status of 401")
-    tokens = []
-
-    def guarded(route: Any) -> None:
-        tokens.append(route.request.headers.get("authorization"))
-        if tokens[-1] == "Bearer fresh":
-            route.continue_()
-        else:
-            route.fulfill(status=401, json={"title": "Log in"}, content_type="application/problem+json")
-
-    page = visit("/import")
-    page.route("**/users/**", guarded)
-    page.route(
-        "**/token", lambda route: route.fulfill(status=200, body=json.dumps({"access_token": "fresh"}))
-    )
-    page.goto("/?user=1001")
-    dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("Your login has expired")
-    dialog.get_by_label("Name").fill("ann")
-    dialog.get_by_label("Password").fill("secret")
-    dialog.get_by_role("button", name="Log in").click()
-    expect(dialog).to_be_hidden()
-    expect(page.locator("#recommendations > .film").first).to_be_visible()
-    assert tokens[0] is None
-    assert tokens[-1] == "Bearer fresh"
 
 
 def test_a_slow_server_is_told(visit: Visit, expect: Any, watch: Watch) -> None:

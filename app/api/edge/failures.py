@@ -5,12 +5,12 @@ A fault of the surroundings is a 503 or 507 and one line in the log; one of the 
 
 import logging
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.problems import named, problem_response
+from app.api.problems import named
 from app.errors import AppError
-from app.storage.failures import explain, failure, trace
+from app.storage.failures import failure, trace
 
 log = logging.getLogger("matinee.api")
 
@@ -36,20 +36,19 @@ class Failures:
             if isinstance(error, ClientDisconnect):
                 log.info("%s: the client hung up", named(scope))
                 return
-            problem = _problem(scope, error)
-            if not started:  # else the server sees that the answer is not complete, and closes the connection
-                await problem_response(problem, scope["request_id"])(scope, receive, send)
+            if started:  # the server sees that the answer is not complete, and closes the connection
+                log.error("%s failed in its answer\n%s", named(scope), trace(error))
+            else:
+                response = await scope["app"].exception_handlers[AppError](Request(scope), _problem(error))
+                await response(scope, receive, send)
 
 
-def _problem(scope: Scope, error: Exception) -> AppError:
-    """What the caller is told; the log has what went wrong here."""
+def _problem(error: Exception) -> AppError:
+    """What the caller is told; its cause is for the log."""
     if isinstance(error, AppError):
         return error
-    if (problem := failure(error)) is None:
-        log.error("%s failed\n%s", named(scope), trace(error))
-        return AppError("Something went wrong here. The log has more under this request id.")
-    if problem.status >= 500:
-        log.error("%s: %d %s (%s)", named(scope), problem.status, problem.detail, explain(error))
+    problem = failure(error) or AppError("Something went wrong here. The log has more under this request id.")
+    problem.__cause__ = error
     return problem
 
 

@@ -1,7 +1,7 @@
 // Activity: the list of tasks, live while it can be seen.
 
 import { address, page } from "./api.js";
-import { element, find, guarded, latest, pause, show, visible } from "./dom.js";
+import { element, find, guarded, latest, loading, pause, show, visible } from "./dom.js";
 import { date, duration, sentence, time } from "./format.js";
 import { actions, badge, ended, progressView } from "./tasks.js";
 import { setParameters, withUser } from "./user.js";
@@ -24,6 +24,7 @@ function makeRow(task) {
   const at = element("p", { class: "meta" });
   const href = withUser(`/activity/${task.task_id}`);
   const link = element("a", { class: "task-title", href }, sentence(task.kind));
+  if (task.filename) link.append(" ", element("bdi", { class: "file" }, task.filename));
   const head = element("div", { class: "task-head" }, link, at);
   const node = element("li", { class: "task", "data-id": task.task_id }, head, view.node, buttons);
   let shown = "";
@@ -69,7 +70,9 @@ function showNext(next) {
 }
 
 let first = true;
-const refresh = latest(async (signal) => {
+const refresh = latest((signal) => (first ? loading(list, () => load(signal)) : load(signal)));
+
+async function load(signal) {
   const { items, next } = await page(address("/tasks", { ...chosen(), limit: SHOWN }), { signal });
   if (first) {
     list.replaceChildren();
@@ -81,13 +84,12 @@ const refresh = latest(async (signal) => {
   for (const [id, row] of rows) if (status && !here.has(id) && row.node.isConnected) row.node.remove();
   place(items);
   find("note").textContent = note(items);
-  list.setAttribute("aria-busy", "false");
   busy = items.some((task) => !ended(task));
-});
+}
 
 let busy = true;
 
-filters.onsubmit = (event) => event.preventDefault();
+filters.addEventListener("submit", (event) => event.preventDefault());
 filters.onchange = () => {
   setParameters(chosen());
   first = true;

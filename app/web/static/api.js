@@ -2,7 +2,6 @@
 
 import { recovered, watched } from "./connection.js";
 import { pause } from "./dom.js";
-import { authorization, login } from "./login.js";
 
 const TIMEOUT = 30_000;
 const BUSY = [429, 502, 503, 504];
@@ -19,38 +18,40 @@ export class Problem extends Error {
 
 const timeout = (signal) => AbortSignal.any([AbortSignal.timeout(TIMEOUT), ...(signal ? [signal] : [])]);
 
-async function attempt(path, { method, headers, body, signal }) {
-  const init = { method, body, headers: { ...headers, ...authorization() }, signal: timeout(signal) };
-  const answer = await watched(fetch(path, init));
-  if (answer.status === 204) return { answer, content: null };
-  const json = (answer.headers.get("content-type") ?? "").includes("json");
-  return { answer, content: json ? await answer.json() : await answer.text() };
+// JSON in which integers that a number would round stay text.
+const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g;
+const rounded = (token) => /^-?\d{16,}$/.test(token);
+const parse = (text) => JSON.parse(text.replace(TOKEN, (token) => (rounded(token) ? `"${token}"` : token)));
+
+// `no-cache`: what is kept is asked for again each time, also when the Back button led here.
+async function attempt(path, { signal, ...init }) {
+  const answer = await watched(fetch(path, { ...init, cache: "no-cache", signal: timeout(signal) }));
+  return { answer, text: await answer.text() };
 }
 
-// Answers {content, headers}. `again`: whether repeating the request does no harm. Throws Problem.
-export async function call(path, options = {}) {
-  const { method = "GET", json, again = method === "GET", signal } = options;
-  let { headers = {} } = options;
-  const body = json === undefined ? undefined : JSON.stringify(json);
-  if (body) headers = { ...headers, "Content-Type": "application/json" };
-  for (;;) {
-    let given;
-    try {
-      given = await attempt(path, { method, headers, body, signal });
-    } catch {
-      signal?.throwIfAborted();
+const contentOf = ({ answer, text }) =>
+  text && (answer.headers.get("content-type") ?? "").includes("json") ? parse(text) : text;
+
+// Returns {content, headers}. `json`: the body, as text. `again`: whether repeating the request does no harm,
+// as a boolean or a function that is called each time. Throws Problem.
+export async function call(path, { method = "GET", headers = {}, json, again = method === "GET", signal } = {}) {
+  const allowed = typeof again === "function" ? again : () => again;
+  if (json) headers = { ...headers, "Content-Type": "application/json" };
+  do {
+    const given = await attempt(path, { method, headers, body: json, signal }).catch(() => null);
+    signal?.throwIfAborted();
+    if (given?.answer.ok) return { content: contentOf(given), headers: given.answer.headers };
+    if (!given) {
       const back = recovered();
-      if (!again) throw new Problem(0, { detail: UNKNOWN });
-      await back;
-      continue;
-    }
-    const { answer, content } = given;
-    if (answer.status === 401) await login();
-    else if (again && BUSY.includes(answer.status)) await busy(answer);
-    else if (!answer.ok) throw new Problem(answer.status, content);
-    else return { content, headers: answer.headers };
-  }
+      if (allowed()) await back;
+    } else if (allowed() && isBusy(given.answer)) await busy(given.answer);
+    else throw new Problem(given.answer.status, contentOf(given));
+  } while (allowed());
+  throw new Problem(0, { detail: UNKNOWN });
 }
+
+// 409 with a time: the same request is still being worked on.
+const isBusy = ({ status, headers }) => BUSY.includes(status) || (status === 409 && headers.has("retry-after"));
 
 async function busy(answer) {
   const seconds = Number(answer.headers.get("retry-after")) || 1;

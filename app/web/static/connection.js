@@ -9,7 +9,7 @@ let recovery = null;
 let waiting = 0;
 let tryNow = () => {};
 
-find("connection-now").onclick = () => tryNow();
+find("connection-now").addEventListener("click", () => tryNow());
 addEventListener("online", () => tryNow());
 document.addEventListener("visibilitychange", () => document.hidden || tryNow());
 

@@ -2,12 +2,13 @@
 
 export const find = (id) => document.getElementById(id);
 
-// Attributes whose value is a function, a boolean or `value` are set as properties; null ones are left out.
+// Functions listen to the event of their name; booleans and `value` are set as properties; null is left out.
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined) continue;
-    if (typeof value === "function" || typeof value === "boolean" || name === "value") made[name] = value;
+    if (typeof value === "function") made.addEventListener(name.slice(2), value);
+    else if (typeof value === "boolean" || name === "value") made[name] = value;
     else made.setAttribute(name, value);
   }
   made.append(...children.filter((child) => child !== null && child !== undefined));
@@ -39,6 +40,9 @@ export function visible() {
   });
 }
 
+// Calls `job` when the Back button shows this page again as it was left.
+export const onReturn = (job) => addEventListener("pageshow", (event) => event.persisted && job());
+
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // Says that something was refused, until it is dismissed; "" takes it back.
@@ -47,7 +51,7 @@ export function trouble(text) {
   show(find("trouble"), text !== "");
 }
 
-find("trouble-dismiss").onclick = () => trouble("");
+find("trouble-dismiss").addEventListener("click", () => trouble(""));
 
 // An event handler that says what went wrong instead of failing silently.
 export const guarded = (handler) => async (...given) => {
@@ -60,6 +64,20 @@ export const guarded = (handler) => async (...given) => {
     if (!("status" in error)) throw error;
   }
 };
+
+// Marks `target` as busy during the job. What still says that it is loading when the job fails says so.
+export async function loading(target, job) {
+  target.setAttribute("aria-busy", "true");
+  try {
+    await job();
+  } catch (error) {
+    if (error.name === "AbortError") throw error; // a later job goes on
+    target.querySelector(".loading")?.replaceChildren("This could not be loaded.");
+    target.setAttribute("aria-busy", "false");
+    throw error;
+  }
+  target.setAttribute("aria-busy", "false");
+}
 
 // A job of which only the latest call counts: an earlier one still under way is given up.
 export function latest(job) {

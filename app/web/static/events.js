@@ -1,6 +1,5 @@
-// Server-sent events over fetch: EventSource can neither be paused nor carry a login.
+// Server-sent events over fetch: EventSource cannot be paused.
 
-import { authorization, login } from "./login.js";
 import { recovered } from "./connection.js";
 import { visible } from "./dom.js";
 
@@ -41,13 +40,9 @@ function whileVisible() {
 }
 
 async function open(path, last, signal) {
-  const headers = { Accept: "text/event-stream", ...authorization() };
+  const headers = { Accept: "text/event-stream" };
   if (last !== null) headers["Last-Event-ID"] = String(last);
   const answer = await fetch(path, { headers, signal, cache: "no-store" });
-  if (answer.status === 401) {
-    await login();
-    return open(path, last, signal);
-  }
   return answer.ok ? answer.body : null;
 }
 

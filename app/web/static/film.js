@@ -1,8 +1,8 @@
 // One film: your stars; the histogram and the similar films come with the page.
 
-import { announce, element, find, guarded } from "./dom.js";
+import { announce, element, find, guarded, loading, onReturn } from "./dom.js";
 import { refresh } from "./live.js";
-import { loadRating, rate } from "./ratings.js";
+import { loadRating, rate, resumed } from "./ratings.js";
 import { stars } from "./stars.js";
 import { user } from "./user.js";
 
@@ -11,7 +11,7 @@ const own = find("own");
 
 const rateFilm = guarded(async (score) => {
   try {
-    await rate(Number(id), score);
+    if (!(await rate(id, score))) return; // a newer one was stored, and says so
     announce(score === null ? "Your rating is taken back." : `You gave ${score}.`);
     await refresh();
   } catch (problem) {
@@ -26,8 +26,11 @@ async function showOwn() {
     own.replaceChildren(element("p", { class: "note" }, link, " to rate this film."));
     return;
   }
-  const score = await loadRating(Number(id));
+  const score = await loadRating(id);
   own.replaceChildren(element("span", { class: "note" }, "Your rating"), stars(title, score, rateFilm));
 }
 
-await guarded(showOwn)();
+onReturn(guarded(() => Promise.all([showOwn(), refresh()])));
+
+await guarded(() => loading(own, showOwn))();
+if (await resumed) await guarded(refresh)();

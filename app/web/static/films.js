@@ -22,12 +22,12 @@ function filmTitle(film) {
   return film.year ? [link, " ", element("span", { class: "year" }, String(film.year))] : [link];
 }
 
-// `film`: {id, title, year, genre, because?}. `onRate(film, score)`; without `onHide` no button hides it.
+// `film`: {id (as text), title, year, genre, because?}. `onRate(film, score)`; without `onHide` no button hides it.
 export function filmItem(film, score, { onRate, onHide = null }) {
   const hide = { class: "quiet hide", "aria-label": `Hide ${film.title}` };
   return element(
     "li",
-    { class: "film", "data-id": String(film.id) },
+    { class: "film", "data-id": film.id },
     element(
       "div",
       { class: "film-text" },

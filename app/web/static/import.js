@@ -1,26 +1,27 @@
 // Import: choose a file, watch it go in, read the report, undo.
 
 import { address, newKey, start } from "./api.js";
-import { button, element, find, guarded, show } from "./dom.js";
+import { announce, button, find, guarded, show } from "./dom.js";
 import { bytes, duration, sentence } from "./format.js";
 import { showReport, undoButton } from "./report.js";
-import { actions, followTask, progressView } from "./tasks.js";
+import { actions, ended, followTask, progressView, remains } from "./tasks.js";
 import { upload } from "./upload.js";
-import { parseUser, setParameters, withUser } from "./user.js";
+import { NO_USER, parseUser, setParameters, user, withUser } from "./user.js";
 
 const form = find("upload");
 const drop = find("drop");
 const view = progressView();
 find("progress").replaceChildren(view.node);
 
-function say(problem) {
-  show(find("problem"), problem !== null);
-  find("problem").textContent = problem ?? "";
+function say(text, ...buttons) {
+  show(find("problem"), text !== "");
+  find("problem-text").textContent = text;
+  find("problem-actions").replaceChildren(...buttons);
 }
 
 function parameters() {
   const owner = find("owner").value.trim();
-  if (owner && parseUser(owner) === null) throw new Error("A user id is a whole number, such as 7.");
+  if (owner && parseUser(owner) === null) throw new Error(NO_USER);
   return { user_id: owner, dry_run: find("dry-run").checked ? "true" : "" };
 }
 
@@ -48,20 +49,32 @@ async function staying(job) {
   }
 }
 
-const sendFile = guarded(async (file) => {
-  say(null);
+// A file is kept until it has arrived: what failed is sent again under the same key, so it is taken once.
+const sendFile = guarded(async (file, { path: before, key: known } = {}) => {
+  say("");
   show(find("report"), false);
+  const sending = {};
   try {
     if (!file.size) throw new Error(`${file.name} is empty. Choose a file with a header and rows.`);
-    const path = address("/imports", parameters());
+    sending.path = address("/imports", parameters());
+    sending.key = sending.path === before ? known : newKey();
     const { signal, stop } = stoppable();
-    const task = await staying(() => upload(path, file, newKey(), showSending(file, stop), signal));
+    const job = () => upload(sending.path, file, sending.key, showSending(file, stop), signal);
+    const task = await staying(job);
     await watch(task.task_id, file.name);
   } catch (problem) {
     show(find("running"), false);
-    say(problem.message);
+    const resend = button(`Send ${file.name} again`, () => sendFile(file, sending));
+    say(reason(problem), ...(file.size ? [resend] : []));
   }
 });
+
+function reason(problem) {
+  const ownerless = problem.body?.errors?.some(({ parameter }) => parameter === "user_id");
+  if (!ownerless) return problem.message;
+  find("owner").focus();
+  return "This file holds one person’s ratings and does not say whose. Fill in “Whose ratings”, then send it again.";
+}
 
 function stoppable() {
   const controller = new AbortController();
@@ -70,24 +83,23 @@ function stoppable() {
 
 // Follow an import (or the undo of one) to its report; the address then leads here again.
 async function watch(id, name = "") {
-  say(null);
+  say("");
   setParameters({ task: id });
   show(find("choose"), false);
   show(find("report"), false);
   show(find("running"));
-  find("running-note").textContent = "You may leave this page: it goes on by itself.";
   const retry = (task) => task.status === "queued" && watch(task.task_id, name);
   let shown = "";
   const task = await followTask(id, (now) => {
-    find("running-title").textContent = name || sentence(now.kind);
+    find("running-title").textContent = name || now.filename || sentence(now.kind);
+    find("running-note").textContent = ended(now) ? "" : "You may leave this page: it goes on by itself.";
     view.update(now);
     if (shown !== now.status) find("running-actions").replaceChildren(...actions(now, retry));
     shown = now.status;
   });
   if (task.status !== "complete") {
-    if (task.error) say(task.error.detail);
-    if (task.kind === "import_ratings") find("running-actions").append(undoButton(id, watch));
-    find("running-actions").append(again());
+    announce(remains(task));
+    find("running-actions").append(...(task.written ? [undoButton(id, watch)] : []), again());
     return;
   }
   show(find("running"), false);
@@ -105,12 +117,12 @@ find("sample").onclick = guarded(async () => {
   const { task_id: id } = await start(address("/imports", parameters()));
   await watch(id, "The sample");
 });
-form.onsubmit = (event) => event.preventDefault();
+form.addEventListener("submit", (event) => event.preventDefault());
 drop.ondragover = (event) => {
   event.preventDefault();
   drop.classList.add("over");
 };
-drop.ondragleave = () => drop.classList.remove("over");
+drop.addEventListener("dragleave", () => drop.classList.remove("over"));
 drop.ondrop = (event) => {
   event.preventDefault();
   drop.classList.remove("over");
@@ -119,5 +131,6 @@ drop.ondrop = (event) => {
   else say("Drop one file at a time.");
 };
 
+find("owner").value ||= user ?? "";
 const given = new URLSearchParams(location.search).get("task");
 if (given) await guarded(() => watch(given))();

@@ -1,7 +1,7 @@
 // Quality: rebuild with live progress, activate a version. The chart and the table come from the server.
 
 import { call, get, start } from "./api.js";
-import { announce, find, guarded, show } from "./dom.js";
+import { announce, find, guarded, onReturn, show } from "./dom.js";
 import { refresh } from "./live.js";
 import { actions, followTask, progressView } from "./tasks.js";
 import "./user.js";
@@ -35,6 +35,8 @@ find("models").onclick = guarded(async ({ target }) => {
   announce(`Version ${version} is served now.`);
   find(`version-${version}`)?.focus();
 });
+
+onReturn(guarded(refresh));
 
 // One that is under way already.
 const [running] = await get("/tasks?kind=rebuild_model&limit=1");

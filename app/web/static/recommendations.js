@@ -1,7 +1,7 @@
 // The list "For you": filtered, with reasons, new after every rating.
 
 import { address, get } from "./api.js";
-import { announce, element, find, latest, show } from "./dom.js";
+import { announce, element, find, latest, loading, show } from "./dom.js";
 import { filmItem } from "./films.js";
 import { plural } from "./format.js";
 import { ratedCount } from "./ratings.js";
@@ -23,8 +23,20 @@ function hide(ids) {
 
 function chosen() {
   const { genre, from, to } = filters.elements;
-  const year = (input) => (input.validity.valid ? input.value : "");
-  return { genre: genre.value, year_from: year(from), year_to: year(to) };
+  return { genre: genre.value, year_from: from.value, year_to: to.value };
+}
+
+// What is wrong with the years, or "".
+function unfitYears() {
+  const { from, to } = filters.elements;
+  const unfit = [from, to].filter((input) => !input.validity.valid);
+  const reversed = from.value && to.value && Number(from.value) > Number(to.value);
+  for (const input of [from, to]) {
+    input.setAttribute("aria-invalid", String(unfit.includes(input) || (!unfit.length && reversed)));
+  }
+  if (unfit.length) return `A year is a whole number from ${from.min} to ${from.max}.`;
+  if (!reversed) return "";
+  return `From ${from.value} to ${to.value}: the years are the wrong way round.`;
 }
 
 export function setUpFilters(genres) {
@@ -32,11 +44,11 @@ export function setUpFilters(genres) {
   const { genre, from, to } = filters.elements;
   genre.append(...genres.map((name) => element("option", {}, name)));
   genre.value = genres.includes(given.get("genre")) ? given.get("genre") : "";
-  from.value = given.get("from") ?? "";
-  to.value = given.get("to") ?? "";
+  from.value ||= given.get("from") ?? "";
+  to.value ||= given.get("to") ?? "";
 }
 
-const asFilm = ({ movie_id: id, ...rest }) => ({ id, ...rest });
+const asFilm = ({ movie_id: id, ...rest }) => ({ ...rest, id: String(id) });
 
 function empty() {
   const { genre, year_from, year_to } = chosen();
@@ -60,45 +72,52 @@ function source(answer) {
 const focused = () => [...list.children].findIndex((item) => item.contains(document.activeElement));
 
 function place(items) {
-  const before = new Set([...list.children].map((item) => item.dataset.id));
+  const before = new Set([...list.querySelectorAll(".film")].map((item) => item.dataset.id));
   const at = focused();
   for (const item of items) if (before.size && !before.has(item.dataset.id)) item.classList.add("fresh");
   list.replaceChildren(...items);
   if (at >= 0) list.children[Math.min(at, items.length - 1)]?.querySelector("a")?.focus();
 }
 
-export const showRecommendations = latest(async (signal, onRate) => {
-  const out = hidden();
+// `known`: resolves when your ratings are.
+export const showRecommendations = latest((signal, onRate, known) =>
+  loading(list, async () => {
+    await known;
+    const out = hidden();
+    showUnhide(out, () => showRecommendations(onRate, known));
+    const unfit = user === null ? NOBODY : unfitYears();
+    if (unfit) return say(unfit);
+    const path = address(`/users/${user}/recommendations`, { ...chosen(), limit: SHOWN, exclude: out });
+    const answer = await get(path, { signal });
+    const onHide = (film) => {
+      hide([...hidden(), film.id]);
+      announce(`${film.title} is hidden.`);
+      showRecommendations(onRate, known);
+    };
+    const items = answer.recommendations.map((film) => filmItem(asFilm(film), null, { onRate, onHide }));
+    place(items.length ? items : [element("li", { class: "empty" }, empty())]);
+    find("source").textContent = source(answer);
+  }),
+);
+
+function showUnhide(out, again) {
   const unhide = find("unhide");
   show(unhide, out.length > 0);
   unhide.textContent = `Show ${plural(out.length, "hidden film")}`;
   unhide.onclick = () => {
     hide([]);
-    showRecommendations(onRate);
+    again();
   };
-  if (user === null) return nobody();
-  list.setAttribute("aria-busy", "true");
-  const path = address(`/users/${user}/recommendations`, { ...chosen(), limit: SHOWN, exclude: out });
-  const answer = await get(path, { signal });
-  const onHide = (film) => {
-    hide([...hidden(), film.id]);
-    announce(`${film.title} is hidden.`);
-    showRecommendations(onRate);
-  };
-  const items = answer.recommendations.map((film) => filmItem(asFilm(film), null, { onRate, onHide }));
-  place(items.length ? items : [element("li", { class: "empty" }, empty())]);
-  find("source").textContent = source(answer);
-  list.setAttribute("aria-busy", "false");
-});
+}
 
-function nobody() {
-  list.setAttribute("aria-busy", "false");
+// In place of the list.
+function say(text) {
   find("source").textContent = "";
-  list.replaceChildren(element("li", { class: "empty" }, NOBODY));
+  list.replaceChildren(element("li", { class: "empty" }, text));
 }
 
 export function onFilter(changed) {
-  filters.onsubmit = (event) => event.preventDefault();
+  filters.addEventListener("submit", (event) => event.preventDefault());
   filters.onchange = () => {
     const { genre, year_from: from, year_to: to } = chosen();
     setParameters({ genre, from, to });

@@ -1,9 +1,8 @@
 // The report of an import: counts, rejected rows, undo.
 
-import { get, start } from "./api.js";
+import { start } from "./api.js";
 import { button, element, find, guarded, show } from "./dom.js";
 import { number, plural, sentence } from "./format.js";
-import { authorization } from "./login.js";
 import { withUser } from "./user.js";
 
 const COUNTS = [
@@ -39,18 +38,8 @@ function rejectTable(rejects) {
   );
 }
 
-// With a login a plain link would lack it: fetched first then.
-function download(id, text) {
-  const path = `/imports/${id}/rejects`;
-  const link = element("a", { class: "button", href: path, download: `rejects-${id}.csv` }, text);
-  link.onclick = guarded(async (event) => {
-    if (!authorization().Authorization || link.href.startsWith("blob:")) return;
-    event.preventDefault();
-    link.href = URL.createObjectURL(new Blob([await get(path)], { type: "text/csv" }));
-    link.click();
-  });
-  return link;
-}
+const download = (id, text) =>
+  element("a", { class: "button", href: `/imports/${id}/rejects`, download: `rejects-${id}.csv` }, text);
 
 function rejected(task) {
   const { rejected = 0, kept = 0, rejects = [] } = task.result;

@@ -1,7 +1,7 @@
 // The shelf of films to rate: popular, new, your own, or what a search finds, page by page.
 
 import { address, page } from "./api.js";
-import { announce, element, find, guarded, latest, show } from "./dom.js";
+import { announce, element, find, guarded, latest, loading, show } from "./dom.js";
 import { filmItem } from "./films.js";
 import { number } from "./format.js";
 import { scoreOf } from "./ratings.js";
@@ -15,6 +15,7 @@ const query = find("query");
 const tabs = [...document.querySelectorAll("[role=tab]")];
 let tab = "popular";
 let onRate = null;
+let ready = null;
 
 const EMPTY = {
   popular: "There are no films yet. Import some to begin.",
@@ -29,11 +30,11 @@ function path() {
   return `/movies/${tab}?limit=${SHOWN}`;
 }
 
-const asFilm = (row) => ("movie_id" in row ? { ...row, id: row.movie_id } : row);
+const asFilm = (row) => ({ ...row, id: String(row.movie_id ?? row.id) });
 
 function items(rows) {
   const options = { onRate: user === null ? null : onRate };
-  return rows.map(asFilm).map((film) => filmItem(film, film.score ?? scoreOf(film.id), options));
+  return rows.map(asFilm).map((film) => filmItem(film, scoreOf(film.id, film.score), options));
 }
 
 function note(count, next) {
@@ -56,19 +57,20 @@ function showNext(next) {
   });
 }
 
-export const showShelf = latest(async (signal) => {
-  if (tab === "rated" && user === null && !query.value.trim()) {
-    list.replaceChildren(element("li", { class: "empty" }, "Choose a user id above to see what you rated."));
-    find("shelf-note").textContent = "";
-    return showNext(null);
-  }
-  list.setAttribute("aria-busy", "true");
-  const found = await page(path(), { signal });
-  list.replaceChildren(...items(found.items));
-  find("shelf-note").textContent = note(found.items.length, found.next);
-  list.setAttribute("aria-busy", "false");
-  showNext(found.next);
-});
+export const showShelf = latest((signal) =>
+  loading(list, async () => {
+    await ready;
+    if (tab === "rated" && user === null && !query.value.trim()) {
+      list.replaceChildren(element("li", { class: "empty" }, "Choose a user id above to see what you rated."));
+      find("shelf-note").textContent = "";
+      return showNext(null);
+    }
+    const found = await page(path(), { signal });
+    list.replaceChildren(...items(found.items));
+    find("shelf-note").textContent = note(found.items.length, found.next);
+    showNext(found.next);
+  }),
+);
 
 function choose(chosen) {
   tab = chosen.dataset.tab;
@@ -96,15 +98,17 @@ export function sync(filmId, score) {
   if (rating) setStars(rating, score);
 }
 
-export function setUpShelf(rateFilm) {
+// `known`: resolves when your ratings are.
+export function setUpShelf(rateFilm, known) {
   onRate = rateFilm;
+  ready = known;
   let timer = 0;
   query.oninput = () => {
     clearTimeout(timer);
     timer = setTimeout(showShelf, SETTLE);
   };
   for (const one of tabs) {
-    one.onclick = () => choose(one);
-    one.onkeydown = byArrow;
+    one.addEventListener("click", () => choose(one));
+    one.addEventListener("keydown", byArrow);
   }
 }

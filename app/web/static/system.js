@@ -1,11 +1,13 @@
 // System: the figures, fetched again while they can be seen.
 
-import { find, guarded, pause, visible } from "./dom.js";
+import { find, guarded, onReturn, pause, visible } from "./dom.js";
 import { time } from "./format.js";
 import { refresh } from "./live.js";
 import "./user.js";
 
 const EVERY = 5000;
+
+onReturn(guarded(refresh));
 
 for (;;) {
   await pause(EVERY);

@@ -53,14 +53,15 @@ function onEvent(type, data) {
 }
 
 function links(task) {
-  if (task.status !== "complete") return [];
+  if (task.status !== "complete" && !task.written) return [];
   const link = (path, text) => element("a", { class: "button", href: withUser(path) }, text);
   if (task.kind === "rebuild_model") return [link("/quality", "See the model")];
-  return [link(`/import?task=${id}`, "See the report")];
+  return [link(`/import?task=${id}`, task.status === "complete" ? "See the report" : "Undo this import")];
 }
 
 function onChange(task) {
   view.update(task);
+  find("panel").setAttribute("aria-busy", "false");
   find("live").textContent = ended(task) ? "" : "Live";
   show(find("problem"), task.status === "failed");
   const { title = "Failed", detail = "" } = task.error ?? {};

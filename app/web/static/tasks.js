@@ -3,7 +3,7 @@
 import { call, get } from "./api.js";
 import { button, element, guarded } from "./dom.js";
 import { follow } from "./events.js";
-import { duration, number, sentence } from "./format.js";
+import { duration, number, plural, sentence } from "./format.js";
 
 export const ended = (task) => ["complete", "failed", "cancelled"].includes(task.status);
 export const badge = (status) => element("span", { class: `badge ${status}` }, status);
@@ -19,7 +19,7 @@ export function progressText({ phase, done, total, unit, rate, eta_seconds: left
   return parts.filter(Boolean).join(" · ") || message || "";
 }
 
-// How far it is, 0 to 1; undefined: nobody knows; null: it does not run.
+// How far it is, 0 to 1; undefined: not known; null: it does not run.
 function share(task) {
   if (task.status === "queued" || ended(task)) return null;
   const { done, total } = task.progress;
@@ -34,11 +34,22 @@ function outcome({ result, progress }) {
   return counts.length && !progress.message ? sentence(`${counts.join(", ")}.`) : progress.message ?? "Done.";
 }
 
+// What an import, an undo or a rebuild that did not complete has left, and what to do.
+export function remains({ kind, status, attempt, written, error }) {
+  const why = status === "cancelled" ? "Cancelled." : error?.detail ?? "Failed.";
+  if (kind === "rebuild_model") return `${why} The model that is served stays as it is.`;
+  if (kind === "undo_import") {
+    return attempt ? `${why} What it put back until then stays; Retry does the rest.` : `${why} It had not begun.`;
+  }
+  if (!written) return `${why} Nothing was written.`;
+  const rows = `${plural(written, "row")} ${written === 1 ? "was" : "were"} written and stay`;
+  return `${why} ${rows} until you undo this import; Retry imports the rest.`;
+}
+
 function words(task) {
   if (task.status === "queued") return task.attempt ? "Waits for its next attempt." : "Waits for its turn.";
   if (task.status === "complete") return outcome(task);
-  if (task.status === "cancelled") return "Was cancelled.";
-  if (task.status === "failed") return task.error?.detail ?? "Failed.";
+  if (ended(task)) return remains(task);
   return progressText(task.progress);
 }
 
@@ -46,11 +57,13 @@ function words(task) {
 export function progressView() {
   const bar = element("progress", { max: "1", "aria-label": "Progress" });
   const status = element("span", {});
-  const text = element("span", { class: "progress-text" });
+  const text = element("span", { class: "progress-text loading" }, "Loading …");
   const line = element("p", { class: "progress-line" }, status, " ", text);
   const node = element("div", { class: "progress" }, line, bar);
+  bar.hidden = true;
   function update(task) {
     const part = share(task);
+    text.classList.remove("loading");
     if (status.textContent !== task.status) status.replaceChildren(badge(task.status));
     text.textContent = words(task);
     bar.hidden = part === null;

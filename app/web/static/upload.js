@@ -1,12 +1,13 @@
 // Sending a file with progress, which only XMLHttpRequest tells.
 
 import { Problem } from "./api.js";
-import { authorization, login } from "./login.js";
 
 const TYPES = { gz: "application/gzip", zip: "application/zip" };
 
 const BROKEN =
   "The connection broke while the file was being sent. Send it again: nothing is taken twice.";
+
+const STOPPED = "Stopped. If the file had arrived whole by then, Activity shows its import.";
 
 const typeOf = (name) => TYPES[name.split(".").pop().toLowerCase()] ?? "text/csv";
 const headerSafe = (name) => name.replace(/[^\x20-\x7e]/g, "_");
@@ -17,11 +18,11 @@ function send(path, file, headers, onProgress, signal) {
     request.open("POST", path);
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.responseType = "json";
-    request.upload.onprogress = ({ loaded }) => onProgress(loaded);
-    request.onload = () => resolve(request);
-    request.onerror = () => reject(new Problem(0, { detail: BROKEN }));
-    request.onabort = () => reject(new Problem(0, { detail: "Stopped. Nothing was imported." }));
-    signal.onabort = () => request.abort();
+    request.upload.addEventListener("progress", ({ loaded }) => onProgress(loaded));
+    request.addEventListener("load", () => resolve(request));
+    request.addEventListener("error", () => reject(new Problem(0, { detail: BROKEN })));
+    request.addEventListener("abort", () => reject(new Problem(0, { detail: STOPPED })));
+    signal.addEventListener("abort", () => request.abort());
     request.send(file);
   });
 }
@@ -32,13 +33,8 @@ export async function upload(path, file, key, onProgress, signal) {
     "Content-Type": typeOf(file.name),
     "X-Filename": headerSafe(file.name),
     "Idempotency-Key": key,
-    ...authorization(),
   };
   const { status, response } = await send(path, file, headers, onProgress, signal);
-  if (status === 401) {
-    await login();
-    return upload(path, file, key, onProgress, signal);
-  }
   if (status !== 202) throw new Problem(status, response);
   return response;
 }

@@ -4,9 +4,15 @@ import { find, show } from "./dom.js";
 
 const KEY = "matinee.user";
 
-// Answers the id as a number, or null if the text is none.
+const LARGEST = 2n ** 63n - 1n;
+
+export const NO_USER = `A user id is a whole number, such as 7, at most ${LARGEST}.`;
+
+// Returns the id as text, since a number would round a large one; or null if the text is none.
 export function parseUser(text) {
-  return /^\d{1,15}$/.test(text.trim()) ? Number(text) : null;
+  if (!/^\s*\d+\s*$/.test(text)) return null;
+  const id = BigInt(text);
+  return id <= LARGEST ? String(id) : null;
 }
 
 const inAddress = parseUser(new URLSearchParams(location.search).get("user") ?? "");
@@ -42,7 +48,7 @@ export function keepUserInLinks() {
 }
 
 function remember() {
-  if (user !== null) localStorage.setItem(KEY, String(user));
+  if (user !== null) localStorage.setItem(KEY, user);
   const who = find("who");
   who.textContent = `User ${user}`;
   show(who, user !== null);
