@@ -14,7 +14,6 @@ from app.config import Settings
 from app.imports.counts import settle
 from app.repository import tasks
 from app.storage import Database, open_database
-from app.tasks import retention
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
 from app.tasks.schedule import Schedule
@@ -59,9 +58,9 @@ class Worker:
         database = open_database(self.settings, durable=False)
         with database.exclusive("runner"):
             log.info("worker %s runs tasks", self.name)
+            schedule = Schedule(database, self.settings)  # before anything is written at this clock's time
             self._take_up(database)
             threading.Thread(target=self._watch, args=(database,), daemon=True).start()
-            schedule = Schedule(database, self.settings)
             while not self._stop.is_set():
                 if not self._run_next(database):
                     schedule.look()
@@ -75,7 +74,6 @@ class Worker:
         for task in left:
             log.warning("task %s (%s) was left by a worker that died", task.id, task.kind)
         settle(database, database.write)
-        retention.clean(database, self.settings, now=time.time())
 
     def _run_next(self, database: Database) -> bool:
         return run_next(
