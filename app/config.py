@@ -72,7 +72,7 @@ class Settings:
         "spans",
         "a worker silent for so many times its longest step is killed and replaced",
         gt=0,
-        le=1_000,
+        le=1_000_000_000,
     )
     task_attempts: int = _setting(
         4, "attempts", "how often a task that fails for a passing reason is tried in a row", ge=1

@@ -263,7 +263,16 @@ def later_writes_of(connection: Connection, import_seq: int) -> Iterable[tuple[i
     return ((row[0], row[1]) for row in rows)
 
 
-def forget(connection: Connection, import_seq: int) -> None:
-    """Drop what was kept for the undo of an import."""
+def forget(connection: Connection, import_seq: int, limit: int | None = None) -> bool:
+    """Drop what was kept for the undo of an import, at most so many rows of a table; whether that was all."""
+    done = True
     for table in (rating_before_images, later_writes, catalogue_before_images):
-        connection.execute(table.delete().where(table.c.import_seq == import_seq))
+        mine = table.c.import_seq == import_seq
+        _, *key = table.primary_key
+        if limit is not None:
+            found = sa.select(*key).where(mine).order_by(*key).offset(limit - 1).limit(1)
+            if last := connection.execute(found).first():
+                mine = sa.and_(mine, sa.tuple_(*key) <= sa.tuple_(*last))
+                done = False
+        connection.execute(table.delete().where(mine))
+    return done

@@ -15,8 +15,26 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.errors import Conflict
+from app.repository import imports
 from app.storage.schema import idempotency_keys, task_events, tasks
-from app.tasks.task import ACTIVE, AT_WORK, CANCELLED, CANCELLING, FAILED, MOVES, QUEUED, RUNNING, Task
+from app.tasks.task import (
+    ACTIVE,
+    AT_WORK,
+    CANCELLED,
+    CANCELLING,
+    FAILED,
+    IMPORT_RATINGS,
+    MOVES,
+    QUEUED,
+    RUNNING,
+    UNDO_IMPORT,
+    Task,
+)
+
+LONGEST_PAUSE = 3600.0
+"""Seconds; more than any retry waits."""
+
+EXPIRED = "It ended so long ago that what its undo needs is no longer kept (MATINEE_KEEP_TASKS)."
 
 
 class Fenced(Exception):
@@ -93,8 +111,9 @@ def counts(connection: Connection) -> dict[str, int]:
 
 def claim(connection: Connection, *, now: float, worker: str = "") -> Task | None:
     """Start the next attempt of the task that is due and has waited longest."""
-    due = (tasks.c.status == QUEUED, tasks.c.not_before <= now)
-    query = sa.select(tasks).where(*due).order_by(tasks.c.seq).limit(1).with_for_update(skip_locked=True)
+    query = (
+        sa.select(tasks).where(*_due(now)).order_by(tasks.c.seq).limit(1).with_for_update(skip_locked=True)
+    )
     row = connection.execute(query).mappings().first()
     if row is None:
         return None
@@ -151,8 +170,13 @@ def leave(connection: Connection, task: Task, to: str, values: dict[str, Any], *
 
 
 def has_due(connection: Connection, *, now: float) -> bool:
-    due = (tasks.c.status == QUEUED, tasks.c.not_before <= now)
-    return connection.execute(sa.select(tasks.c.seq).where(*due).limit(1)).first() is not None
+    return connection.execute(sa.select(tasks.c.seq).where(*_due(now)).limit(1)).first() is not None
+
+
+def _due(now: float) -> tuple[sa.ColumnElement[bool], ...]:
+    """No pause is that long: one that still is was begun by a clock that was ahead."""
+    over = sa.or_(tasks.c.not_before <= now, tasks.c.not_before > now + LONGEST_PAUSE)
+    return tasks.c.status == QUEUED, over
 
 
 def advance(connection: Connection, task: Task, values: dict[str, Any]) -> Task:
@@ -271,12 +295,37 @@ def kept_ids(connection: Connection) -> set[str]:
     return set(connection.execute(sa.select(tasks.c.id)).scalars())
 
 
-def forget(connection: Connection, *, before: float, limit: int = 500) -> list[Task]:
-    """Delete tasks that ended before that time, with their timeline and keys; answers them."""
-    query = sa.select(tasks).where(tasks.c.finished_at < before).order_by(tasks.c.seq).limit(limit)
-    old = [_task(row) for row in connection.execute(query).mappings().all()]
+def latest_time(connection: Connection) -> float | None:
+    """When a task was created or ended last."""
+    latest = sa.select(sa.func.max(tasks.c.created_at), sa.func.max(tasks.c.finished_at))
+    return max((time for time in connection.execute(latest).one() if time is not None), default=None)
+
+
+def expire(connection: Connection, *, before: float, limit: int) -> list[int]:
+    """The numbers of imports that ended before that time; from now on they cannot be undone."""
+    old = _ended_before(connection, before, limit, tasks.c.kind == IMPORT_RATINGS)
+    seqs = [task.seq for task in old]
+    mine = tasks.update().where(tasks.c.seq.in_(seqs), tasks.c.undo_refused.is_(None))
+    connection.execute(mine.values(undo_refused=EXPIRED))
+    return seqs
+
+
+def forget(connection: Connection, *, before: float, limit: int = 100) -> list[Task]:
+    """Delete tasks that ended before that time, with their timeline, their keys and what their undo needs."""
+    old = _ended_before(connection, before, limit)
     seqs, ids = [task.seq for task in old], [task.id for task in old]
+    connection.execute(tasks.delete().where(tasks.c.seq.in_(seqs)))
     connection.execute(task_events.delete().where(task_events.c.task_seq.in_(seqs)))
     connection.execute(idempotency_keys.delete().where(idempotency_keys.c.task_id.in_(ids)))
-    connection.execute(tasks.delete().where(tasks.c.seq.in_(seqs)))
+    for seq in seqs:
+        imports.forget(connection, seq)
     return old
+
+
+def _ended_before(connection: Connection, before: float, limit: int, *where: Any) -> list[Task]:
+    """The oldest tasks that ended before that time, locked; none whose undo is still to be done."""
+    undos = sa.select(tasks.c.params).where(tasks.c.kind == UNDO_IMPORT, tasks.c.status.in_(ACTIVE))
+    needed = {params["undo_of"] for params in connection.execute(undos).scalars()}
+    query = sa.select(tasks).where(tasks.c.finished_at < before, tasks.c.id.not_in(needed), *where)
+    rows = connection.execute(query.order_by(tasks.c.seq).limit(limit).with_for_update()).mappings()
+    return [_task(row) for row in rows.all()]

@@ -2,23 +2,57 @@
 
 import logging
 import shutil
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from app.config import Settings
-from app.repository import keys, models, tasks
+from app.repository import imports, keys, models, tasks
 from app.storage import Database
 
 DAY = 24 * 3600
-AT_ONCE = 500
+AT_ONCE = 100
+"""Tasks of one transaction."""
+ROWS = 5_000
+"""Rows of one transaction, of what is kept for the undo of an import: some ten milliseconds."""
+LONGEST = 1.0
+"""Seconds after which it makes way for tasks that may be waiting."""
 
 log = logging.getLogger("matinee.retention")
 
 
-def clean(database: Database, settings: Settings, *, now: float) -> None:
-    """Delete what is older than the settings say. Safe to stop anywhere and to do again."""
-    _forget_tasks(database, before=now - max(1.0, settings.keep_tasks) * DAY)
+class SteadyTime:
+    """The time by which ages are judged, in epoch seconds.
+
+    It starts at the newest task's, if the clock is ahead of that, and passes as fast as time does: a clock
+    that jumps ahead, before a start or after it, makes nothing old. A span without tasks or a
+    worker does not count.
+    """
+
+    def __init__(
+        self, database: Database, clock: Callable[[], float], monotonic: Callable[[], float]
+    ) -> None:
+        with database.read() as connection:
+            latest = tasks.latest_time(connection)
+        self._clock, self._monotonic = clock, monotonic
+        self._start = clock() if latest is None else min(clock(), latest)
+        self._since = monotonic()
+
+    def __call__(self) -> float:
+        return min(self._clock(), self._start + self._monotonic() - self._since)
+
+
+def clean(
+    database: Database, settings: Settings, *, now: float, monotonic: Callable[[], float] = time.monotonic
+) -> bool:
+    """Delete what is older than the settings say; False if it is to be called again to go on.
+
+    Safe to stop anywhere and to do again.
+    """
+    end = monotonic() + LONGEST
+    if not _forget_tasks(database, now - max(1.0, settings.keep_tasks) * DAY, lambda: monotonic() >= end):
+        return False
     _forget_keys(database, now=now)
     with database.read() as connection:
         active = tasks.active_ids(connection)
@@ -27,14 +61,25 @@ def clean(database: Database, settings: Settings, *, now: float) -> None:
     _remove(_entries(settings.uploads_dir), keep=active, newest=now - DAY)
     _remove(_entries(settings.data_dir / "imports"), keep=kept)
     _forget_models(database, settings, now=now)
+    return True
 
 
-def _forget_tasks(database: Database, *, before: float) -> None:
+def _forget_tasks(database: Database, before: float, is_late: Callable[[], bool]) -> bool:
+    """Imports first lose their undo, then what is kept for it, in as many transactions as that takes."""
     while True:
+        with database.write() as connection:
+            seqs = tasks.expire(connection, before=before, limit=AT_ONCE)
+        for seq in seqs:
+            while True:
+                with database.write() as connection:
+                    if imports.forget(connection, seq, ROWS):
+                        break
+                if is_late():
+                    return False
         with database.write() as connection:
             old = tasks.forget(connection, before=before, limit=AT_ONCE)
         if not old:
-            return
+            return True
         log.info("forgot %d tasks", len(old))
 
 

@@ -23,25 +23,32 @@ class Schedule:
     """Looked at by the worker while it has nothing else to do."""
 
     def __init__(
-        self, database: Database, settings: Settings, *, clock: Callable[[], float] = time.time
+        self,
+        database: Database,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._settings = settings
         self._clock = clock
-        self._looked = 0.0
-        self._cleaned = clock()
+        self._steady = retention.SteadyTime(database, clock, monotonic)
+        self._looked = self._cleaned = 0.0
 
     def look(self) -> None:
-        """Queue a rebuild if one is due; clean up once an hour."""
+        """Queue a rebuild if one is due; clean up at first and then once an hour."""
         now = self._clock()
-        if now - self._looked < LOOK_EVERY:
+        if _is_within(LOOK_EVERY, self._looked, now):
             return
         self._looked = now
         if self._is_due(now):
             start(self._database, REBUILD_MODEL, {"scheduled": True})
-        if now - self._cleaned >= CLEAN_EVERY:
-            with self._database.busy():
-                retention.clean(self._database, self._settings, now=now)
+        if _is_within(CLEAN_EVERY, self._cleaned, now):
+            return
+        with self._database.busy():
+            is_done = retention.clean(self._database, self._settings, now=self._steady())
+        if is_done:
             self._cleaned = now
 
     def _is_due(self, now: float) -> bool:
@@ -55,9 +62,14 @@ class Schedule:
         if (
             last is not None
             and last.status != COMPLETE
-            and (not last.ended or now - last.created_at < PATIENCE)
+            and (not last.ended or _is_within(PATIENCE, last.created_at, now))
         ):
             return False
         changes -= newest.rating_changes if newest else 0
-        waited = bool(every) and now - (newest.created_at if newest else 0.0) >= every
+        waited = bool(every) and not _is_within(every, newest.created_at if newest else 0.0, now)
         return changes > 0 and (waited or (after > 0 and changes >= after))
+
+
+def _is_within(seconds: float, since: float, now: float) -> bool:
+    """Whether less time than that has passed; not for a time to come, from a clock that was ahead."""
+    return 0 <= now - since < seconds

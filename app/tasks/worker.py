@@ -17,7 +17,6 @@ from app.repository import tasks
 from app.storage import Database, open_database
 from app.storage.heartbeat import Heartbeat
 from app.storage.private import be_private
-from app.tasks import retention
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
 from app.tasks.schedule import Schedule
@@ -62,9 +61,9 @@ class Worker:
         database = open_database(self.settings, durable=False, heartbeat=Heartbeat())
         with database.exclusive("runner"):
             log.info("worker %s runs tasks", self.name)
+            schedule = Schedule(database, self.settings)  # before anything is written at this clock's time
             self._take_up(database)
             threading.Thread(target=self._watch, args=(database,), daemon=True).start()
-            schedule = Schedule(database, self.settings)
             while not self._stop.is_set():
                 if not self._run_next(database):
                     self._look(schedule)
@@ -84,8 +83,6 @@ class Worker:
         for task in left:
             log.warning("task %s (%s) was left by a worker that died", task.id, task.kind)
         settle(database, database.write)
-        with database.busy():
-            retention.clean(database, self.settings, now=time.time())
 
     def _run_next(self, database: Database) -> bool:
         return run_next(

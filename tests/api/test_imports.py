@@ -1,5 +1,6 @@
 """Imports over HTTP: what is taken, what is refused before a task exists, what is left on disk."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from fastapi.testclient import TestClient
 from app.config import Settings
 from app.main import create_app
 from app.sample.generate import rows
+from app.tasks import retention
 from app.tasks.worker import run_next
 
 SAMPLE_ROWS = sum(1 for _ in rows())
@@ -213,3 +215,24 @@ def test_a_refusal_of_a_file_without_a_name_reads_as_a_sentence(client: TestClie
     answer = client.post("/imports", content=b"a,b\n1,2\n", headers={"Content-Type": "text/csv"})
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith("The file begins with 'a,b'")
+
+
+def test_a_movie_of_the_highest_id_keeps_none_from_being_made(
+    client: TestClient, run_tasks: Callable[[], None]
+) -> None:
+    content = b"id,title,year,genre\n9223372036854775807,Last,,\n"
+    assert run_import(client, run_tasks, content=content, headers=CSV)["result"]["new"] == 1
+    made = client.post("/movies", json={"title": "Mine"})
+    assert (made.status_code, made.json()["id"]) == (201, 1_000_000_000)
+
+
+def test_the_undo_of_a_forgotten_import_is_refused_in_words(
+    client: TestClient, run_tasks: Callable[[], None]
+) -> None:
+    task = run_import(client, run_tasks, content=GOOD, headers=CSV)
+    service = client.app.state.service  # type: ignore[attr-defined]
+    retention.clean(service.database, service.settings, now=time.time() + 40 * 24 * 3600)
+    refused = client.post(f"/imports/{task['task_id']}/undo")
+    assert refused.status_code == 404
+    assert "kept for some time after their end" in refused.json()["detail"]
+    assert len(client.get("/ratings?user_id=7").json()) == 2

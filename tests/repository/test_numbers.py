@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from app.repository import catalogue, imports, movies, ratings, tasks
 from app.storage import Database, open_database
 from app.storage.schema import FIRST_OWN_ID, metadata
 from app.tasks.task import IMPORT_RATINGS
+from tests.server import poll
 
 NUMBERED = [table for table in metadata.sorted_tables if table.autoincrement_column is not None]
 VALUES: dict[type, Any] = {int: 1, float: 1.0, str: "x", bool: False, bytes: b"x", object: {}}
@@ -137,6 +139,31 @@ def test_a_write_over_a_forgotten_import_keeps_nothing(database: Database) -> No
     with database.read() as connection:
         assert list(imports.later_writes_of(connection, kept)) == [(7, 1)]
         assert list(imports.later_writes_of(connection, kept + 1)) == []
+
+
+def test_a_write_beside_a_retention_keeps_nothing(database: Database) -> None:
+    with database.write() as connection:
+        task = tasks.create(connection, IMPORT_RATINGS, {}, now=1.0)
+        tasks.request_cancel(connection, task.id, now=1.0)
+
+    def forget() -> None:
+        with database.write() as connection:
+            tasks.forget(connection, before=2.0)
+
+    def is_waiting() -> bool:
+        if connection.dialect.name == "sqlite":
+            return database.is_wanted()
+        return bool(connection.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar())
+
+    with ThreadPoolExecutor(1) as pool:
+        with database.write() as connection:
+            imports.note_later_write(connection, task.seq, 7, 1)
+            forgetting = pool.submit(forget)
+            poll(lambda: forgetting.done() or is_waiting())
+        forgetting.result()
+    with database.read() as connection:
+        assert tasks.get(connection, task.id) is None
+        assert list(imports.later_writes_of(connection, task.seq)) == []
 
 
 def test_another_process_goes_on_where_the_counter_stands(engine_settings: Settings) -> None:

@@ -69,6 +69,27 @@ def test_an_import_that_shares_its_number_is_not_undone(old_settings: Settings) 
     database.close()
 
 
+def test_an_undo_that_was_cut_short_does_not_hide_that(tmp_path: Path) -> None:
+    found = Settings(data_dir=tmp_path / "data", embedded_worker=False)
+    old = FirstVersion(found)
+    old.import_ratings({(user, 1): 3.0 for user in range(4)})
+    old.forget_tasks()
+    second = old.import_ratings({(100, movie): 5.0 for movie in (1, 2, 6)})
+    assert second is not None
+    with old._database.write() as connection:
+        figures = {"deleted": 3, "restored": 0, "kept": 0}
+        half = {"params": {"undo_of": second.id}, "cursor": {"figures": figures}}
+        old.task(connection, "undo_import", "cancelled", id="undo", **half)
+    old.execute("DELETE FROM ratings WHERE user_id < 3")
+    old.execute("DELETE FROM ratings WHERE user_id = 100 AND movie_id = 6")
+    old.close()
+    database = open_database(found)
+    before = ratings(database)
+    assert "cannot be told from" in undone(database, found, second.id).error["detail"]
+    assert ratings(database) == before
+    database.close()
+
+
 def test_an_import_with_a_number_of_its_own_is_undone_as_ever(old_settings: Settings) -> None:
     old = FirstVersion(old_settings)
     old.rate(1, 1, 2.0)

@@ -34,7 +34,15 @@ def _table(name: str, *columns: Any) -> sa.TableClause:
     return sa.table(name, *(sa.column(c) if isinstance(c, str) else c for c in columns))
 
 
-tasks = _table("tasks", "seq", "kind", "undo_refused", *(sa.column(c, sa.JSON) for c in ("params", "cursor")))
+tasks = _table(
+    "tasks",
+    "seq",
+    "id",
+    "kind",
+    "status",
+    "undo_refused",
+    *(sa.column(c, sa.JSON) for c in ("params", "cursor")),
+)
 ratings = _table("ratings", "movie_id", "import_seq")
 images = _table("rating_before_images", "import_seq", "before_seq", "movie_id")
 counters = _table("counters", "name", "value")
@@ -63,18 +71,35 @@ def _drop_what_no_import_needs(connection: Connection) -> None:
 
 
 def _refuse_shared_numbers(connection: Connection) -> None:
-    """An import shares its number if more carries it than the import can have written."""
+    """An import shares its number if more carries it, or did before an undo, than the import has written."""
     replaced = _count(connection, "rating_before_images")
     carried = _count(connection, "ratings") + _count(connection, "rating_before_images", "before_seq")
     carried += _count(connection, "later_writes") + _count(connection, "catalogue_before_images")
-    found = sa.select(tasks.c.seq, tasks.c.params, tasks.c.cursor).where(tasks.c.kind == "import_ratings")
-    for seq, params, cursor in connection.execute(found).all():
-        figures = {} if (params or {}).get("dry_run") else (cursor or {}).get("figures", {})
+    undone = _undone_in_part(connection)
+    found = sa.select(tasks).where(tasks.c.kind == "import_ratings")
+    for task in connection.execute(found).all():
+        figures = _figures(task)
         written = figures.get("new", 0) + figures.get("replaced", 0)
-        if carried[seq] > written or replaced[seq] > figures.get("replaced", 0):
-            _disown(connection, seq)
+        more = carried[task.seq] + undone[task.id] > written
+        if more or replaced[task.seq] > figures.get("replaced", 0):
+            _disown(connection, task.seq)
             if written:
-                connection.execute(tasks.update().where(tasks.c.seq == seq).values(undo_refused=SHARED))
+                refused = tasks.update().where(tasks.c.seq == task.seq).values(undo_refused=SHARED)
+                connection.execute(refused)
+
+
+def _figures(task: sa.Row[Any]) -> dict[str, int]:
+    cursor = {} if (task.params or {}).get("dry_run") else task.cursor or {}
+    return cursor.get("figures") or {}
+
+
+def _undone_in_part(connection: Connection) -> Counter[str]:
+    """How many rows undos that were cut short have dealt with, by the id of the import."""
+    undone = Counter[str]()
+    found = sa.select(tasks).where(tasks.c.kind == "undo_import", tasks.c.status != "complete")
+    for task in connection.execute(found).all():
+        undone[task.params["undo_of"]] += sum(_figures(task).values())
+    return undone
 
 
 def _count(connection: Connection, name: str, column: str = "import_seq") -> Counter[int]:
