@@ -10,12 +10,13 @@ from typing import Literal
 import numpy as np
 from sqlalchemy.engine import Connection
 
+from app.arrays import Mask
 from app.movies import Movie
 from app.newcomers import with_newcomers
 from app.ratings import Rating
 from app.recommender.model import Model
 from app.recommender.model_file import CorruptModel
-from app.recommender.ranking import Mask, Ranking, rank
+from app.recommender.ranking import Ranking, rank
 from app.recommender.store import ModelStore
 from app.repository import models, movies
 from app.storage import Database

@@ -21,7 +21,7 @@ LAYERS = (  # each may import from itself and from what stands behind it
     ("app.repository",),
     ("app.storage",),
     ("app.tasks.task", "app.movies", "app.ratings", "app.sample", "app.client"),
-    ("app.retry_client", "app.config", "app.compilation"),
+    ("app.retry_client", "app.config", "app.compilation", "app.arrays"),
     ("app.errors",),
 )
 ONLY_IN = {

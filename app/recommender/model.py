@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from app.recommender.interactions import Floats, Ints, Rows, confidence
+from app.arrays import Floats, Integers
+from app.recommender.interactions import Rows, confidence
 from app.recommender.linear import solve
 from app.recommender.selection import top
 
@@ -39,7 +40,7 @@ class Objective:
 class Model:
     """Item factors, in the eigenbasis of their Gram matrix, and what a fold-in needs besides."""
 
-    movie_ids: Ints  # [M], ascending: every movie that has ratings
+    movie_ids: Integers  # [M], ascending: every movie that has ratings
     factors: Floats  # [M, k]
     gram: NDArray[np.float64]  # [k]: the diagonal of factors' factors, which has no other entries
     user_gram: NDArray[np.float64]  # [k, k]: of the users that the factors were solved from
@@ -108,7 +109,7 @@ class Model:
         result[:, counted] = ((weights + self.objective.linear)[:, None] * (rows @ solution)).T
         return result
 
-    def similar(self, movie_id: int, n: int) -> tuple[Ints, Floats]:
+    def similar(self, movie_id: int, n: int) -> tuple[Integers, Floats]:
         """The nearest movies by cosine, best first, with it; nothing for a movie without factors."""
         row = int(self.rows([movie_id])[0])
         if row < 0 or not self.norms[row]:

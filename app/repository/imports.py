@@ -8,6 +8,7 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from app.arrays import Integers
 from app.storage.bulk import RatingColumns, has_room, put_before_images, put_ratings
 from app.storage.database import insert_for
 from app.storage.schema import (
@@ -23,7 +24,6 @@ from app.storage.schema import (
 __all__ = ["RatingColumns", "has_room", "put_before_images", "put_ratings"]
 
 Key = tuple[int, int]
-Integers = npt.NDArray[np.int64]
 
 CHANGES = np.dtype([("movie_id", "<i8"), ("count", "<i4"), ("half_steps", "<i4")])
 SUMMED_AT_ONCE = 16_000
