@@ -20,9 +20,9 @@ def test_a_worker_that_cannot_write_says_so_in_one_line(
 
     monkeypatch.setattr("app.tasks.worker.main", refuse)
     assert main(["worker"]) == 1
-    told = capsys.readouterr().err
-    assert says in told
-    assert told.count("\n") == 1
+    shown = capsys.readouterr().err
+    assert says in shown
+    assert shown.count("\n") == 1
 
 
 def test_a_fault_of_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

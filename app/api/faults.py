@@ -42,7 +42,7 @@ class Faults:
 
 
 def _problem(scope: Scope, error: Exception) -> AppError:
-    """What the caller is told, and the log."""
+    """The problem for the caller; the log has the cause."""
     if (problem := failure(error)) is None:
         log.error("%s failed\n%s", named(scope), trace(error))
         return AppError("Something went wrong here. The log has more under this request id.")
