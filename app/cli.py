@@ -30,6 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        from app.storage.failures import explain, failure
+
+        if (problem := failure(error)) is None:
+            raise
+        print(f"matinee: {problem.detail} ({explain(error)})", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sqlalchemy.engine import Connection
 
+from app.arrays import Mask
 from app.movies import Movie
 from app.newcomers import Newcomer, fold_in, with_newcomers
 from app.ratings import Rating
 from app.recommender.model import Model
 from app.recommender.model_file import CorruptModel
-from app.recommender.ranking import Mask, Ranking, rank
+from app.recommender.ranking import Ranking, rank
 from app.recommender.store import ModelStore
 from app.repository import models, movies, versions
 from app.storage import Database

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Integers = npt.NDArray[np.int64]
-Rows = slice | npt.NDArray[np.int64] | npt.NDArray[np.bool_]
+from app.arrays import Integers, Selection
 
 UNTIMED = 0x80
 """Bit of `score`: the row came without a time, and `rated_at` is the start of the import."""
@@ -39,7 +38,7 @@ class Columns:
     def __len__(self) -> int:
         return len(self.user_id)
 
-    def __getitem__(self, rows: Rows) -> "Columns":
+    def __getitem__(self, rows: Selection) -> "Columns":
         return Columns(self.user_id[rows], self.movie_id[rows], self.rated_at[rows], self.score[rows])
 
     def half_steps(self) -> npt.NDArray[np.uint8]:

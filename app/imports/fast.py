@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from app.arrays import Integers
 from app.compilation import compiled
-from app.imports.columns import UNTIMED, Columns, Integers
+from app.imports.columns import UNTIMED, Columns
 from app.imports.formats import Format
 from app.ratings import CLOCK_TOLERANCE
 

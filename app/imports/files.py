@@ -128,8 +128,8 @@ def _check_header(filename: str, file: BinaryIO, entry: zipfile.ZipInfo) -> None
     """What the directory says of an entry has to be what stands before the entry itself."""
     file.seek(entry.header_offset)
     magic, flags, method, *sizes = _LOCAL.unpack(file.read(_LOCAL.size))
-    told = (entry.CRC, entry.compress_size, entry.file_size)
-    same = flags & _SIZES_FOLLOW or all(a in (b, _IN_ZIP64) for a, b in zip(sizes, told, strict=True))
+    listed = (entry.CRC, entry.compress_size, entry.file_size)
+    same = flags & _SIZES_FOLLOW or all(a in (b, _IN_ZIP64) for a, b in zip(sizes, listed, strict=True))
     if magic != b"PK\3\4" or method != entry.compress_type or flags & _ENCRYPTED or not same:
         raise _damaged(filename, f"its directory and its entry {entry.filename!r} differ")
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from app.arrays import Integers
 from app.imports import strict
-from app.imports.columns import Columns, Integers
+from app.imports.columns import Columns
 from app.imports.formats import Format
 from app.imports.lines import split
 from app.imports.rejects import Reject

@@ -8,8 +8,24 @@ LONGEST_LINE = 65_536
 """Bytes. A longer line is cut to two more, one of which may be a carriage return, and rejected."""
 
 
+MOST_LINES = 200_000
+"""Lines of a block. Ratings have fewer; blank lines are shorter, and each may be rejected."""
+
+
 def blocks(stream: BinaryIO, size: int = BLOCK) -> Iterator[bytes]:
     """Whole lines, about `size` bytes of them at a time; a byte order mark at the start is left out."""
+    for block in _blocks(stream, size):
+        if block.count(b"\n") <= MOST_LINES:
+            yield block
+            continue
+        start = 0
+        while start < len(block):
+            end = block.find(b"\n", start + MOST_LINES - 1) + 1 or len(block)
+            yield block[start:end]
+            start = end
+
+
+def _blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
     rest = b""
     first = True
     while data := stream.read(size):

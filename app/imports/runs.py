@@ -14,7 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
-from app.imports.columns import Columns, Integers
+from app.arrays import Integers
+from app.imports.columns import Columns
 
 RUN_ROWS = 500_000
 """Few enough that sorting stays within the caches of a processor."""

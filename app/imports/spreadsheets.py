@@ -1,7 +1,7 @@
 """Texts in a CSV that a spreadsheet may open: none is taken for a formula, and each comes back as it was.
 
-An apostrophe goes before what would begin a formula: at the start of the text, behind blanks or control
-characters too, and behind a semicolon or a tab, which separate columns in many languages' spreadsheets.
+An apostrophe goes before what would begin a formula: at the start of the text, after blanks or control
+characters too, and after a semicolon or a tab, which separate columns in many languages' spreadsheets.
 https://owasp.org/www-community/attacks/CSV_Injection
 """
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.imports.columns import UNTIMED, Columns, Integers
+from app.arrays import Integers
+from app.imports.columns import UNTIMED, Columns
 from app.imports.formats import Format
 from app.imports.lines import LONGEST_LINE
 from app.imports.rejects import Reject

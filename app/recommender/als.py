@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from app.recommender.interactions import Csr, Floats, Interactions
+from app.arrays import Floats
+from app.recommender.interactions import Csr, Interactions
 from app.recommender.linear import solve
 from app.recommender.model import Model, Objective
 

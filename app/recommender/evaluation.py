@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from app.recommender.interactions import Floats, Interactions, Ints
+from app.arrays import Floats, Integers
+from app.recommender.interactions import Interactions
 from app.recommender.model import Model
 from app.recommender.selection import top
 
@@ -16,7 +17,7 @@ TESTED = 0.2  # share of a held-out user's ratings
 FEWEST, MOST = 30, 10_000  # held-out users
 DEPTH, RECALLED, SHOWN = 100, 20, 10
 
-Predict = Callable[[Ints, Floats], Floats]  # movie ids and scores of one user -> a score for each movie
+Predict = Callable[[Integers, Floats], Floats]  # movie ids and scores of one user -> a score for each movie
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class HeldOut:
 class Evaluation:
     """Means over users that have something to be found."""
 
-    user_ids: Ints  # [users]
+    user_ids: Integers  # [users]
     user_ndcg: NDArray[np.float64]  # [users], for paired comparisons
     ndcg: float  # NDCG@100
     recall: float  # Recall@20, of at most 20
@@ -129,7 +130,7 @@ def _ndcg(hits: NDArray[np.bool_], relevant: int) -> float:
     return float(discounts[: len(hits)][hits].sum() / discounts[:relevant].sum())
 
 
-def _ratings(interactions: Interactions, row: int) -> tuple[Ints, Floats]:
+def _ratings(interactions: Interactions, row: int) -> tuple[Integers, Floats]:
     table = interactions.scores
     part = slice(int(table.indptr[row]), int(table.indptr[row + 1]))
     return interactions.movie_ids[table.indices[part]], table.values[part]

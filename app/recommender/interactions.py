@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Ints = NDArray[np.int64]
+from app.arrays import Floats, Integers
+
 Rows = NDArray[np.int32]
-Floats = NDArray[np.float32]
 
 DISLIKED = 1.5  # scores up to here say nothing about preference: pulling them below zero loses quality
 LIKED = 4.0  # weighs 1
@@ -25,7 +25,7 @@ def confidence(scores: ArrayLike) -> Floats:
 class Csr:
     """A sparse matrix by compressed rows: row r has `indices[indptr[r]:indptr[r + 1]]`, ascending."""
 
-    indptr: Ints  # [rows + 1]
+    indptr: Integers  # [rows + 1]
     indices: Rows  # [entries], column numbers
     values: Floats  # [entries]
     columns: int
@@ -35,7 +35,7 @@ class Csr:
         return len(self.indptr) - 1
 
     @property
-    def lengths(self) -> Ints:
+    def lengths(self) -> Integers:
         """Entries of each row, [rows]."""
         return np.diff(self.indptr)
 
@@ -65,8 +65,8 @@ class Csr:
 class Interactions:
     """One rating per user and movie; rows of `scores` are users, columns movies."""
 
-    user_ids: Ints  # [U], ascending
-    movie_ids: Ints  # [M], ascending
+    user_ids: Integers  # [U], ascending
+    movie_ids: Integers  # [M], ascending
     scores: Csr  # U x M
 
     @classmethod
@@ -97,7 +97,7 @@ class Interactions:
         """
         movies: list[Any] = []  # movie ids, then columns
         scores: list[Floats] = []
-        runs: list[tuple[Ints, Ints]] = []  # users and how many ratings of each
+        runs: list[tuple[Integers, Integers]] = []  # users and how many ratings of each
         known, last = np.empty(0, np.int64), (-(2**63), -(2**63))
         for part in parts:
             user, movie = (np.asarray(ids, np.int64) for ids in part[:2])
@@ -138,7 +138,7 @@ class Interactions:
         )
         return Interactions(self.user_ids[keep], self.movie_ids, kept)
 
-    def counts(self) -> Ints:
+    def counts(self) -> Integers:
         """Ratings of each movie, [M]."""
         return np.bincount(self.scores.indices, minlength=len(self.movie_ids))
 
@@ -150,13 +150,13 @@ class Interactions:
         return weights.select(weights.values > 0)
 
 
-def _pointers(lengths: NDArray[Any]) -> Ints:
+def _pointers(lengths: NDArray[Any]) -> Integers:
     indptr = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=indptr[1:])
     return indptr
 
 
-def _check_part(users: Ints, movies: Ints, scores: Floats, last: tuple[int, int]) -> None:
+def _check_part(users: Integers, movies: Integers, scores: Floats, last: tuple[int, int]) -> None:
     """`last`: the user and movie in front of this part."""
     _check(users, movies, scores)
     same = users[1:] == users[:-1]
@@ -165,7 +165,7 @@ def _check_part(users: Ints, movies: Ints, scores: Floats, last: tuple[int, int]
         raise ValueError(f"ratings after user {last[0]}, movie {last[1]} are not sorted by user and movie")
 
 
-def _check(users: Ints, movies: Ints, scores: Floats) -> None:
+def _check(users: Integers, movies: Integers, scores: Floats) -> None:
     if not len(users) == len(movies) == len(scores):
         raise ValueError(f"{len(users)} users, {len(movies)} movies, {len(scores)} scores: give one each")
     if not np.isfinite(scores).all():

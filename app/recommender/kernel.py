@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from app.arrays import Floats
 from app.compilation import compiled
 from app.recommender.als import DEFAULTS, Progress, TrainSettings, first_factors
-from app.recommender.interactions import Csr, Floats, Interactions
+from app.recommender.interactions import Csr, Interactions
 from app.recommender.model import Model, Objective
 
 LANES = 16  # factors come in multiples of this

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from app.recommender.interactions import Floats, Ints, Rows, confidence
+from app.arrays import Floats, Integers
+from app.recommender.interactions import Rows, confidence
 from app.recommender.linear import solve
 from app.recommender.selection import top
 
@@ -42,7 +43,7 @@ class Objective:
 class Model:
     """Item factors, in the eigenbasis of their Gram matrix, and what a fold-in needs besides."""
 
-    movie_ids: Ints  # [M], ascending: every movie that has ratings
+    movie_ids: Integers  # [M], ascending: every movie that has ratings
     factors: Floats  # [M, k]
     gram: NDArray[np.float64]  # [k]: the diagonal of factors' factors, which has no other entries
     user_gram: NDArray[np.float64]  # [k, k]: of the users that the factors were solved from
@@ -120,7 +121,7 @@ class Model:
         *,
         among: NDArray[np.bool_],
         step: Callable[[], None] = lambda: None,
-    ) -> tuple[Ints, NDArray[np.float64]]:
+    ) -> tuple[Integers, NDArray[np.float64]]:
         """The largest contributions to each target, best first, of the ratings `among` [ratings].
 
         Their places [targets, n] among the ratings, and what they add [targets, n]; -1 and 0 where there are
@@ -140,7 +141,7 @@ class Model:
             step()
         return best_places, best
 
-    def similar(self, movie_id: int, n: int) -> tuple[Ints, Floats]:
+    def similar(self, movie_id: int, n: int) -> tuple[Integers, Floats]:
         """The nearest movies by cosine, best first, with it; nothing for a movie without factors."""
         row = int(self.rows([movie_id])[0])
         if row < 0 or not self.norms[row]:
@@ -244,7 +245,7 @@ class Model:
 
 
 def _keep_best(
-    best_places: Ints, best: NDArray[np.float64], places: Ints, values: NDArray[np.float64]
+    best_places: Integers, best: NDArray[np.float64], places: Integers, values: NDArray[np.float64]
 ) -> None:
     """Merge `values` [targets, more] into the `best` [targets, n], in place; of equal ones the first wins."""
     every_place = np.concatenate([best_places, places], axis=1)

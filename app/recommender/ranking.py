@@ -6,12 +6,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from app.recommender.interactions import Floats, Ints, confidence
+from app.arrays import Floats, Integers, Mask
+from app.recommender.interactions import confidence
 from app.recommender.model import Model
 from app.recommender.selection import top
 
 Source = Literal["personal", "own", "popular"]
-Mask = NDArray[np.bool_]
 
 POOL = 10  # maximal marginal relevance chooses among so many times the limit
 
@@ -20,7 +20,7 @@ POOL = 10  # maximal marginal relevance chooses among so many times the limit
 class Ranking:
     """Movies, best first; `scores` are predicted preferences, 0 where the model has none to give."""
 
-    movie_ids: Ints
+    movie_ids: Integers
     scores: Floats
     source: Source
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.recommender.interactions import Floats
+from app.arrays import Floats
 
 
 def top(scores: Floats, order: NDArray[Any], n: int) -> NDArray[np.int64]:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from app.arrays import Integers
 from app.repository.count_changes import Changes, packed, parts, total, unpacked
 from app.storage.bulk import RatingColumns, execute_many, has_room, put_before_images, put_ratings
 from app.storage.database import batches, insert_for
@@ -27,7 +27,6 @@ from app.storage.schema import (
 __all__ = ["RatingColumns", "has_room", "put_before_images", "put_ratings"]
 
 Key = tuple[int, int]
-Integers = npt.NDArray[np.int64]
 
 SUMMED_AT_ONCE = 300_000
 """Bytes of pending changes that are summed up in one transaction: two milliseconds."""

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
+from app.arrays import Selection
 from app.storage.database import insert_for
 from app.storage.image import MOST_ROWS, ratings_image
 from app.storage.schema import rating_before_images, ratings
@@ -16,7 +17,6 @@ _ATTACHED = "images"
 MOST_ATTACHED = 10
 """Databases that one connection of SQLite takes beside its own, unless it was built for more."""
 _IMAGE = "user_id, movie_id, half_steps * 0.5, rated_at, nullif(import_seq, 0)"
-Rows = slice | NDArray[np.int64] | NDArray[np.bool_]
 
 
 class RatingColumns(NamedTuple):
@@ -30,7 +30,7 @@ class RatingColumns(NamedTuple):
     rated_at: NDArray[np.int64]
     import_seq: NDArray[np.int32]
 
-    def take(self, rows: Rows) -> "RatingColumns":
+    def take(self, rows: Selection) -> "RatingColumns":
         """Some of the ratings."""
         user_id, movie_id, half_steps, rated_at, import_seq = self
         return RatingColumns(

@@ -1,4 +1,4 @@
-"""Faults of the surroundings and of the program: what the caller is told, and what stands in the log."""
+"""Faults of the surroundings and of the program: what the caller gets, and what stands in the log."""
 
 import asyncio
 import contextlib

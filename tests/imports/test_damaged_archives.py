@@ -108,8 +108,8 @@ def gzips() -> Iterator[tuple[str, bytes]]:
         yield f"gzip with byte {at} changed", flipped(whole, at)
     yield "gzip with another checksum", flipped(whole, len(whole) - 8)
     yield "gzip with another size", flipped(whole, len(whole) - 3)
-    yield "gzip with more behind it", whole + b"more"
-    yield "gzip with half another behind it", whole + whole[:500]
+    yield "gzip with more after it", whole + b"more"
+    yield "gzip with half another after it", whole + whole[:500]
 
 
 DAMAGED = [*zips(), *gzips()]

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.config import Settings
+from app.imports.lines import blocks
 from app.imports.rejects import Reject, RejectFile, rejects_path
 from app.imports.spreadsheets import escape, unescape
 from tests.imports.conftest import Import
@@ -99,3 +101,12 @@ def test_a_cursor_of_an_earlier_release_is_understood(tmp_path: Path) -> None:
     file.add([Reject(2, "score", "9", "bad")])
     again = RejectFile(tmp_path, 2, tmp_path / "published", file.cursor[:2])
     assert len(again.publish(5)) == 1
+
+
+def test_short_lines_come_in_small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.imports.lines.MOST_LINES", 5)
+    text = b"a,b\n" + b"\n" * 23 + b"1,2,3,4,5,6\n\n\nend"
+    found = list(blocks(io.BytesIO(text)))
+    assert b"".join(found) == text
+    assert max(block.count(b"\n") for block in found) <= 5
+    assert all(block.endswith(b"\n") for block in found[:-1])

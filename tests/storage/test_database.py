@@ -26,7 +26,9 @@ def test_the_migrations_make_the_tables_of_the_schema(database: Database) -> Non
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_genres_of_before_get_their_keys(postgres: tuple[PostgresServer, str], tmp_path: Path) -> None:
+def test_genres_of_an_older_database_get_their_keys(
+    postgres: tuple[PostgresServer, str], tmp_path: Path
+) -> None:
     server, _ = postgres
     for url in (server.url(server.create_database()), f"sqlite:///{tmp_path / 'old.db'}"):
         settings = Settings(data_dir=tmp_path / "data", database_url=url)

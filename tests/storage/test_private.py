@@ -34,7 +34,7 @@ def test_a_server_and_its_worker_keep_everything_to_themselves(tmp_path: Path) -
         server.close()
 
 
-def test_a_data_directory_of_before_is_closed_at_the_start(tmp_path: Path) -> None:
+def test_an_existing_data_directory_is_closed_at_the_start(tmp_path: Path) -> None:
     data = tmp_path / "data"
     open_database(Settings(data_dir=data)).close()
     (data / "uploads").mkdir()
