@@ -22,8 +22,10 @@ class Heavy:
 
     def __init__(self, waiting: int = WAITING, longest_wait: float = LONGEST_WAIT) -> None:
         self._turn = threading.Lock()
-        self._places = threading.Semaphore(waiting + 1)
+        self._most_waiting = waiting
         self._longest_wait = longest_wait
+        self._count = threading.Lock()
+        self.waiting = 0
 
     @contextmanager
     def turn(self, cost: int, has_left: Callable[[], bool]) -> Iterator[Callable[[], None]]:
@@ -35,24 +37,28 @@ class Heavy:
         if cost < COST:
             yield lambda: None
             return
-        if not self._places.acquire(blocking=False):
-            raise _busy()
-        try:
-            step = _Looking(has_left)
+        step = _Looking(has_left)
+        if not self._turn.acquire(blocking=False):
             self._wait(step)
-            try:
-                yield step
-            finally:
-                self._turn.release()
+        try:
+            yield step
         finally:
-            self._places.release()
+            self._turn.release()
 
     def _wait(self, step: Callable[[], None]) -> None:
-        until = time.monotonic() + self._longest_wait
-        while not self._turn.acquire(timeout=LOOK_EVERY):
-            step()
-            if time.monotonic() > until:
+        with self._count:
+            if self.waiting >= self._most_waiting:
                 raise _busy()
+            self.waiting += 1
+        try:
+            until = time.monotonic() + self._longest_wait
+            while not self._turn.acquire(timeout=LOOK_EVERY):
+                step()
+                if time.monotonic() > until:
+                    raise _busy()
+        finally:
+            with self._count:
+                self.waiting -= 1
 
 
 class _Looking:

@@ -193,16 +193,8 @@ def _rank(
     fill: bool = True,
     diversity: float = 0.0,
 ) -> Ranking:
-    return rank(
-        model,
-        [rating.movie_id for rating in rated],
-        [rating.score for rating in rated],
-        [rating.rated_at for rating in rated],
-        limit=limit,
-        mask=mask,
-        fill_rated=fill,
-        diversity=diversity,
-    )
+    columns = ([r.movie_id for r in rated], [r.score for r in rated], [r.rated_at for r in rated])
+    return rank(model, *columns, limit=limit, mask=mask, fill_rated=fill, diversity=diversity)
 
 
 @dataclass(frozen=True, slots=True)

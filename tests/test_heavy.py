@@ -1,12 +1,21 @@
 """Heavy requests take turns, wait for a bounded time, and end with their caller."""
 
+import http.client
+import json
 import threading
 
+import httpx
 import pytest
+import uvicorn
 
+from app.config import Settings
 from app.errors import Unavailable
 from app.heavy import COST, Heavy
-from tests.server import poll
+from app.main import create_app
+from app.service import Service
+from tests.server import free_port, poll
+
+RATING = {"movie_id": 1, "score": 5}
 
 
 def never() -> bool:
@@ -69,3 +78,32 @@ def test_the_work_of_a_caller_that_left_ends() -> None:
             poll(step)  # looks every tenth of a second
     with heavy.turn(COST, never):
         pass
+
+
+def test_a_request_over_a_socket_ends_with_its_caller(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.heavy.COST", 1)
+    app = create_app(settings)
+    service: Service = app.state.service
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", port=free_port()))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    poll(lambda: server.started)
+    httpx.post(f"http://127.0.0.1:{server.config.port}/ratings", json=RATING | {"user_id": 7})
+    what_if = json.dumps({"ratings": [RATING]})
+    for method, path, body in (
+        ("POST", "/recommendations", what_if),
+        ("GET", "/users/7/recommendations", None),
+    ):
+        caller = http.client.HTTPConnection("127.0.0.1", server.config.port)
+        with service.heavy.turn(1, never):
+            caller.request(method, path, body, {"Content-Type": "application/json"})
+            poll(lambda: service.heavy.waiting == 1)
+            caller.close()
+            poll(lambda: service.heavy.waiting == 0, within=5)
+        caller.request(method, path, body, {"Content-Type": "application/json"})
+        assert caller.getresponse().status == 200
+        caller.close()
+    server.should_exit = True
+    thread.join(10)
