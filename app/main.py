@@ -3,6 +3,7 @@
 import functools
 import gc
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -26,8 +27,10 @@ from app.api import (
 )
 from app.api.feed import Feed
 from app.api.guard import Guard
+from app.api.startup import Startup
 from app.api.statistics import Statistics
 from app.config import Settings
+from app.errors import ConfigurationError
 from app.service import Service
 
 API = (
@@ -70,6 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.feed = Feed(app.state.service)
     app.state.statistics = Statistics()
     app.add_middleware(Guard, settings=settings, statistics=app.state.statistics)
+    app.add_middleware(Startup, settings=settings)
     problems.install(app)
     for module in API:
         app.include_router(module.router)
@@ -83,4 +87,12 @@ def _keep_what_is_loaded() -> None:
     gc.freeze()
 
 
-app = create_app()
+def _configured_app() -> FastAPI:
+    """For `uvicorn app.main:app`, which would show a wrong setting as a traceback."""
+    try:
+        return create_app()
+    except ConfigurationError as error:
+        sys.exit(f"matinee: {error.detail}")
+
+
+app = _configured_app()

@@ -12,6 +12,7 @@ LAYERS = (  # each may import from itself and from what stands behind it
     ("app.cli",),
     ("app.demo",),
     ("app.console",),
+    ("app.listening",),
     ("app.api", "app.web"),
     ("app.service",),
     ("app.serving",),

@@ -58,7 +58,10 @@ def _start(
     else:
         name = formats.check(upload.path, upload.filename)
         if formats.is_personal(name) and params["user_id"] is None:
-            raise Invalid(f"A {name} export holds one person's ratings. Say whose: POST /imports?user_id=7.")
+            raise Invalid(
+                f"A {name} export holds one person's ratings. Say whose: POST /imports?user_id=7.",
+                errors=[{"detail": "whose ratings these are", "parameter": "user_id"}],
+            )
         receiver.keep(kept)
         params |= {
             "file": str(kept),
