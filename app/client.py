@@ -150,7 +150,8 @@ class MatineeClient:
         """
         headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
         if path is not None:
-            headers["Content-Type"] = content_type
+            name = "".join(letter if " " <= letter <= "~" else "_" for letter in Path(path).name)
+            headers |= {"Content-Type": content_type, "X-Filename": name}
         options: dict[str, Any] = {"headers": headers, "timeout": UPLOAD_TIMEOUT}
         if user_id is not None:
             options["params"] = {"user_id": user_id}
