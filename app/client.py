@@ -41,6 +41,14 @@ class ApiError(Exception):
         self.errors = _faults(problem)
 
 
+class NoAnswer(ApiError):
+    """The server at `address` cannot be reached, or does not answer."""
+
+    def __init__(self, message: str, address: str) -> None:
+        super().__init__(message)
+        self.address = address
+
+
 class Recommendations(NamedTuple):
     """Movie ids, best first; where they come from (personal, own, popular); the model's version if any."""
 
@@ -79,6 +87,12 @@ class MatineeClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def address(self) -> str:
+        """The server's, without a password."""
+        url = self._http.base_url
+        return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path.rstrip('/')}"
 
     def close(self) -> None:
         self._http.close()
@@ -136,7 +150,8 @@ class MatineeClient:
         """
         headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
         if path is not None:
-            headers["Content-Type"] = content_type
+            name = "".join(letter if " " <= letter <= "~" else "_" for letter in Path(path).name)
+            headers |= {"Content-Type": content_type, "X-Filename": name}
         options: dict[str, Any] = {"headers": headers, "timeout": UPLOAD_TIMEOUT}
         if user_id is not None:
             options["params"] = {"user_id": user_id}
@@ -185,9 +200,9 @@ class MatineeClient:
         except httpx.HTTPStatusError as error:
             raise _refused(error.response) from error
         except httpx.HTTPError as error:
-            url, reason = self._http.base_url, str(error) or type(error).__name__
-            server = f"{url.scheme}://{url.netloc.decode('ascii')}"  # without a password
-            raise ApiError(f"No answer from {server}: {reason}. Is the server running there?") from error
+            reason = str(error) or type(error).__name__
+            message = f"No answer from {self.address}: {reason}. Is the server running there?"
+            raise NoAnswer(message, self.address) from error
 
 
 def _address(text: str) -> httpx.URL:
@@ -231,7 +246,7 @@ def _faults(problem: JsonObject) -> list[JsonObject]:
 
 
 def _fault(fault: JsonObject) -> str:
-    pointer, detail = fault.get("pointer"), fault.get("detail", "")
+    pointer, detail = fault.get("pointer") or fault.get("parameter"), fault.get("detail", "")
     return f"{pointer}: {detail}" if pointer else str(detail)
 
 

@@ -45,7 +45,9 @@ class Settings:
     host: str = _setting(
         "127.0.0.1", "address", "where `matinee serve` and `matinee demo` listen", min_length=1
     )
-    port: int = _setting(8000, "port", "where `matinee serve` and `matinee demo` listen", ge=1, le=65_535)
+    port: int = _setting(
+        8000, "port", "where `matinee serve` and `matinee demo` listen; 0: any that is free", ge=0, le=65_535
+    )
     allowed_hosts: str = _setting("", "names", "further Host names to answer to, separated by commas")
     log_level: LogLevel = _setting("INFO", "level", "what is logged: this level and above")
     max_body: int = _setting(1_048_576, "bytes", "largest JSON body", ge=1)

@@ -7,18 +7,75 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.client import MatineeClient
+from app.client import ApiError, MatineeClient, NoAnswer
+from app.errors import BadRequest
 
 BAR = 24
 
 
+class Interrupted(Exception):
+    """Ctrl-C, with what becomes of what had been started."""
+
+
+def reason(error: ApiError) -> str:
+    """Why a call failed, in one line, in the terms of the command line."""
+    if isinstance(error, NoAnswer):
+        return (
+            f"no answer from {error.address}; is it running? Start it with `matinee serve`, or say where "
+            "it is with --url."
+        )
+    if any(fault.get("parameter") == "user_id" for fault in error.errors):
+        return "It holds one person's ratings: say whose with --user ID."
+    return error.detail or str(error).replace("\n  ", " ")
+
+
 def imports(client: MatineeClient, options: argparse.Namespace) -> bool:
-    """Import each file, also after one that failed; True if every one is complete."""
-    return [import_file(client, path) for path in options.files].count(False) == 0
+    """Import each file, also after one that failed, and say what became of each; True if all are complete.
+
+    Raises `BadRequest` before anything is sent if one of them cannot be read.
+    """
+    _check(options.files)
+    outcomes: dict[Path, str] = {}
+    try:
+        for path in options.files:
+            outcomes[path] = _outcome(client, path, options.user)
+    finally:
+        if len(options.files) > 1:
+            for path in options.files:
+                print(f"{path}: {outcomes.get(path, 'not complete')}")
+    return set(outcomes.values()) == {"imported"}
+
+
+def _outcome(client: MatineeClient, path: Path, user_id: int | None) -> str:
+    try:
+        return "imported" if import_file(client, path, user_id) else "not imported"
+    except NoAnswer:
+        raise
+    except ApiError as error:
+        print(f"matinee: {path}: {reason(error)}", file=sys.stderr)
+        return "not imported"
+
+
+def _check(paths: list[Path]) -> None:
+    faults = [f"{path} {fault}" for path in paths if (fault := _unreadable(path))]
+    if faults:
+        raise BadRequest(f"{'; '.join(faults)}. Nothing was sent. Name the files to import.")
+
+
+def _unreadable(path: Path) -> str:
+    if path.is_dir():
+        return "is a folder"
+    try:
+        path.open("rb").close()
+    except FileNotFoundError:
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    return ""
 
 
 def rebuild(client: MatineeClient, _options: argparse.Namespace | None = None) -> bool:
-    task = client.wait(client.start_rebuild()["task_id"], _progress("rebuild"))
+    task = _wait(client, client.start_rebuild(), "rebuild")
     if not _ended_well(task):
         return False
     result = task["result"]
@@ -31,10 +88,14 @@ def recommend(client: MatineeClient, options: argparse.Namespace) -> bool:
     return True
 
 
-def import_file(client: MatineeClient, path: Path | None) -> bool:
+def import_file(client: MatineeClient, path: Path | None, user_id: int | None = None) -> bool:
     """Import a file (None: the bundled sample) and print the report; True if it is complete."""
     name = path.name if path else "the bundled sample"
-    task = client.wait(client.start_import(path)["task_id"], _progress(f"import {name}"))
+    try:
+        started = client.start_import(path, user_id=user_id)
+    except KeyboardInterrupt:
+        raise Interrupted(f"{name} was being sent, and is not imported unless it had arrived.") from None
+    task = _wait(client, started, f"import {name}")
     if not _ended_well(task):
         return False
     report = task["result"]
@@ -63,10 +124,22 @@ def _title(movie: dict[str, Any]) -> str:
     return f"{movie['title']}{year}{genre}"
 
 
+def _wait(client: MatineeClient, started: dict[str, Any], name: str) -> dict[str, Any]:
+    """Wait for a task, whose end is shown. Raises `Interrupted`: the task itself goes on."""
+    task_id = started["task_id"]
+    try:
+        return client.wait(task_id, _progress(name))
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"the {name} goes on in the server as task {task_id}. Look at it or cancel it at "
+            f"{client.address}/activity/{task_id}"
+        ) from None
+
+
 def _ended_well(task: dict[str, Any]) -> bool:
     if task["status"] == "complete":
         return True
-    detail = (task["error"] or {}).get("detail", "")
+    detail = (task["error"] or {}).get("detail", "what it had done until then is kept")
     print(f"  {task['status']}: {detail}", file=sys.stderr)
     return False
 

@@ -3,6 +3,7 @@
 import csv
 import os
 import socket
+import sys
 import threading
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import uvicorn
 from app import console
 from app.client import ApiError, MatineeClient
 from app.config import Settings
-from app.errors import BadRequest
+from app.errors import BadRequest, ConfigurationError
+from app.listening import listen
 from app.sample import FIRST_USER
 from app.server import options
 
@@ -19,6 +21,7 @@ from app.server import options
 def run(settings: Settings, folder: Path | None, *, once: bool, user: int | None) -> int:
     """Serve, import the sample or `folder`, rebuild, show a user's recommendations; the exit status."""
     files = _files(folder)
+    user = user if user is not None else _first_user(folder)
     listening = _listen(settings)
     url = f"http://{settings.host}:{listening.getsockname()[1]}"
     os.environ |= settings.to_environment()
@@ -27,7 +30,7 @@ def run(settings: Settings, folder: Path | None, *, once: bool, user: int | None
 
     def drive() -> None:
         try:
-            outcome.append(_drive(url, files, user if user is not None else _somebody(folder)))
+            outcome.append(_drive(url, files, user))
             if not once and outcome[0]:
                 print(f"\nServing at {url} - Ctrl-C ends it. The API is described at {url}/openapi.json")
         finally:
@@ -52,27 +55,26 @@ def _files(folder: Path | None) -> list[Path | None]:
     return files
 
 
-def _somebody(folder: Path | None) -> int:
+def _first_user(folder: Path | None) -> int:
+    """One who is imported. Raises `BadRequest` for a file that is not MovieLens'."""
     if folder is None:
         return FIRST_USER
-    with (folder / "ratings.csv").open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file)
-        next(rows, None)
-        return int(next(rows, ["1"])[0])
+    path = folder / "ratings.csv"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.reader(file)
+            next(rows, None)
+            return int(next(rows, ["1"])[0])
+    except (ValueError, IndexError, csv.Error):
+        raise BadRequest(f"{path} is not MovieLens' file of ratings: its first column is userId.") from None
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """The configured address, or any free port if somebody else has that one."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # By its full name: asyncio switches Nagle's algorithm off for sockets that say TCP only.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """The configured address, or any free port if another program has that one."""
     try:
-        listening.bind((settings.host, settings.port))
-    except OSError:
-        listening.bind((settings.host, 0))
-    listening.listen()  # from here on a client waits for the server instead of being refused
-    return listening
+        return listen(settings.host, settings.port)
+    except ConfigurationError:
+        return listen(settings.host, 0)
 
 
 def _drive(url: str, files: list[Path | None], user: int) -> bool:
@@ -84,5 +86,5 @@ def _drive(url: str, files: list[Path | None], user: int) -> bool:
                 console.show(client, user, 10)
             return done
         except ApiError as error:
-            print(f"matinee: {error}")
+            print(f"matinee: {console.reason(error)}", file=sys.stderr)
             return False

@@ -3,8 +3,10 @@
 import functools
 import gc
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -29,8 +31,9 @@ from app.api.edge import Edge, layers
 from app.api.edge.shutdown import Shutdown
 from app.api.edge.statistics import Statistics
 from app.api.feed import Feed
+from app.api.startup import Startup
 from app.config import Settings
-from app.errors import Unavailable
+from app.errors import ConfigurationError, Unavailable
 from app.service import Service
 from app.storage.private import be_private
 
@@ -86,7 +89,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.statistics = Statistics()
     app.state.shutdown = Shutdown(settings.shutdown_grace / 2)  # the worker needs some of it too
     app.state.feed = Feed(app.state.service, app.state.shutdown.closing)
-    app.add_middleware(Edge, layers=layers(settings, app.state.statistics, app.state.shutdown))
+    app.add_middleware(
+        Edge,
+        layers=layers(settings, app.state.statistics, app.state.shutdown),
+        starting=partial(Startup, settings=settings),
+    )
     problems.install(app)
     etags.install(app)
     for module in API:
@@ -101,4 +108,12 @@ def _keep_what_is_loaded() -> None:
     gc.freeze()
 
 
-app = create_app()
+def _configured_app() -> FastAPI:
+    """For `uvicorn app.main:app`, which would show a wrong setting as a traceback."""
+    try:
+        return create_app()
+    except ConfigurationError as error:
+        sys.exit(f"matinee: {error.detail}")
+
+
+app = _configured_app()

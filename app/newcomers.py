@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from sqlalchemy.engine import Connection
 
-from app.arrays import Floats, confidence
+from app.arrays import Floats
+from app.recommender.interactions import confidence
 from app.recommender.model import Model
 from app.repository import ratings
 

@@ -13,6 +13,7 @@ LAYERS = (  # each may import from itself and from what stands behind it
     ("app.demo",),
     ("app.server",),
     ("app.console",),
+    ("app.listening",),
     ("app.api", "app.web"),
     ("app.service",),
     ("app.serving",),

@@ -151,6 +151,12 @@ class TestUpload:
         assert [request.content for request in server.requests] == [path.read_bytes()] * 3
         assert {request.headers["Content-Type"] for request in server.requests} == {"text/csv"}
 
+    def test_the_server_is_told_the_files_name(self, tmp_path: Path) -> None:
+        (tmp_path / "mes films é.csv").write_text("x")
+        client, server = serve(answer({}, 202))
+        client.start_import(tmp_path / "mes films é.csv")
+        assert server.requests[0].headers["X-Filename"] == "mes films _.csv"
+
     def test_an_export_of_one_person_says_whose_it_is(self, tmp_path: Path) -> None:
         (tmp_path / "ratings.csv").write_text("x")
         client, server = serve(answer({}, 202))

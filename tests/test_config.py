@@ -49,9 +49,9 @@ def test_a_wrong_value_is_named(name: str, value: str) -> None:
 
 def test_every_wrong_value_is_named_with_what_it_takes() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        Settings.from_environment({"MATINEE_FACTORS": "50", "MATINEE_PORT": "0", "MATINEE_SWEEPS": "9"})
+        Settings.from_environment({"MATINEE_FACTORS": "50", "MATINEE_PORT": "-1", "MATINEE_SWEEPS": "9"})
     assert "a multiple of 16 from 16 to 512" in caught.value.detail
-    assert "MATINEE_PORT is '0'; set it to a whole number, from 1 to 65,535" in caught.value.detail
+    assert "MATINEE_PORT is '-1'; set it to a whole number, from 0 to 65,535" in caught.value.detail
     assert "SWEEPS" not in caught.value.detail
 
 

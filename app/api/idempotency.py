@@ -28,7 +28,7 @@ MAX_KEY_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a change is answered: `value` in the form of the endpoint's `response_model`."""
+    """The answer to a change: `value` in the form of the endpoint's `response_model`."""
 
     value: Any
     status: int = 200

@@ -1,4 +1,4 @@
-"""Queries on idempotency keys: what the first request under each was answered.
+"""Queries on idempotency keys: the answer to the first request under each.
 
 A key is claimed by its row, in the transaction of the change: of two requests at once, the second waits at
 the primary key until the first has committed, and then finds its answer. A change that fails takes the row
@@ -50,7 +50,7 @@ def keep(connection: Connection, key: Key, answer: Answer) -> None:
 
 
 def find(connection: Connection, key: Key) -> Answer | None:
-    """What the first request under this key was answered. Raises `Invalid` if that was another request."""
+    """The answer to the first request under this key. Raises `Invalid` if that was another request."""
     row = connection.execute(sa.select(idempotency_keys).where(*_is(key))).first()
     if row is None:
         return None

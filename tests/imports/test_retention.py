@@ -16,7 +16,7 @@ from app.repository import keys as key_queries
 from app.repository import movies, tasks
 from app.repository import ratings as rating_queries
 from app.storage import Database
-from app.storage.schema import metadata
+from app.storage.schema import SCORED, metadata
 from app.tasks import retention
 from app.tasks.task import IMPORT_RATINGS, UNDO_IMPORT, Task
 from tests.imports.conftest import Import, Undo, counts_are_right, queue, ratings, table
@@ -244,7 +244,10 @@ def test_numbers_never_repeat_and_no_undo_touches_another_import(
     with database.write() as connection:
         for name in ("ratings", "tasks", "task_events", *KEPT):
             connection.execute(metadata.tables[name].delete())
-        connection.execute(sa.text("UPDATE movies SET rating_count = 0, rating_sum = 0"))
+        counts = dict.fromkeys(
+            ("rating_count", "rating_sum", *(column.name for column in SCORED.values())), 0
+        )
+        connection.execute(metadata.tables["movies"].update().values(counts))
     history = History(database, engine_settings, run_import, run_undo)
     for step, what in steps:
         history.take(step, what)

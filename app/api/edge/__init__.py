@@ -52,8 +52,8 @@ def layers(settings: Settings, statistics: Statistics, shutdown: Shutdown) -> li
 class Edge:
     """The stack as one middleware. Requests pass it; a lifespan does not; there are no websockets."""
 
-    def __init__(self, app: ASGIApp, *, layers: Sequence[Layer]) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, layers: Sequence[Layer], starting: Layer) -> None:
+        self._lifespan = starting(app)
         self._first = app
         for layer in reversed(layers):
             self._first = layer(self._first)
@@ -63,6 +63,6 @@ class Edge:
             scope["fields"] = dict(scope["headers"])  # the layers look at several
             await self._first(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
+            await self._lifespan(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008})

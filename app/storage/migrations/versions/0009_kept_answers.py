@@ -1,4 +1,4 @@
-"""What the first request under an idempotency key was answered, for requests that start no task too."""
+"""The answer to the first request under an idempotency key, for requests that start no task too."""
 
 import sqlalchemy as sa
 from alembic import op
