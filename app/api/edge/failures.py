@@ -32,7 +32,8 @@ class Failures:
             if isinstance(error, ClientDisconnect):
                 log.debug("%s %s: the client hung up", scope["method"], scope["path"])
             elif started:  # the server sees that the answer is not complete, and closes the connection
-                log.error("%s failed in its answer", _named(scope), exc_info=error)
+                trace = None if isinstance(error, AppError) else error
+                log.error("%s failed in its answer: %s", _named(scope), error, exc_info=trace)
             else:
                 await _answer(error, scope, receive, send)
 
