@@ -52,9 +52,7 @@ def is_in_process(scope: Scope) -> bool:
     server = scope.get("server")
     if server is None or "/" in server[0] or _address(server[0]) is not None:
         return False
-    return (
-        server[1] is not None or scope.get("client") is not None
-    )  # else a Unix socket in the working folder
+    return server[1] is not None or scope.get("client") is not None  # a Unix socket has neither
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
