@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.config import Settings
-from app.errors import AppError, BadRequest
+from app.errors import BadRequest
 
 SERVE = "Serve the page and the API until Ctrl-C, and run imports and rebuilds in the background."
 WORKER = "Run imports and rebuilds, in a process apart from servers with MATINEE_EMBEDDED_WORKER=off."
@@ -62,8 +62,6 @@ def _configure_logging(settings: Settings) -> None:
 
 
 def _explain(error: Exception, settings: Settings) -> str | None:
-    if isinstance(error, AppError):
-        return error.detail
     from app.storage.start_failures import advise
 
     return advise(error, settings)

@@ -50,5 +50,5 @@ async def _in_turn(request: Request, block: str | None, blocks: Iterator[str]) -
 
 
 async def _next(request: Request, blocks: Iterator[str]) -> str | None:
-    async with place(request, Manner.READS):
+    async with place(request):
         return await run_in_threadpool(next, blocks, None)

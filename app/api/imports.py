@@ -43,7 +43,7 @@ async def start_import(
         upload = await receiver.receive(request)
         params = {"user_id": user_id, "dry_run": dry_run, "undo_of": None}
         sample = upload.size == 0 and "content-type" not in request.headers
-        async with place(request, Manner.WRITES):
+        async with place(request):
             answer = await run_in_threadpool(
                 _start, service, receiver, None if sample else upload, params, once
             )
@@ -107,9 +107,10 @@ def import_status(task_id: TaskId, response: Response, service: ServiceDependenc
 
 @router.get("/{task_id}/rejects", response_class=FileResponse)
 @served(Manner.STREAMS)
-def import_rejects(task_id: TaskId, service: ServiceDependency) -> FileResponse:
+async def import_rejects(request: Request, task_id: TaskId, service: ServiceDependency) -> FileResponse:
     """The rows that were not taken, as a CSV of line, column, value and reason."""
-    task = find_task(service, task_id)
+    async with place(request):
+        task = await run_in_threadpool(find_task, service, task_id)
     path = rejects_path(service.settings.data_dir, task.id)
     if not path.is_file():
         when = "has none" if task.ended else f"is {task.status}; they can be read once it has ended"

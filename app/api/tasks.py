@@ -104,7 +104,7 @@ async def _feed(request: Request) -> Feed:
 
 async def _existing(request: Request, task_id: TaskId, service: ServiceDependency) -> Task:
     """The task, or a 404 before any answer has begun."""
-    async with place(request, Manner.READS):
+    async with place(request):
         return await run_in_threadpool(find_task, service, task_id)
 
 
@@ -244,5 +244,5 @@ async def _look(request: Request, service: Service, task: Task, after: int) -> t
             events = tasks.events(connection, task.seq, after=after, limit=EVENTS_AT_ONCE)
         return (now or task).status, events
 
-    async with place(request, Manner.READS):
+    async with place(request):
         return await run_in_threadpool(look)

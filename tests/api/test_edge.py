@@ -162,6 +162,9 @@ def test_an_in_process_client_is_known_by_its_transport(settings: Settings) -> N
     in_process = {"server": ["testserver", 80], "headers": host}
     assert ask(app, client=("testclient", 50000), **in_process)["status"] == 200
     assert ask(app, client=None, **in_process)["status"] == 200
+    httpx_ = {"client": ("127.0.0.1", 123), "server": ("testserver", None)}  # ASGITransport
+    assert ask(app, **httpx_, headers=host)["status"] == 200
+    assert ask(app, client=("unknown", 0), server=("/run/matinee.sock", None))["status"] == 403
     assert ask(app, headers=host)["status"] == 421  # the name alone is no proof
     assert ask(app, client=None, headers=host)["status"] == 403
 

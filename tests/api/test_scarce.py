@@ -175,10 +175,27 @@ class TestPlaces:
     @pytest.mark.parametrize("manner", [Manner.UPLOADS, Manner.STREAMS, Manner.WAITS])
     def test_long_ones_have_a_bound_and_a_place_for_a_part(self, manner: Manner) -> None:
         async def endpoint(scope_: Any, _receive: Any, _send: Any) -> None:
-            async with place(Request(scope_), Manner.READS):
+            async with place(Request(scope_)):
                 await asyncio.sleep(0)
 
         assert run(Places(endpoint, readers=1), *[(scope(manner), whole)] * 5) == [None] * 5
+
+    def test_streams_that_open_at_once_do_not_crowd_readers_out(self) -> None:
+        async def endpoint(scope_: Any, _receive: Any, _send: Any) -> None:
+            if scope_["manner"] is Manner.WAITS:
+                async with place(Request(scope_)):
+                    await asyncio.sleep(60)
+
+        async def story() -> None:
+            layer = Places(endpoint, readers=1)
+            streams = [asyncio.create_task(layer(scope(Manner.WAITS), whole, nothing)) for _ in range(400)]
+            await asyncio.sleep(0)
+            await layer(scope(), whole, nothing)
+            for stream in streams:
+                stream.cancel()
+            await asyncio.gather(*streams, return_exceptions=True)
+
+        asyncio.run(story())
 
     def test_those_that_wait_are_refused_beyond_their_bound(self) -> None:
         async def idle(scope_: Any, _receive: Any, _send: Any) -> None:

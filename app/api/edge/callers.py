@@ -35,7 +35,7 @@ class Callers:
 
 def _is_here(scope: Scope) -> bool:
     client = scope.get("client")
-    if client is None:  # a Unix socket: it has a path, and no port
+    if client is None:  # a Unix socket has a path, and no port
         return is_in_process(scope) or bool(scope.get("server") and scope["server"][1] is None)
     address = _address(client[0])
     if address is None:
@@ -50,7 +50,9 @@ def is_in_process(scope: Scope) -> bool:
     calls the application without a socket names the host of its URL.
     """
     server = scope.get("server")
-    return server is not None and server[1] is not None and _address(server[0]) is None
+    if server is None or "/" in server[0] or _address(server[0]) is not None:
+        return False
+    return server[1] is not None or scope.get("client") is not None  # a Unix socket has neither
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -35,9 +35,9 @@ class Failures:
             error = _single(error)
             if isinstance(error, ClientDisconnect):
                 log.info("%s: the client hung up", named(scope))
-                return
-            if started:  # the server sees that the answer is not complete, and closes the connection
-                log.error("%s failed in its answer\n%s", named(scope), trace(error))
+            elif started:  # the server sees that the answer is not complete, and closes the connection
+                cause = error if isinstance(error, AppError) else f"\n{trace(error)}"
+                log.error("%s failed in its answer: %s", named(scope), cause)
             else:
                 response = await scope["app"].exception_handlers[AppError](Request(scope), _problem(error))
                 await response(scope, receive, send)

@@ -19,16 +19,17 @@ from app import deadline
 from app.api.edge.manners import Manner
 from app.errors import Unavailable
 
-READERS, WRITERS = 24, 8
-"""Together fewer than the 40 threads of the pool: none waits unseen for a thread."""
+READERS, WRITERS, PARTS = 24, 8, 2
+"""Together, with `PARTS` thrice, fewer than the 40 threads of the pool: none waits unseen for a thread."""
 QUEUE = 256
 LONGEST_WAIT = 5.0
 """Seconds for a place, unless the request names a shorter time in X-Request-Timeout."""
 WHOLE_WAIT = 5.5
 """Seconds for a place and for every lock that the work needs after it (`deadline`)."""
+WAIT_OF_A_PART = 30.0
+"""Seconds for a place of those that have come far already: an upload that is whole, an export half sent."""
 UPLOADS, STREAMS, WAITS = 256, 256, 2_000
 """Requests of these manners at once. They take some 100 kB each, and are refused at once beyond that."""
-WORKS = frozenset((Manner.READS, Manner.WRITES))
 
 
 class Line:
@@ -89,14 +90,22 @@ class Places:
             Manner.STREAMS: Line(STREAMS),
             Manner.WAITS: Line(waits),
         }
+        # Lines of their own: thousands of streams that open at once must not crowd readers out.
+        self._parts = {
+            Manner.UPLOADS: Line(PARTS, UPLOADS),
+            Manner.STREAMS: Line(PARTS, STREAMS),
+            Manner.WAITS: Line(PARTS, waits),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["places"] = self._lines
-        line = self._lines.get(scope["manner"])
+        manner = scope["manner"]
+        line = self._lines.get(manner)
         if line is None:
             await self.app(scope, receive, send)
             return
-        if scope["manner"] in WORKS:
+        if manner in self._parts:
+            scope["line_of_parts"] = self._parts[manner]
+        else:
             deadline.begin(WHOLE_WAIT)
         await line.enter(_patience(scope["fields"].get(b"x-request-timeout")))
         try:
@@ -106,11 +115,11 @@ class Places:
 
 
 @asynccontextmanager
-async def place(request: Request, manner: Manner) -> AsyncIterator[None]:
+async def place(request: Request) -> AsyncIterator[None]:
     """A place for a part of the work, for endpoints that have none all the time. Raises `Unavailable`."""
-    line: Line = request.scope["places"][manner]
+    line: Line = request.scope["line_of_parts"]
+    await line.enter(WAIT_OF_A_PART)
     deadline.begin(WHOLE_WAIT)
-    await line.enter()
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
 """An id for every request: the caller's own if it is a sane one."""
 
+import os
 import re
-import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,7 +16,7 @@ class RequestIds:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = scope["fields"].get(b"x-request-id", b"")
-        request_id = given if _SANE.fullmatch(given) else uuid.uuid4().hex.encode()
+        request_id = given if given and _SANE.fullmatch(given) else os.urandom(16).hex().encode()
         scope["request_id"] = request_id.decode()
 
         async def send_with_id(message: Message) -> None:
