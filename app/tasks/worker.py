@@ -41,6 +41,7 @@ class Worker:
         self.settings = settings
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._start_anew = start_anew
+        self._heartbeat = Heartbeat()
         self._awake = threading.Event()
         self._stop = threading.Event()
         self._running: Attempt | None = None
@@ -57,8 +58,15 @@ class Worker:
             timer.daemon = True
             timer.start()
 
+    def follow_parent(self) -> None:
+        """Wake up at each byte on standard input; stop at its end, when the parent is gone."""
+        self._heartbeat.stand_aside()
+        while os.read(sys.stdin.fileno(), 64):
+            self.wake()
+        self.stop()
+
     def run(self) -> None:
-        database = open_database(self.settings, durable=False, heartbeat=Heartbeat())
+        database = open_database(self.settings, durable=False, heartbeat=self._heartbeat)
         with database.exclusive("runner"):
             log.info("worker %s runs tasks", self.name)
             self._take_up(database)
@@ -96,6 +104,7 @@ class Worker:
 
     def _watch(self, database: Database) -> None:
         """Some phases have no safe point for a while; a cancel is not kept waiting for them."""
+        self._heartbeat.stand_aside()
         since: tuple[Attempt, float] | None = None
         while not self._stop.wait(WATCH):
             attempt = self._running
@@ -148,7 +157,7 @@ def main(settings: Settings, *, embedded: bool) -> None:
     worker = Worker(settings, start_anew=_start_anew)
     _handle_signals(worker, embedded)
     if embedded:
-        threading.Thread(target=_follow_parent, args=(worker.wake, worker.stop), daemon=True).start()
+        threading.Thread(target=worker.follow_parent, daemon=True).start()
     worker.run()
 
 
@@ -168,9 +177,3 @@ def _handle_signals(worker: Worker, embedded: bool) -> None:
     signal.signal(signal.SIGTERM, end)
     # Ctrl-C reaches the whole process group; the parent decides, and tells by closing the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN if embedded else end)
-
-
-def _follow_parent(wake: Callable[[], None], stop: Callable[[], None]) -> None:
-    while os.read(sys.stdin.fileno(), 64):
-        wake()
-    stop()  # end of file: the parent is gone
