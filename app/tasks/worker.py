@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 from app.config import Settings
-from app.errors import AppError
 from app.imports.counts import settle
 from app.repository import tasks
 from app.storage import Database, open_database
@@ -82,7 +81,7 @@ class Worker:
     def _look(self, schedule: Schedule) -> None:
         try:
             schedule.look()
-        except (AppError, OSError) as error:
+        except Exception as error:
             log.warning("what is due by schedule is looked at again later: %s", error)
 
     def _take_up(self, database: Database) -> None:
