@@ -108,7 +108,7 @@ def test_a_stopped_worker_of_a_killed_server_is_replaced_by_the_next(
     assert worker.status() == psutil.STATUS_STOPPED
     server.start()
     assert effects(server, server.wait(task_id)) == expected
-    assert not worker.is_running()
+    poll(lambda: worker not in server.orphans())  # where init is slow, a zombie for a while
 
 
 def test_a_worker_that_goes_on_in_time_is_left_alone(server: Server, file: Path) -> None:
