@@ -81,7 +81,7 @@ class Database(ABC):
         try:
             yield
         except NoFreeConnection as error:
-            raise _unavailable("Every connection to the database is in use.") from error
+            raise unavailable("Every connection to the database is in use.") from error
         except DBAPIError as error:
             raise self._meaning(error.orig or error, error.connection_invalidated) or error from error.orig
         except Exception as error:  # of a driver, while it connects
@@ -133,7 +133,8 @@ class Database(ABC):
         self.engine.dispose()
 
 
-def _unavailable(what: str) -> Unavailable:
+def unavailable(what: str) -> Unavailable:
+    """The database cannot be had now; `what` says why, in a sentence."""
     return Unavailable(f"{what} Try again in a few seconds.", headers={"Retry-After": "2"})
 
 

@@ -10,10 +10,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from app.storage.locks import open_file
 
@@ -33,19 +34,19 @@ log = logging.getLogger("matinee.heartbeat")
 class Beat:
     """A record. `place`, `pid` and `started` name one process for ever: a number that was given out again
     belongs to one that started at another time. `at` is CLOCK_MONOTONIC, the same in all processes of a boot.
-    `busy`: the CPU time of `thread` counts as progress, too.
+    `busy`: the CPU time of its threads counts as progress, too, but for those `aside` from the work.
     """
 
     place: str
     pid: int
     started: int
-    thread: int
     count: int = 0
     at: float = 0.0
     silence: float = LONGEST_SILENCE
     busy: bool = False
     task: str | None = None
     kind: str | None = None
+    aside: Sequence[int] = ()
 
 
 class Heartbeat:
@@ -54,9 +55,10 @@ class Heartbeat:
     def __init__(self) -> None:
         self._thread = threading.get_ident()
         pid = os.getpid()
-        self._beat = Beat(place(), pid, start_of(pid) or 0, threading.get_native_id())
+        self._beat = Beat(place(), pid, start_of(pid) or 0)
         self._busy = False
-        self._fixed = self._text()
+        self._aside: tuple[int, ...] = ()
+        self._fixed = ""  # the part of the record that stays the same from beat to beat
         self._files: list[int] = []
         self._count = 0
         self._written = 0.0
@@ -71,12 +73,18 @@ class Heartbeat:
     def work_on(self, task: str | None, kind: str | None = None, silence: float = LONGEST_SILENCE) -> None:
         """What the beats are of from here on, and how long one may take to come."""
         self._beat = replace(self._beat, task=task, kind=kind, silence=silence)
-        self._fixed = self._text()
+        self._fixed = ""
         self._write()
 
+    def stand_aside(self) -> None:
+        """The calling thread does none of the work: what it does is no progress."""
+        if threading.get_ident() != self._thread:
+            self._aside += (threading.get_native_id(),)
+            self._fixed = ""
+
     def _text(self) -> str:
-        """The part of the record that stays the same from beat to beat."""
-        fixed = {name: value for name, value in asdict(self._beat).items() if name not in VARYING}
+        beat = replace(self._beat, aside=self._aside)
+        fixed = {name: value for name, value in asdict(beat).items() if name not in VARYING}
         return json.dumps(fixed).removesuffix("}")
 
     @contextmanager
@@ -118,7 +126,8 @@ class Heartbeat:
         self._count += 1
         self._written = time.monotonic()
         varying = f'"busy": {int(self._busy)}, "count": {self._count}, "at": {self._written}'
-        text = f"{self._fixed}, {varying}}}"
+        fixed = self._fixed = self._fixed or self._text()
+        text = f"{fixed}, {varying}}}"
         data = text.encode().ljust(SIZE - 1) + b"\n"
         for file in self._files:
             with contextlib.suppress(OSError):
@@ -153,10 +162,28 @@ def start_of(pid: int) -> int | None:
     return int(stat[19]) if stat and stat[0] != "Z" else None
 
 
-def cpu_time(pid: int, thread: int) -> int | None:
-    """The CPU time of a thread in clock ticks; None if it is gone or the system does not say."""
-    stat = _stat(f"/proc/{pid}/task/{thread}/stat")
-    return int(stat[11]) + int(stat[12]) if stat else None
+class Usage(NamedTuple):
+    """Of the threads of a process together: seconds on a processor, and seconds that they waited for one."""
+
+    cpu: float
+    delay: float
+
+
+def usage_of(pid: int, aside: Sequence[int] = ()) -> Usage | None:
+    """Without the threads `aside`; None if the process is gone or the system does not say.
+
+    By /proc/PID/task/TID/schedstat (Documentation/scheduler/sched-stats.rst of Linux), in nanoseconds.
+    """
+    cpu = delay = 0
+    try:
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            if int(thread.name) not in aside:
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                    fields = (thread / "schedstat").read_text().split()
+                    cpu, delay = cpu + int(fields[0]), delay + int(fields[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return Usage(cpu / 1e9, delay / 1e9) if cpu else None
 
 
 def _stat(path: str) -> list[str] | None:

@@ -9,8 +9,8 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.errors import AppError, Unavailable
-from app.storage.database import PATIENCE, Database, lock_number
+from app.errors import AppError
+from app.storage.database import PATIENCE, Database, lock_number, unavailable
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import locked
 
@@ -79,14 +79,14 @@ class PostgresDatabase(Database):
         connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
 
     def _meaning(self, error: BaseException, _lost: bool) -> AppError | None:
-        if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled):
+        if isinstance(error, psycopg.errors.LockNotAvailable):
             return locked()
+        if isinstance(error, psycopg.errors.QueryCanceled):
+            return unavailable(f"The database was not done with this within {STATEMENT_SECONDS} s.")
         if isinstance(error, psycopg.errors.DiskFull | psycopg.errors.OutOfMemory):
             return None
         if _lost or isinstance(error, psycopg.OperationalError):
-            return Unavailable(
-                "The database cannot be reached. Try again in a few seconds.", headers={"Retry-After": "2"}
-            )
+            return unavailable("The database cannot be reached.")
         return None
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from app.storage.heartbeat import Beat, cpu_time, place, read_beat, start_of
+from app.storage.heartbeat import Beat, Usage, place, read_beat, start_of, usage_of
 
 LONGEST_LOOK = 2.0
 """Seconds that one look may add to a silence. After a longer pause this process itself stood still, as it
@@ -18,28 +18,51 @@ class Watchdog:
     """Looks at the record of one lock again and again.
 
     A process is `late` when it has been silent for longer than its longest step may take, and `stuck` after
-    `spans` such times.
+    `spans` such times. Time in which its threads wait for a processor does not count: on a machine where
+    others have the priority, a step takes long that does nothing wrong.
     """
 
     def __init__(self, record: Path, spans: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._record, self._spans, self._clock = record, spans, clock
         self._looked = clock()
-        self._progress: tuple[object, ...] = ()
+        self._progress: tuple[int, ...] = ()
+        self._usage: Usage | None = None
+        self._waited = self._delayed = 0.0
         self.beat: Beat | None = None
-        self.silent = 0.0
+
+    @property
+    def silent(self) -> float:
+        """Seconds without progress."""
+        return max(0.0, self._waited - self._delayed)
 
     def look(self) -> None:
         """Compare the record with that of the last look."""
         now = self._clock()
         passed, self._looked = min(now - self._looked, LONGEST_LOOK), now
-        self.beat = beat = read_beat(self._record)
-        if beat is None or not _lives(beat):
-            self.beat, self.silent, self._progress = None, 0.0, ()
+        beat = read_beat(self._record)
+        self.beat = beat if beat is not None and _lives(beat) else None
+        if self.beat is None:
+            self._forget()
             return
-        used = cpu_time(beat.pid, beat.thread) if beat.busy else 0
-        progress = (beat.pid, beat.started, beat.count, used)
-        self.silent = self.silent + passed if progress == self._progress and used is not None else 0.0
-        self._progress = progress
+        progress = (self.beat.pid, self.beat.started, self.beat.count)
+        if progress != self._progress:
+            self._forget(progress)
+            return
+        before, self._usage = self._usage, usage_of(self.beat.pid, self.beat.aside)
+        if self.beat.busy and self._has_computed(before):
+            self._waited = self._delayed = 0.0
+            return
+        self._waited += passed
+        if before is not None and self._usage is not None:
+            self._delayed += max(0.0, self._usage.delay - before.delay)
+
+    def _has_computed(self, before: Usage | None) -> bool:
+        """Whether CPU time was used since the last look; taken for granted where the system does not say."""
+        return before is None or self._usage is None or self._usage.cpu > before.cpu
+
+    def _forget(self, progress: tuple[int, ...] = ()) -> None:
+        self._progress, self._usage = progress, None
+        self._waited = self._delayed = 0.0
 
     @property
     def late(self) -> bool:
@@ -60,7 +83,7 @@ class Watchdog:
         """End the process, if it is still that of the record. Raises `OSError` where that is refused."""
         if self.beat is not None:
             _kill(self.beat)
-        self.silent = 0.0
+        self._forget()
 
 
 def _lives(beat: Beat) -> bool:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 from app.config import Settings
-from app.errors import AppError
 from app.imports.counts import settle
 from app.repository import tasks
 from app.storage import Database, open_database
@@ -41,6 +40,7 @@ class Worker:
         self.settings = settings
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self._start_anew = start_anew
+        self._heartbeat = Heartbeat()
         self._awake = threading.Event()
         self._stop = threading.Event()
         self._running: Attempt | None = None
@@ -57,8 +57,15 @@ class Worker:
             timer.daemon = True
             timer.start()
 
+    def follow_parent(self) -> None:
+        """Wake up at each byte on standard input; stop at its end, when the parent is gone."""
+        self._heartbeat.stand_aside()
+        while os.read(sys.stdin.fileno(), 64):
+            self.wake()
+        self.stop()
+
     def run(self) -> None:
-        database = open_database(self.settings, durable=False, heartbeat=Heartbeat())
+        database = open_database(self.settings, durable=False, heartbeat=self._heartbeat)
         with database.exclusive("runner"):
             log.info("worker %s runs tasks", self.name)
             schedule = Schedule(database, self.settings)  # before anything is written at this clock's time
@@ -74,7 +81,7 @@ class Worker:
     def _look(self, schedule: Schedule) -> None:
         try:
             schedule.look()
-        except (AppError, OSError) as error:
+        except Exception as error:
             log.warning("what is due by schedule is looked at again later: %s", error)
 
     def _take_up(self, database: Database) -> None:
@@ -94,6 +101,7 @@ class Worker:
 
     def _watch(self, database: Database) -> None:
         """Some phases have no safe point for a while; a cancel is not kept waiting for them."""
+        self._heartbeat.stand_aside()
         since: tuple[Attempt, float] | None = None
         while not self._stop.wait(WATCH):
             attempt = self._running
@@ -147,7 +155,7 @@ def main(settings: Settings, *, embedded: bool) -> None:
     worker = Worker(settings, start_anew=_start_anew)
     _handle_signals(worker, embedded)
     if embedded:
-        threading.Thread(target=_follow_parent, args=(worker.wake, worker.stop), daemon=True).start()
+        threading.Thread(target=worker.follow_parent, daemon=True).start()
     worker.run()
 
 
@@ -167,9 +175,3 @@ def _handle_signals(worker: Worker, embedded: bool) -> None:
     signal.signal(signal.SIGTERM, end)
     # Ctrl-C reaches the whole process group; the parent decides, and tells by closing the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN if embedded else end)
-
-
-def _follow_parent(wake: Callable[[], None], stop: Callable[[], None]) -> None:
-    while os.read(sys.stdin.fileno(), 64):
-        wake()
-    stop()  # end of file: the parent is gone

@@ -76,7 +76,7 @@ def stop_in_its_turn(server: Server, task_id: str) -> psutil.Process:
 def test_a_worker_that_stands_still_in_its_turn_is_replaced(
     server: Server, file: Path, expected: tuple[object, object]
 ) -> None:
-    server._environment["MATINEE_WORKER_PATIENCE"] = "0.6"  # six seconds: one longer than a request waits
+    server._environment["MATINEE_WORKER_PATIENCE"] = "0.8"  # eight seconds: longer than a request waits
     server.start()
     task_id = upload(server, file)
     worker = stop_in_its_turn(server, task_id)
@@ -84,7 +84,7 @@ def test_a_worker_that_stands_still_in_its_turn_is_replaced(
     refused = server.client.post("/ratings", json=RATING)
     assert refused.status_code == 503, refused.text
     assert refused.headers["retry-after"]
-    assert time.monotonic() - began < 9
+    assert time.monotonic() - began < 12
     assert server.client.get("/recommendations/1").status_code == 200
     poll(lambda: not worker.is_running())
     assert effects(server, server.wait(task_id)) == expected
@@ -108,7 +108,7 @@ def test_a_stopped_worker_of_a_killed_server_is_replaced_by_the_next(
     assert worker.status() == psutil.STATUS_STOPPED
     server.start()
     assert effects(server, server.wait(task_id)) == expected
-    assert not worker.is_running()
+    poll(lambda: worker not in server.orphans())  # where init is slow, a zombie for a while
 
 
 def test_a_worker_that_goes_on_in_time_is_left_alone(server: Server, file: Path) -> None:

@@ -127,7 +127,7 @@ def test_readiness_and_status_tell_of_a_worker_that_stands_still(
     with TestClient(create_app(settings)) as client:
         assert client.get("/health/ready").status_code == 200
         beat = Beat(
-            place(), os.getpid(), start_of(os.getpid()) or 0, 1, silence=0.05, task="t1", kind="rebuild_model"
+            place(), os.getpid(), start_of(os.getpid()) or 0, silence=0.05, task="t1", kind="rebuild_model"
         )
         record_of(settings.data_dir / "runner.lock").write_text(json.dumps(asdict(beat)))
         poll(lambda: client.get("/health/ready").status_code == 503)

@@ -4,13 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from app.storage.heartbeat import Beat, Heartbeat, place, read_beat, record_of, start_of
+from app.storage.heartbeat import Beat, Heartbeat, Usage, place, read_beat, record_of, start_of, usage_of
+from app.tasks import watchdog
 from app.tasks.watchdog import LONGEST_LOOK, Watchdog
 from tests.server import poll
 
@@ -35,9 +37,7 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture
 def beat(process: subprocess.Popen[bytes]) -> Beat:
-    return Beat(
-        place(), process.pid, start_of(process.pid) or 0, process.pid, task="t1", kind="import_ratings"
-    )
+    return Beat(place(), process.pid, start_of(process.pid) or 0, task="t1", kind="import_ratings")
 
 
 class Watched:
@@ -86,14 +86,46 @@ def test_what_a_process_that_slept_did_not_see_does_not_count(watched: Watched, 
 def test_cpu_time_is_progress_in_a_busy_step_only(
     watched: Watched, beat: Beat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from app.tasks import watchdog
-
     used = iter(range(1000))
-    monkeypatch.setattr(watchdog, "cpu_time", lambda _pid, _thread: next(used))
+    monkeypatch.setattr(watchdog, "usage_of", lambda _pid, _aside: Usage(next(used), 0.0))
     watched.look(replace(beat, busy=True), 4 * SILENCE)
     assert not watched.dog.late
     watched.look(beat, 4 * SILENCE)
     assert watched.dog.stuck
+
+
+def test_a_process_that_waits_for_a_processor_is_not_silent(
+    watched: Watched, beat: Beat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delay = iter(range(1000))
+    monkeypatch.setattr(watchdog, "usage_of", lambda _pid, _aside: Usage(1.0, float(next(delay))))
+    watched.look(beat, 4 * SILENCE)
+    assert not watched.dog.late
+
+
+def test_threads_aside_are_left_out_of_what_a_process_uses() -> None:
+    heart, ended, begun = Heartbeat(), threading.Event(), threading.Event()
+
+    def turn() -> None:
+        heart.stand_aside()
+        begun.set()
+        while not ended.is_set():
+            sum(range(1000))
+
+    thread = threading.Thread(target=turn)
+    thread.start()
+    begun.wait(10)
+    try:
+        every, without = (usage_of(os.getpid(), aside) for aside in ((), heart._aside))
+        assert every is not None
+        assert without is not None
+        poll(lambda: (usage_of(os.getpid()) or every).cpu > every.cpu + 0.05)
+        assert (usage_of(os.getpid()) or every).cpu - (
+            usage_of(os.getpid(), heart._aside) or every
+        ).cpu > 0.03
+    finally:
+        ended.set()
+        thread.join(10)
 
 
 def test_the_process_of_the_record_is_killed(

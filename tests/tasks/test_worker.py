@@ -5,16 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import Connection
 
 from app.config import Settings
+from app.errors import Unavailable
 from app.ratings import Rating
 from app.repository import models, ratings, tasks
 from app.storage import Database, open_database
 from app.tasks import retention
 from app.tasks.attempt import Attempt
-from app.tasks.schedule import LOOK_EVERY, PATIENCE, Schedule
+from app.tasks.schedule import CLEAN_EVERY, LOOK_EVERY, PATIENCE, Schedule
 from app.tasks.start import start
-from app.tasks.task import IMPORT_RATINGS, REBUILD_MODEL
+from app.tasks.task import IMPORT_RATINGS, REBUILD_MODEL, Task
 from app.tasks.worker import Worker, run_next
 
 SAMPLE = {
@@ -68,6 +70,55 @@ def test_a_cancel_without_a_safe_point_starts_the_worker_anew(settings: Settings
     assert found is not None
     assert found.status == "cancelled"
     assert found.left_behind == "Cancelled before anything was written."
+
+
+def test_the_watch_for_cancels_outlives_an_error_of_the_database(
+    settings: Settings, store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = start(store, IMPORT_RATINGS, dict(SAMPLE))[0]
+    with store.write() as connection:
+        claimed = tasks.claim(connection, now=time.time())
+        tasks.request_cancel(connection, task.id, now=time.time())
+    assert claimed is not None
+    get, looks = tasks.get, list[int]()
+
+    def fail_first(connection: Connection, task_id: str) -> Task | None:
+        looks.append(1)
+        if len(looks) == 1:
+            raise Unavailable("away")
+        return get(connection, task_id)
+
+    class Anew(Exception):
+        pass
+
+    def start_anew() -> None:
+        raise Anew
+
+    monkeypatch.setattr(tasks, "get", fail_first)
+    worker = Worker(settings, start_anew=start_anew)
+    worker._set_running(Attempt(claimed, store, settings))
+    with pytest.raises(Anew):
+        worker._watch(store)
+
+
+def test_a_clean_up_that_failed_is_done_again(
+    settings: Settings, store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, cleaned = 1_000_000.0, list[float]()
+    schedule = Schedule(store, settings, clock=lambda: now)
+    worker = Worker(settings, start_anew=lambda: None)
+
+    def clean(_database: Database, _settings: Settings, *, now: float) -> None:
+        cleaned.append(now)
+        if len(cleaned) == 1:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(retention, "clean", clean)
+    now += CLEAN_EVERY
+    for _ in range(3):
+        worker._look(schedule)
+        now += LOOK_EVERY
+    assert cleaned == [1_000_000.0 + CLEAN_EVERY, 1_000_000.0 + CLEAN_EVERY + LOOK_EVERY]
 
 
 def test_a_rebuild_is_due_after_enough_changes_edits_and_deletions_too(
