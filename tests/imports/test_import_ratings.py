@@ -252,6 +252,27 @@ def test_a_cancelled_import_that_is_tried_again_goes_on_where_it_was(
     assert counts_are_right(database)
 
 
+def test_a_film_that_is_deleted_between_its_two_lines_is_counted_once(
+    database: Database, engine_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.imports.merge.CATALOGUE_ROWS", 1)
+    path = tmp_path / "upload"
+    path.write_text("id,title,year,genre\n11,New,,\n11,Newer,,\n")
+    task = queue(database, path, "movies.csv")
+
+    def stopping() -> bool:
+        with database.write() as connection:
+            if movies.by_ids(connection, [11]):
+                movies.delete(connection, 11, force=True)
+        return False
+
+    execute(attempt(database, replace(engine_settings, import_chunk=1), stopping=stopping))
+    with database.read() as connection:
+        ended = tasks.get(connection, task.id)
+    assert ended is not None
+    assert figures(ended.result) == {"read": 2, "new": 1, "duplicate": 1}
+
+
 LETTERBOXD = "Date,Name,Year,Letterboxd URI,Rating\n" + "".join(
     f"2023-01-05,{title},,u,4\n" for title in ("Film 1", "Film 2", "New", "Film 3")
 )
