@@ -11,7 +11,7 @@ from app.api.dependencies import ServiceDependency, accepted, idempotency_key, p
 from app.api.tasks import Started, find_task, task_answer
 from app.api.uploads import Receiver, Upload
 from app.errors import Invalid, NotFound
-from app.imports import formats, undo
+from app.imports import formats
 from app.imports.rejects import rejects_path
 from app.ratings import MAX_ID
 from app.repository import tasks
@@ -58,7 +58,7 @@ def _start(
     key: IdempotencyKey | None,
 ) -> tuple[Task, bool]:
     task_id = str(uuid.uuid4())
-    kept = service.settings.uploads_dir.absolute() / task_id
+    kept = service.settings.uploads_dir / task_id
     if upload is None:
         params |= {"file": None, "filename": "", "size": 0, "sha256": ""}
     else:
@@ -67,7 +67,7 @@ def _start(
             raise Invalid(f"A {name} export holds one person's ratings. Say whose: POST /imports?user_id=7.")
         receiver.keep(kept)
         params |= {
-            "file": str(kept),
+            "file": str(kept.relative_to(service.settings.data_dir)),
             "filename": upload.filename,
             "size": upload.size,
             "sha256": upload.sha256,
@@ -121,9 +121,6 @@ def undo_import(
 ) -> dict[str, Any]:
     """Put back what was there before the import, as a task of its own; newest import first."""
     key = idempotency_key(request, fingerprint="")
-    with service.database.read() as connection:
-        if key is None or tasks.task_of_key(connection, key.scope, key.key, key.fingerprint) is None:
-            undo.check(connection, task_id)
     limit = service.settings.max_queue
     task, replayed = start(service.database, UNDO_IMPORT, {"undo_of": task_id}, key=key, max_queue=limit)
     background.add_task(service.wake_worker)

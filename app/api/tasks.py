@@ -24,6 +24,7 @@ from app.api.feed import Feed
 from app.errors import NotFound
 from app.repository import tasks
 from app.service import Service
+from app.tasks.retry import retry
 from app.tasks.task import Task
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
@@ -167,10 +168,11 @@ def cancel_task(task_id: str, background: BackgroundTasks, service: ServiceDepen
 def retry_task(
     task_id: str, response: Response, background: BackgroundTasks, service: ServiceDependency
 ) -> dict[str, Any]:
-    """Try a failed or cancelled task again; it takes up what its last attempt has left."""
-    task = find_task(service, task_id)
-    with service.database.write() as connection:
-        task = tasks.retry(connection, task, now=time.time())
+    """Try a failed or cancelled task again. An import or undo that has written goes on from there.
+
+    Everything else starts over. 409 with the reason if it can no longer go on.
+    """
+    task = retry(service.database, service.settings, task_id)
     background.add_task(service.wake_worker)
     return accepted(response, task, f"/tasks/{task.id}", replayed=False)
 

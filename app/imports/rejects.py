@@ -45,10 +45,19 @@ class RejectFile:
         directory.mkdir(parents=True, exist_ok=True)
         name, self._size = cursor or [None, 0]
         if name is None:
+            published.unlink(missing_ok=True)  # of an earlier start
             self.add([])
         elif name != self._path.name:
             before = directory / name
             shutil.copyfile(before if before.exists() else published, self._path)
+
+    @staticmethod
+    def is_there(directory: Path, published: Path, cursor: list[Any]) -> bool:
+        """Whether what an earlier attempt has written can be gone on with."""
+        name, size = cursor
+        before = directory / name
+        path = before if before.exists() else published
+        return path.is_file() and path.stat().st_size >= size
 
     @property
     def cursor(self) -> list[Any]:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from app.errors import Conflict, Invalid
 from app.storage.schema import idempotency_keys, task_events, tasks
-from app.tasks.task import ACTIVE, CANCELLED, CANCELLING, FAILED, QUEUED, RUNNING, Task
+from app.tasks.task import ACTIVE, CANCELLED, CANCELLING, FAILED, IN_ORDER, QUEUED, RUNNING, Task
 
 
 class Fenced(Exception):
@@ -86,11 +86,25 @@ def counts(connection: Connection) -> dict[str, int]:
     return dict.fromkeys(ACTIVE, 0) | {row[0]: row[1] for row in connection.execute(query)}
 
 
+_OLDER, _NOW = tasks.alias("older"), sa.bindparam("now", type_=sa.Double)
+_OVERTAKES = sa.exists().where(
+    _OLDER.c.status == QUEUED,
+    _OLDER.c.not_before > _NOW,
+    _OLDER.c.seq < tasks.c.seq,
+    _OLDER.c.kind.in_(IN_ORDER),
+)
+_DUE = (
+    tasks.c.status == QUEUED,
+    tasks.c.not_before <= _NOW,
+    tasks.c.kind.not_in(IN_ORDER) | ~_OVERTAKES,
+)
+"""Imports and undos keep their order: none overtakes one that waits to be tried again."""
+_NEXT_DUE = sa.select(tasks.c.seq).where(*_DUE).order_by(tasks.c.seq).limit(1)
+
+
 def claim(connection: Connection, *, now: float, worker: str = "") -> Task | None:
     """Start the next attempt of the task that is due and has waited longest."""
-    due = (tasks.c.status == QUEUED, tasks.c.not_before <= now)
-    query = sa.select(tasks.c.seq).where(*due).order_by(tasks.c.seq).limit(1)
-    seq = connection.execute(query.with_for_update(skip_locked=True)).scalar()
+    seq = connection.execute(_NEXT_DUE.with_for_update(skip_locked=True), {"now": now}).scalar()
     if seq is None:
         return None
     values = {"status": RUNNING, "attempt": tasks.c.attempt + 1, "worker": worker}
@@ -99,8 +113,7 @@ def claim(connection: Connection, *, now: float, worker: str = "") -> Task | Non
 
 
 def has_due(connection: Connection, *, now: float) -> bool:
-    due = (tasks.c.status == QUEUED, tasks.c.not_before <= now)
-    return connection.execute(sa.select(tasks.c.seq).where(*due).limit(1)).first() is not None
+    return connection.execute(_NEXT_DUE, {"now": now}).first() is not None
 
 
 def advance(connection: Connection, task: Task, values: dict[str, Any], *, now: float) -> Task:
@@ -171,9 +184,12 @@ def request_cancel(connection: Connection, task_id: str, *, now: float) -> Task 
     return get(connection, task_id)
 
 
-def retry(connection: Connection, task: Task, *, now: float) -> Task:
-    """Queue a failed or cancelled task again, from its cursor. Raises `Conflict` for another status."""
-    values = {
+def retry(connection: Connection, task: Task, *, now: float, from_start: bool = False) -> Task:
+    """Queue a failed or cancelled task again, from its cursor. Raises `Conflict` for another status.
+
+    Whether it may go on is for `app.tasks.retry` to say.
+    """
+    values: dict[str, Any] = {
         "status": QUEUED,
         "error": None,
         "finished_at": None,
@@ -181,6 +197,8 @@ def retry(connection: Connection, task: Task, *, now: float) -> Task:
         "failures": 0,
         "not_before": 0,
     }
+    if from_start:
+        values["cursor"] = None
     where = (tasks.c.seq == task.seq, tasks.c.status.in_((FAILED, CANCELLED)))
     row = (
         connection.execute(tasks.update().where(*where).values(**values).returning(*tasks.c))
@@ -233,6 +251,12 @@ def active_ids(connection: Connection) -> set[str]:
 def kept_ids(connection: Connection) -> set[str]:
     """The ids of all tasks."""
     return set(connection.execute(sa.select(tasks.c.id)).scalars())
+
+
+def retriable_ids(connection: Connection, *, since: float) -> set[str]:
+    """The ids of tasks that failed or were cancelled at that time or later."""
+    where = (tasks.c.status.in_((FAILED, CANCELLED)), tasks.c.finished_at >= since)
+    return set(connection.execute(sa.select(tasks.c.id).where(*where)).scalars())
 
 
 def forget(connection: Connection, *, before: float, limit: int = 500) -> list[Task]:

@@ -20,9 +20,11 @@ def clean(database: Database, settings: Settings, *, now: float) -> None:
     _forget_tasks(database, before=now - max(1.0, settings.keep_tasks) * DAY)
     with database.read() as connection:
         active = tasks.active_ids(connection)
+        retriable = tasks.retriable_ids(connection, since=now - DAY)
         kept = tasks.kept_ids(connection)
-    _remove(_entries(settings.data_dir / "work"), keep=active)
-    _remove(_entries(settings.uploads_dir), keep=active, newest=now - DAY)
+    for folder in _entries(settings.data_dir / "work"):
+        _remove(folder.glob("parse-*") if folder.name in retriable else [folder], keep=active)
+    _remove(_entries(settings.uploads_dir), keep=active | retriable, newest=now - DAY)
     _remove(_entries(settings.data_dir / "imports"), keep=kept)
     _forget_models(database, settings)
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from app.config import Settings
+from app.imports.counts import settle
 from app.repository import models, ratings, tasks
 from app.storage import Database
 from app.tasks import retention
@@ -32,11 +33,12 @@ class Schedule:
         self._cleaned = clock()
 
     def look(self) -> None:
-        """Queue a rebuild if one is due; clean up once an hour."""
+        """Queue a rebuild if one is due; make movie counts right; clean up once an hour."""
         now = self._clock()
         if now - self._looked < LOOK_EVERY:
             return
         self._looked = now
+        settle(self._database, self._database.write)  # an import that was cancelled as it waited left some
         if self._is_due(now):
             start(self._database, REBUILD_MODEL, {"scheduled": True})
         if now - self._cleaned >= CLEAN_EVERY:

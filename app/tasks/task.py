@@ -29,6 +29,9 @@ IMPORT_RATINGS = "import_ratings"
 UNDO_IMPORT = "undo_import"
 REBUILD_MODEL = "rebuild_model"
 
+IN_ORDER = (IMPORT_RATINGS, UNDO_IMPORT)
+"""Kinds that run in the order in which they were queued: each builds on what those before it left."""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -79,6 +82,13 @@ class Task:
         if not written or self.params.get("dry_run"):
             return "Cancelled before anything was written."
         return f"Cancelled after {written:,} rows were written. POST /imports/{self.id}/undo takes them back."
+
+    @property
+    def begun(self) -> bool:
+        """Whether an import or undo has changed anything, as far as it came."""
+        figures = (self.cursor or {}).get("figures", {})
+        changed = ("new", "replaced", "deleted", "restored", "kept")
+        return not self.params.get("dry_run") and any(figures.get(name) for name in changed)
 
     @property
     def ended(self) -> bool:

@@ -20,6 +20,7 @@ from app.storage import Database
 from app.tasks import import_ratings
 from app.tasks.execution import execute
 from app.tasks.import_ratings import GIVE_WAY, RANGES
+from app.tasks.retry import retry
 from tests.imports.conftest import (
     NOW,
     Import,
@@ -241,7 +242,7 @@ def test_a_cancelled_import_that_is_tried_again_goes_on_where_it_was(
         cancelled = tasks.get(connection, task.id)
         assert cancelled is not None
         assert cancelled.status == "cancelled"
-        tasks.retry(connection, cancelled, now=NOW)
+    retry(database, engine_settings, task.id)
     assert 0 < len(ratings(database)) < 10
     assert counts_are_right(database)
     execute(attempt(database, settings))
@@ -317,7 +318,7 @@ def test_a_file_of_unknown_movies_is_tried_again_with_those_that_are_known_by_th
     assert task.status == "failed"
     with database.write() as connection:
         movies.import_catalogue(connection, [Movie(11, "New")], now=1, source="x")
-        tasks.retry(connection, task, now=NOW)
+    retry(database, engine_settings, task.id)
     execute(attempt(database, engine_settings))
     with database.read() as connection:
         again = tasks.get(connection, task.id)
