@@ -1,7 +1,8 @@
 """What is tried again comes to exact figures and can be undone, or is refused with the reason."""
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from app.main import create_app
 from app.repository import tasks
 from app.service import Service
 from app.storage.schema import tasks as table
+from app.tasks import retention
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
+from app.tasks.schedule import Schedule
 from app.tasks.worker import run_next
 
 HEADER = "user_id,movie_id,score,rated_at\n"
@@ -40,12 +43,15 @@ class Here:
         while run_next(self.service.database, self.service.settings):
             pass
 
-    def run_half(self, task_id: str, rows: int = 6) -> None:
-        """Run the next task, and cancel it after some rows."""
+    def run_with(self, stopping: Callable[[], bool]) -> None:
+        """Run the next task, and stop it where that is true."""
         with self.service.database.write() as connection:
             task = tasks.claim(connection, now=2e9)
         assert task is not None
-        assert task.id == task_id
+        execute(Attempt(task, self.service.database, self.service.settings, stopping=stopping))
+
+    def run_half(self, task_id: str, rows: int = 6) -> None:
+        """Run the next task, and cancel it after some rows."""
 
         def cancel() -> bool:
             current = self.task(task_id)["progress"]
@@ -53,9 +59,9 @@ class Here:
                 self.client.post(f"/tasks/{task_id}/cancel")
             return False
 
-        execute(Attempt(task, self.service.database, self.service.settings, stopping=cancel))
+        self.run_with(cancel)
         assert self.task(task_id)["status"] == "cancelled"
-        assert 0 < self.rows() < 10
+        assert 0 < self.rows() < 20
 
     def task(self, task_id: str) -> dict[str, Any]:
         return dict(self.client.get(f"/tasks/{task_id}").json())
@@ -136,16 +142,13 @@ def test_what_a_file_rejected_is_told_after_the_catalogue_has_changed(here: Here
     unknown = HEADER + "".join(f"{user},{10**9 + user % 2},4,1000\n" for user in range(1, 11))
     assert here.client.post("/movies", json={"title": "A"}).json()["id"] == 10**9
     task_id = here.send(unknown)
-    with here.service.database.write() as connection:
-        task = tasks.claim(connection, now=2e9)
-    assert task is not None
 
     def cancel() -> bool:
         if here.rows() == 2:
             here.client.post(f"/tasks/{task_id}/cancel")
         return False
 
-    execute(Attempt(task, here.service.database, here.service.settings, stopping=cancel))
+    here.run_with(cancel)
     assert here.client.post("/movies", json={"title": "B"}).json()["id"] == 10**9 + 1
     assert figures(here.retry(task_id)) == {"read": 10, "new": 5, "rejected": 5}
     assert len(here.client.get(f"/imports/{task_id}/rejects").text.splitlines()) == 6
@@ -166,6 +169,38 @@ def test_an_import_that_has_lost_a_file_is_refused_in_a_sentence(here: Here, gon
         here.undo(each)
         here.run()
     assert here.rows() == 0
+
+
+def test_an_import_goes_on_only_with_the_very_files_that_it_had(here: Here) -> None:
+    task_id = here.half()
+    upload = here.service.settings.uploads_dir / task_id
+    upload.write_text(TEN.replace("1,1,4,1000", "1,1,9,1000"))
+    failed = here.retry(task_id)
+    assert failed["error"]["detail"] == "The upload does not read as it did before. Send the file again."
+    catalogue = here.service.settings.data_dir / "work" / task_id / "catalogue.json"
+    catalogue.write_bytes(catalogue.read_bytes().replace(b"1", b"2"))
+    assert "or damaged. Send the file again." in here.retry(task_id)["detail"]
+
+
+def test_what_is_needed_to_go_on_is_kept_for_a_day(here: Here) -> None:
+    task_id = here.half()
+    database, settings = here.service.database, here.service.settings
+    retention.clean(database, settings, now=time.time())
+    assert figures(here.retry(task_id)) == {"read": 11, "new": 10, "rejected": 1}
+    second = here.send(OTHERS)
+    here.run_half(second, rows=11)
+    retention.clean(database, settings, now=time.time() + 2 * retention.DAY)
+    assert not any((settings.data_dir / "work").iterdir())
+    assert here.retry(second)["detail"].endswith("Send the file again.")
+
+
+def test_movie_counts_are_made_right_after_a_cancel_in_the_queue(here: Here) -> None:
+    task_id = here.send()
+    database, settings = here.service.database, here.service.settings
+    here.run_with(lambda: here.rows() == 4)
+    assert here.client.post(f"/tasks/{task_id}/cancel").json()["status"] == "cancelled"
+    Schedule(database, settings).look()
+    assert here.client.get("/movies/1").json()["rating_count"] == here.rows() == 4
 
 
 def test_an_undo_that_has_lost_its_files_is_refused_and_can_be_asked_for_again(here: Here) -> None:
@@ -210,6 +245,21 @@ def test_an_import_that_wrote_nothing_at_first_is_undone_in_the_order_of_writing
     assert here.client.get("/users/1/ratings").json()[0]["score"] == 2
     here.undo(second)
     here.run()
+    assert here.rows() == 0
+
+
+def test_an_import_that_was_stopped_before_it_wrote_is_newer_than_what_wrote_meanwhile(here: Here) -> None:
+    first = here.send(HEADER + f"1,{10**9},4,1000\n")
+    here.run()
+    here.client.post("/movies", json={"title": "A"})
+    second = here.send(HEADER + f"1,{10**9},2,2000\n")
+    here.run_with(lambda: here.task(second)["progress"]["phase"] == "merge")
+    assert (here.task(second)["status"], here.rows()) == ("queued", 0)
+    here.retry(first)
+    assert f"Import {second} is newer" in here.client.post(f"/imports/{first}/undo").json()["detail"]
+    for each in (second, first):
+        here.undo(each)
+        here.run()
     assert here.rows() == 0
 
 
