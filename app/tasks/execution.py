@@ -67,6 +67,8 @@ def _fail(attempt: Attempt, error: Exception) -> None:
 
 
 def _unexpected(error: Exception) -> AppError:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull("The disk of the data directory is full. Make room and try again.")
     # The text of a database error holds the statement and its values: they are for the log.
     original = getattr(error, "orig", None) or error
     return AppError(f"{type(original).__name__}: {original}")

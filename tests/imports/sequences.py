@@ -158,6 +158,7 @@ class Sequence:
             self.settle: 1,
         }
         self.random.choices(list(choices), list(choices.values()))[0]()
+        self.check()
         if self.random.random() < 0.7:
             self.run_next()
         self.check()
