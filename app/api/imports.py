@@ -16,7 +16,7 @@ from app.api.tasks import Started, find_task, task_answer
 from app.api.uploads import Receiver, Upload
 from app.api.values import Id, TaskId
 from app.errors import Invalid, NotFound
-from app.imports import formats, undo
+from app.imports import formats
 from app.imports.rejects import rejects_path
 from app.repository import tasks
 from app.service import Service
@@ -58,7 +58,7 @@ def _start(
 ) -> Any:
     payload = f"{upload.sha256 if upload else ''} {params['user_id']} {params['dry_run']}"
     task_id = str(uuid.uuid4())
-    kept = service.settings.uploads_dir.absolute() / task_id
+    kept = service.settings.uploads_dir / task_id
     if upload is None:
         params |= {"file": None, "filename": "", "size": 0, "sha256": ""}
     else:
@@ -70,7 +70,7 @@ def _start(
             )
         receiver.keep(kept)
         params |= {
-            "file": str(kept),
+            "file": str(kept.relative_to(service.settings.data_dir)),
             "filename": upload.filename,
             "size": upload.size,
             "sha256": upload.sha256,
@@ -125,7 +125,6 @@ def undo_import(
     """Put back what was there before the import, as a task of its own; newest import first."""
 
     def start(connection: Connection) -> Reply:
-        undo.check(connection, task_id)
         limit = service.settings.max_queue
         task = queue(connection, UNDO_IMPORT, {"undo_of": task_id}, max_queue=limit)
         return accepted(task, f"/imports/{task.id}")

@@ -21,6 +21,7 @@ from app.api.values import TaskId
 from app.errors import NotFound
 from app.repository import tasks
 from app.service import Service
+from app.tasks.retry import missing_of, retry
 from app.tasks.task import ENDED, Task
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
@@ -186,14 +187,17 @@ def cancel_task(
 def retry_task(
     task_id: TaskId, background: BackgroundTasks, service: ServiceDependency, once: OnceDependency
 ) -> Any:
-    """Try a failed or cancelled task again; it takes up what its last attempt has left."""
+    """Try a failed or cancelled task again. An import or undo that has written goes on from there.
 
-    def retry(connection: Connection) -> Reply:
-        task = _found(tasks.get(connection, task_id), task_id)
-        return accepted(tasks.retry(connection, task, now=time.time()), f"/tasks/{task.id}")
+    Everything else starts over. 409 with the reason if it can no longer go on.
+    """
+    lacking = missing_of(service.settings, find_task(service, task_id))
+
+    def again(connection: Connection) -> Reply:
+        return accepted(retry(connection, task_id, lacking), f"/tasks/{task_id}")
 
     background.add_task(service.wake_worker)
-    return once("", retry)
+    return once("", again)
 
 
 @router.get("/{task_id}/events", response_class=EventSourceResponse)

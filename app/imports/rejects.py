@@ -45,10 +45,19 @@ class RejectFile:
         name, *numbers = cursor or (None,)
         self._size, self._rows, self._more = (*map(int, numbers), 0, 0, 0)[:3]
         if name is None:
+            published.unlink(missing_ok=True)  # of an earlier start
             self.add([])
         elif name != self._path.name:
             before = directory / name
             shutil.copyfile(before if before.exists() else published, self._path)
+
+    @staticmethod
+    def is_there(directory: Path, published: Path, cursor: list[Any]) -> bool:
+        """Whether what an earlier attempt has written can be gone on with."""
+        name, size = cursor[:2]
+        before = directory / name
+        path = before if before.exists() else published
+        return path.is_file() and path.stat().st_size >= size
 
     @property
     def cursor(self) -> list[Any]:

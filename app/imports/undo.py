@@ -10,14 +10,13 @@ from sqlalchemy.engine import Connection
 from app.errors import Conflict, NotFound
 from app.imports.rejects import Reject
 from app.imports.runs import matches
-from app.repository import catalogue, imports, movies, tasks
+from app.repository import catalogue, import_order, imports, movies, tasks
 from app.repository.count_changes import changes_of
 from app.repository.imports import Key
 from app.repository.ratings import note_changes
-from app.tasks.task import COMPLETE, ENDED, IMPORT_RATINGS, UNDO_IMPORT, Task
+from app.tasks.task import CANCELLING, COMPLETE, IMPORT_RATINGS, Task
 
 CATALOGUE_ROWS = 500
-_ALL = 100_000
 
 
 @dataclass
@@ -29,39 +28,54 @@ class UndoFigures:
     kept: int = 0
 
 
-def check(connection: Connection, task_id: str) -> Task:
-    """The import that is to be undone. Raises `NotFound`, or `Conflict` with the reason why it cannot be."""
-    task = tasks.get(connection, task_id)
+def check(connection: Connection, import_id: str, *, undo: Task | None = None) -> Task:
+    """The import that is to be undone, by the task `undo` where there is one already.
+
+    Raises `NotFound`, or `Conflict` with the reason why it cannot be.
+    """
+    task = tasks.get(connection, import_id)
     if task is None or task.kind != IMPORT_RATINGS:
         raise NotFound(
-            f"There is no import {task_id}. Imports, and what their undo needs, are kept for some time after "
-            f"their end (MATINEE_KEEP_TASKS). GET /tasks?kind={IMPORT_RATINGS} lists them."
+            f"There is no import {import_id}. Imports, and what their undo needs, are kept for some time "
+            f"after their end (MATINEE_KEEP_TASKS). GET /tasks?kind={IMPORT_RATINGS} lists them."
         )
-    if task.status not in ENDED:
-        raise Conflict(f"Import {task_id} is {task.status}. Cancel it or wait for its end, then undo it.")
-    if not wrote(task):
-        raise Conflict(f"Import {task_id} has changed nothing. There is nothing to undo.")
+    if not task.ended:
+        raise Conflict(f"Import {import_id} is {task.status}. Cancel it or wait for its end, then undo it.")
+    if not task.begun:
+        raise Conflict(f"Import {import_id} has changed nothing. There is nothing to undo.")
     if task.undo_refused:
-        raise Conflict(f"Import {task_id} cannot be undone. {task.undo_refused}")
-    undone = {
-        other.params["undo_of"]
-        for other in tasks.listing(connection, limit=_ALL, kind=UNDO_IMPORT, status=COMPLETE)
-    }
-    if task_id in undone:
-        raise Conflict(f"Import {task_id} is undone already.")
-    for other in tasks.listing(connection, limit=_ALL, kind=IMPORT_RATINGS):
-        stands = other.status not in ENDED or (wrote(other) and not other.undo_refused)
-        if other.seq > task.seq and other.id not in undone and stands:
-            raise Conflict(
-                f"Import {other.id} is newer. Imports are undone newest first: undo that one before."
-            )
+        raise Conflict(f"Import {import_id} cannot be undone. {task.undo_refused}")
+    _check_others(connection, task, undo)
     return task
 
 
-def wrote(task: Task) -> bool:
-    """Whether an import has changed anything, as far as it came."""
-    figures = (task.cursor or {}).get("figures", {})
-    return not task.params.get("dry_run") and bool(figures.get("new", 0) + figures.get("replaced", 0))
+def _check_others(connection: Connection, task: Task, undo: Task | None) -> None:
+    """Raises `Conflict` if another import or undo is in the way."""
+    for other in import_order.undos_of(connection, task.id):
+        if other.status == COMPLETE:
+            raise Conflict(f"Import {task.id} is undone already.")
+        if undo and other.seq > undo.seq and (other.begun or not other.ended):
+            raise Conflict(f"Undo {other.id} has taken this one's place. See that one.")
+    for other in import_order.active(connection):
+        if other.kind == IMPORT_RATINGS and (undo is None or other.begun or other.seq < undo.seq):
+            raise Conflict(f"Import {other.id} is {other.status}. Cancel it or wait for its end, then undo.")
+    if newer := import_order.newest_after(connection, task, undoable=True):
+        raise Conflict(f"Import {newer.id} is newer. Imports are undone newest first: undo that one before.")
+
+
+def join(connection: Connection, import_id: str) -> Task | None:
+    """The undo of an import that is queued or running already, if any.
+
+    Raises as `check` does if there is none and none can be.
+    """
+    import_order.hold(connection)
+    for undo in import_order.undos_of(connection, import_id):
+        if undo.status == CANCELLING:
+            raise Conflict(f"Undo {undo.id} of import {import_id} is being cancelled. Ask again in a second.")
+        if not undo.ended:
+            return undo
+    check(connection, import_id)
+    return None
 
 
 def undo_ratings(connection: Connection, keys: list[Key], import_seq: int, figures: UndoFigures) -> None:

@@ -89,8 +89,8 @@ def _judge(
     written = Written()
     for key, row in rows.items():
         old = there.get(key)
-        if old is None:
-            written.new.append(key)
+        if old is None:  # `again`: deleted since this import wrote it
+            (written.duplicate if key in again else written.new).append(key)
         elif all(old[name] == row[name] for name in _COMPARED[noun]):
             (written.duplicate if key in again else written.unchanged).append(key)
         elif old.get("source") == MADE_HERE:

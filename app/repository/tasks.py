@@ -24,6 +24,7 @@ from app.tasks.task import (
     CANCELLING,
     FAILED,
     IMPORT_RATINGS,
+    IN_ORDER,
     MOVES,
     QUEUED,
     RUNNING,
@@ -109,12 +110,28 @@ def counts(connection: Connection) -> dict[str, int]:
     return dict.fromkeys(ACTIVE, 0) | {row[0]: row[1] for row in connection.execute(query)}
 
 
+_OLDER, _NOW = tasks.alias("older"), sa.bindparam("now", type_=sa.Double)
+
+
+def _pauses(table: Any) -> sa.ColumnElement[bool]:
+    """No pause is longer: one that still seems to be was begun by a clock that was ahead."""
+    return sa.and_(table.c.not_before > _NOW, table.c.not_before <= _NOW + LONGEST_PAUSE)
+
+
+_OVERTAKES = sa.exists().where(
+    _OLDER.c.status == QUEUED,
+    _pauses(_OLDER),
+    _OLDER.c.seq < tasks.c.seq,
+    _OLDER.c.kind.in_(IN_ORDER),
+)
+_DUE = (tasks.c.status == QUEUED, ~_pauses(tasks), tasks.c.kind.not_in(IN_ORDER) | ~_OVERTAKES)
+"""Imports and undos keep their order: none overtakes one that waits to be tried again."""
+_NEXT_DUE = sa.select(tasks).where(*_DUE).order_by(tasks.c.seq).limit(1)
+
+
 def claim(connection: Connection, *, now: float, worker: str = "") -> Task | None:
     """Start the next attempt of the task that is due and has waited longest."""
-    query = (
-        sa.select(tasks).where(*_due(now)).order_by(tasks.c.seq).limit(1).with_for_update(skip_locked=True)
-    )
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(_NEXT_DUE.with_for_update(skip_locked=True), {"now": now}).mappings().first()
     if row is None:
         return None
     task = _task(row)
@@ -170,13 +187,7 @@ def leave(connection: Connection, task: Task, to: str, values: dict[str, Any], *
 
 
 def has_due(connection: Connection, *, now: float) -> bool:
-    return connection.execute(sa.select(tasks.c.seq).where(*_due(now)).limit(1)).first() is not None
-
-
-def _due(now: float) -> tuple[sa.ColumnElement[bool], ...]:
-    """No pause is that long: one that still is was begun by a clock that was ahead."""
-    over = sa.or_(tasks.c.not_before <= now, tasks.c.not_before > now + LONGEST_PAUSE)
-    return tasks.c.status == QUEUED, over
+    return connection.execute(_NEXT_DUE, {"now": now}).first() is not None
 
 
 def advance(connection: Connection, task: Task, values: dict[str, Any]) -> Task:
@@ -244,9 +255,20 @@ def request_cancel(connection: Connection, task_id: str, *, now: float) -> Task 
     return task
 
 
-def retry(connection: Connection, task: Task, *, now: float) -> Task:
-    """Queue a failed or cancelled task again, from its cursor. Raises `Conflict` for another status."""
-    values = {"error": None, "finished_at": None, "crashes": 0, "failures": 0, "not_before": 0}
+def retry(connection: Connection, task: Task, *, now: float, from_start: bool = False) -> Task:
+    """Queue a failed or cancelled task again, from its cursor. Raises `Conflict` for another status.
+
+    Whether it may go on is for `app.tasks.retry` to say.
+    """
+    values: dict[str, Any] = {
+        "error": None,
+        "finished_at": None,
+        "crashes": 0,
+        "failures": 0,
+        "not_before": 0,
+    }
+    if from_start:
+        values["cursor"] = None
     try:
         return move(connection, task, QUEUED, values, now=now, sources=(FAILED, CANCELLED))
     except IllegalMove:
@@ -293,6 +315,12 @@ def active_ids(connection: Connection) -> set[str]:
 def kept_ids(connection: Connection) -> set[str]:
     """The ids of all tasks."""
     return set(connection.execute(sa.select(tasks.c.id)).scalars())
+
+
+def retriable_ids(connection: Connection, *, since: float) -> set[str]:
+    """The ids of tasks that failed or were cancelled at that time or later."""
+    where = (tasks.c.status.in_((FAILED, CANCELLED)), tasks.c.finished_at >= since)
+    return set(connection.execute(sa.select(tasks.c.id).where(*where)).scalars())
 
 
 def latest_time(connection: Connection) -> float | None:

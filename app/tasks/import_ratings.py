@@ -2,33 +2,32 @@
 
 import errno
 import gc
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from app.errors import Invalid, StorageFull
+from app.errors import Conflict, Invalid, StorageFull
 from app.imports import personal
+from app.imports.checkpoint import Checkpoint, missing, missing_upload, upload_path
 from app.imports.counts import settle
 from app.imports.formats import MOVIES, RATINGS, Format, Recognised, recognise_all
 from app.imports.lanes import Lane, lane_by
 from app.imports.merge import CatalogueMerger, Figures, Merger, Range, RatingMerger
 from app.imports.parse import Parsed, Parser, Part
 from app.imports.personal import Matcher
-from app.repository import catalogue, imports, movies
+from app.repository import catalogue, import_order, imports, movies, tasks
 from app.repository.tasks import Fenced
 from app.sample import RATINGS as SAMPLE
-from app.storage.files import write_whole
 from app.tasks.attempt import Attempt, Stopped
 from app.tasks.execution import is_transient
 from app.tasks.processors import leave_one
+from app.tasks.retry import check, missing_files
 from app.tasks.undo_import import reject_file
 
 LONGEST_SILENCE = 10.0
@@ -46,7 +45,7 @@ def run(attempt: Attempt) -> None:
     """Do the whole task, or what an earlier attempt has left of it."""
     settle(attempt.database, attempt.transaction)
     try:
-        cursor, parts = attempt.task.cursor, list[Part]()
+        cursor, parts = _left(attempt), list[Part]()
         if cursor is None or not cursor["merged"]:
             cursor, parts = _parse(attempt, cursor)
         _Merge(attempt, cursor, parts).run()
@@ -59,20 +58,45 @@ def run(attempt: Attempt) -> None:
             ) from error
         if not is_transient(error):
             settle(attempt.database, attempt.database.write)
-            shutil.rmtree(attempt.directory, ignore_errors=True)
+            _clear(attempt)
         raise
 
 
-def _files(params: dict[str, Any]) -> tuple[list[Recognised], list[str]]:
+def _left(attempt: Attempt) -> dict[str, Any] | None:
+    """The cursor of an earlier attempt. Raises `Conflict` if it has written and cannot go on."""
+    task = attempt.task
+    if task.begun:
+        with attempt.database.read() as connection:
+            check(connection, task)
+        if lacking := missing_files(attempt.settings, task):
+            raise Conflict(lacking)
+    elif missing(attempt.settings, task):
+        return None
+    return task.cursor
+
+
+def _clear(attempt: Attempt) -> None:
+    """Remove what is not needed to go on: all of it, if there is nothing to go on from."""
+    with attempt.database.read() as connection:
+        task = tasks.get(connection, attempt.task.id)
+    begun = task is not None and task.begun
+    for path in attempt.directory.glob("parse-*") if begun else [attempt.directory]:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _files(attempt: Attempt) -> tuple[list[Recognised], list[str]]:
+    params = attempt.task.params
     if params.get("file") is None:
         return recognise_all(SAMPLE, SAMPLE.name)
-    path = Path(params["file"])
-    if not path.exists():
-        raise Invalid("The upload is gone from the data directory. Send the file again.")
+    if lacking := missing_upload(attempt.settings, params):
+        raise Invalid(f"{lacking} Send the file again.")
+    path = upload_path(attempt.settings, params["file"])
     return recognise_all(path, params.get("filename") or "")
 
 
-def _personal(attempt: Attempt, known_movies: set[int]) -> Callable[[Format, list[str]], Lane]:
+def _personal(
+    attempt: Attempt, checkpoint: Checkpoint, known_movies: set[int]
+) -> Callable[[Format, list[str]], Lane]:
     """What makes the lane of one user's file, once there is one."""
 
     def make(known: Format, header: list[str]) -> Lane:
@@ -81,7 +105,7 @@ def _personal(attempt: Attempt, known_movies: set[int]) -> Callable[[Format, lis
             raise Invalid(
                 f"Files of {known.name} are one user's. Say whose: add ?user_id=... to the request."
             )
-        movies_then, imdb_ids = _as_of_first(attempt, "titles", _titles)
+        movies_then, imdb_ids = checkpoint.read("titles", _titles)
         matcher = Matcher(map(tuple, movies_then), dict(imdb_ids))
         parse = personal.parser(known, header, matcher, user_id, _start(attempt))
         return lane_by(parse, known.columns["title"], known_movies, _start(attempt))
@@ -103,42 +127,34 @@ def _parse(attempt: Attempt, before: dict[str, Any] | None) -> tuple[dict[str, A
     for old in attempt.directory.glob("parse-*"):
         shutil.rmtree(old, ignore_errors=True)
     directory.mkdir(parents=True)
-    found, left_out = _files(attempt.task.params)
+    found, left_out = _files(attempt)
     attempt.report(phase="parse", done=0, total=sum(file.member.size for file in found), unit="bytes")
-    again = before is not None and (attempt.directory / "catalogue.json").exists()
-    deleted, known_ids = _as_of_first(attempt, "catalogue", _catalogue)
+    checkpoint = Checkpoint(attempt.directory, attempt.database, going_on=before is not None)
+    deleted, known_ids = checkpoint.read("catalogue", _catalogue)
     known = set(known_ids)
-    rejects = None if again else reject_file(attempt, None)
+    rejects = reject_file(attempt, None) if before is None else None
     parser = Parser(
         directory,
         rejects.add if rejects else lambda _: None,
         known,
         _start(attempt),
         lambda *, done: attempt.report(done=done),
-        _personal(attempt, known),
+        _personal(attempt, checkpoint, known),
     )
     with attempt.database.busy():  # blocks beat; the first one may have to compile its lane
         for file in found:
             parser.parse(file)
     parser.parsed.left_out = left_out
-    cursor = before or {}
+    cursor = before or _cursor(parser.parsed)
     if rejects is not None:
-        cursor = _cursor(parser.parsed, before) | {"movies_deleted": deleted, "rejects": rejects.cursor}
+        cursor |= {"movies_deleted": deleted, "rejects": rejects.cursor, "kept": checkpoint.kept}
+    elif cursor["parsed"] != asdict(parser.parsed):
+        raise Conflict("The upload does not read as it did before. Send the file again.")
     done, total = cursor["done"], parser.parsed.good
-    with attempt.transaction(phase="merge", done=done, total=total, unit="rows", cursor=cursor):
-        pass
+    with attempt.transaction(phase="merge", done=done, total=total, unit="rows", cursor=cursor) as connection:
+        if not attempt.task.begun:
+            cursor["order"] = import_order.next_order(connection)
     return cursor, parser.parts
-
-
-def _as_of_first(attempt: Attempt, name: str, read: Callable[[Connection], Any]) -> Any:
-    """What `read` found when it was asked for first, so that a file parsed again comes to the same rows."""
-    path = attempt.directory / f"{name}.json"
-    with suppress(FileNotFoundError, ValueError):
-        return json.loads(path.read_text(encoding="utf-8"))
-    with attempt.database.read() as connection:
-        text = json.dumps(read(connection))
-    write_whole(path, text.encode())
-    return json.loads(text)
 
 
 def _catalogue(connection: Connection) -> Any:
@@ -149,12 +165,11 @@ def _titles(connection: Connection) -> Any:
     return list(catalogue.titles(connection)), list(catalogue.imdb_ids(connection).items())
 
 
-def _cursor(parsed: Parsed, before: dict[str, Any] | None) -> dict[str, Any]:
-    """Where the merge starts: `part` and `after` tell the place, `done` the rows before it."""
+def _cursor(parsed: Parsed) -> dict[str, Any]:
+    """Where a merge starts: `part` and `after` tell the place, `done` the rows before it."""
     figures = Figures(parsed.read, duplicate=parsed.duplicate, rejected=parsed.rejected)
-    place = before or {"part": 0, "after": None, "done": 0, "figures": asdict(figures), "merged": False}
-    kept = ("part", "after", "done", "figures", "merged")
-    return {name: place[name] for name in kept} | {"parsed": asdict(parsed)}
+    place = {"part": 0, "after": None, "done": 0, "figures": asdict(figures), "merged": False}
+    return place | {"parsed": asdict(parsed)}
 
 
 class _Merge:

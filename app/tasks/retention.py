@@ -56,9 +56,11 @@ def clean(
     _forget_keys(database, now=now)
     with database.read() as connection:
         active = tasks.active_ids(connection)
+        retriable = tasks.retriable_ids(connection, since=now - DAY)
         kept = tasks.kept_ids(connection)
-    _remove(_entries(settings.data_dir / "work"), keep=active)
-    _remove(_entries(settings.uploads_dir), keep=active, newest=now - DAY)
+    for folder in _entries(settings.data_dir / "work"):
+        _remove(folder.glob("parse-*") if folder.name in retriable else [folder], keep=active)
+    _remove(_entries(settings.uploads_dir), keep=active | retriable, newest=now - DAY)
     _remove(_entries(settings.data_dir / "imports"), keep=kept)
     _forget_models(database, settings, now=now)
     return True

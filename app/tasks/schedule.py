@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from app.config import Settings
+from app.imports.counts import settle
 from app.repository import models, ratings, tasks
 from app.storage import Database
 from app.tasks import retention
@@ -37,11 +38,12 @@ class Schedule:
         self._looked = self._cleaned = 0.0
 
     def look(self) -> None:
-        """Queue a rebuild if one is due; clean up at first and then once an hour."""
+        """Queue a rebuild if one is due; make movie counts right; clean up at first and then once an hour."""
         now = self._clock()
         if _is_within(LOOK_EVERY, self._looked, now):
             return
         self._looked = now
+        settle(self._database, self._database.write)  # an import that was cancelled as it waited left some
         if self._is_due(now):
             start(self._database, REBUILD_MODEL, {"scheduled": True})
         if _is_within(CLEAN_EVERY, self._cleaned, now):

@@ -30,6 +30,9 @@ IMPORT_RATINGS = "import_ratings"
 UNDO_IMPORT = "undo_import"
 REBUILD_MODEL = "rebuild_model"
 
+IN_ORDER = (IMPORT_RATINGS, UNDO_IMPORT)
+"""Kinds that run in the order in which they were queued: each builds on what those before it left."""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -96,6 +99,13 @@ class Task:
             return "Cancelled before anything was written."
         undo = f"POST /imports/{self.id}/undo takes them back."
         return f"Cancelled after {self.written:,} rows were written. {undo}"
+
+    @property
+    def begun(self) -> bool:
+        """Whether an import or undo has changed anything, as far as it came."""
+        figures = (self.cursor or {}).get("figures", {})
+        changed = ("new", "replaced", "deleted", "restored", "kept")
+        return not self.params.get("dry_run") and any(figures.get(name) for name in changed)
 
     @property
     def ended(self) -> bool:

@@ -4,12 +4,14 @@ import shutil
 from dataclasses import asdict
 from typing import Any
 
+from app.errors import Conflict
 from app.imports import undo
 from app.imports.counts import settle
 from app.imports.rejects import RejectFile, rejects_path
 from app.imports.undo import CATALOGUE_ROWS, UndoFigures
 from app.repository import catalogue, imports
 from app.tasks.attempt import Attempt
+from app.tasks.retry import missing_files
 
 LONGEST_SILENCE = 10.0
 """Seconds without progress that a step may take: of 2,000 rows on a slow disk."""
@@ -22,7 +24,9 @@ def run(attempt: Attempt) -> None:
     """Do the whole undo, or what an earlier attempt has left of it. Raises `Conflict`, `NotFound`."""
     settle(attempt.database, attempt.transaction)
     with attempt.database.read() as connection:
-        task = undo.check(connection, attempt.task.params["undo_of"])
+        task = undo.check(connection, attempt.task.params["undo_of"], undo=attempt.task)
+    if lacking := missing_files(attempt.settings, attempt.task):
+        raise Conflict(lacking)
     _Undo(attempt, task.seq).run()
 
 

@@ -20,6 +20,7 @@ from app.storage import Database
 from app.tasks import import_ratings
 from app.tasks.execution import execute
 from app.tasks.import_ratings import GIVE_WAY, RANGES
+from app.tasks.retry import missing_of, retry
 from tests.catalogue import put_movies
 from tests.imports.conftest import (
     NOW,
@@ -242,7 +243,7 @@ def test_a_cancelled_import_that_is_tried_again_goes_on_where_it_was(
         cancelled = tasks.get(connection, task.id)
         assert cancelled is not None
         assert cancelled.status == "cancelled"
-        tasks.retry(connection, cancelled, now=NOW)
+        retry(connection, task.id, missing_of(engine_settings, cancelled))
     assert 0 < len(ratings(database)) < 10
     assert counts_are_right(database)
     execute(attempt(database, settings))
@@ -251,6 +252,27 @@ def test_a_cancelled_import_that_is_tried_again_goes_on_where_it_was(
     assert ended is not None
     assert figures(ended.result) == {"read": 11, "new": 10, "rejected": 1}
     assert counts_are_right(database)
+
+
+def test_a_film_that_is_deleted_between_its_two_lines_is_counted_once(
+    database: Database, engine_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.imports.merge.CATALOGUE_ROWS", 1)
+    path = tmp_path / "upload"
+    path.write_text("id,title,year,genre\n11,New,,\n11,Newer,,\n")
+    task = queue(database, path, "movies.csv")
+
+    def stopping() -> bool:
+        with database.write() as connection:
+            if movies.by_ids(connection, [11]):
+                movies.delete(connection, 11, force=True)
+        return False
+
+    execute(attempt(database, replace(engine_settings, import_chunk=1), stopping=stopping))
+    with database.read() as connection:
+        ended = tasks.get(connection, task.id)
+    assert ended is not None
+    assert figures(ended.result) == {"read": 2, "new": 1, "duplicate": 1}
 
 
 LETTERBOXD = "Date,Name,Year,Letterboxd URI,Rating\n" + "".join(
@@ -297,7 +319,7 @@ def test_a_file_of_unknown_movies_is_tried_again_with_those_that_are_known_by_th
     assert task.status == "failed"
     with database.write() as connection:
         put_movies(connection, [Movie(11, "New")])
-        tasks.retry(connection, task, now=NOW)
+        retry(connection, task.id, missing_of(engine_settings, task))
     execute(attempt(database, engine_settings))
     with database.read() as connection:
         again = tasks.get(connection, task.id)

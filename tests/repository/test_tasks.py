@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from app.repository import tasks
 from app.storage import Database
 from app.tasks.start import start
-from app.tasks.task import IMPORT_RATINGS, REBUILD_MODEL, Task
+from app.tasks.task import IMPORT_RATINGS, REBUILD_MODEL, UNDO_IMPORT, Task
 
 
 def queue(database: Database, kind: str = IMPORT_RATINGS) -> Task:
@@ -132,3 +132,17 @@ def test_tasks_are_listed_newest_first_by_kind_and_status(database: Database) ->
         assert [t.id for t in tasks.listing(connection, limit=1, before=every[0].seq)] == [made[1].id]
         assert [t.id for t in tasks.listing(connection, limit=9, kind=REBUILD_MODEL)] == [made[1].id]
         assert [t.id for t in tasks.listing(connection, limit=9, status="running")] == [made[0].id]
+
+
+def test_imports_and_undos_do_not_overtake_one_that_waits_to_be_tried_again(database: Database) -> None:
+    with database.write() as connection:
+        first = tasks.create(connection, IMPORT_RATINGS, {}, now=1)
+        claimed = tasks.claim(connection, now=1)
+        assert claimed is not None
+        tasks.leave(connection, claimed, "queued", {"not_before": 10.0}, now=1)
+        for kind in (UNDO_IMPORT, IMPORT_RATINGS, REBUILD_MODEL):
+            tasks.create(connection, kind, {}, now=1)
+        assert [task.kind for task in iter(lambda: tasks.claim(connection, now=5), None)] == [REBUILD_MODEL]
+        assert not tasks.has_due(connection, now=5)
+        seqs = [task.seq for task in iter(lambda: tasks.claim(connection, now=10), None)]
+        assert seqs == [first.seq, first.seq + 1, first.seq + 2]

@@ -75,7 +75,7 @@ def test_a_cancel_without_a_safe_point_starts_the_worker_anew(settings: Settings
 def test_the_watch_for_cancels_outlives_an_error_of_the_database(
     settings: Settings, store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = start(store, IMPORT_RATINGS, dict(SAMPLE))[0]
+    task = start(store, IMPORT_RATINGS, dict(SAMPLE))
     with store.write() as connection:
         claimed = tasks.claim(connection, now=time.time())
         tasks.request_cancel(connection, task.id, now=time.time())

@@ -1,0 +1,67 @@
+"""Queries on the tasks that write imports: in which order they wrote, what undoes them, what runs.
+
+The order of an import is a number that its cursor gets as it begins to write, from a counter. It is not
+`tasks.seq`: an import that failed before it wrote anything may be tried again after newer ones have written.
+Imports of older releases have none; they wrote in the order of `tasks.seq`, before all that have one.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.storage.database import insert_for, serialize
+from app.storage.schema import counters, tasks
+from app.tasks.task import ACTIVE, COMPLETE, IMPORT_RATINGS, UNDO_IMPORT, Task
+
+_ORDER = sa.func.coalesce(tasks.c.cursor["order"].as_integer(), 0)
+_UNDO_OF = tasks.c.params["undo_of"].as_string()
+_NEW, _REPLACED = (
+    sa.func.coalesce(tasks.c.cursor[("figures", name)].as_integer(), 0) for name in ("new", "replaced")
+)
+_DRY_RUN = sa.func.coalesce(tasks.c.params["dry_run"].as_boolean(), sa.false())
+
+
+def hold(connection: Connection) -> None:
+    """Until the transaction ends no other one decides which import or undo may go on."""
+    serialize(connection, "imports")
+
+
+def next_order(connection: Connection) -> int:
+    """The order of an import that begins to write: higher than any before."""
+    statement = insert_for(connection.dialect.name)(counters).values(name="imports_begun", value=1)
+    more = {"value": counters.c.value + 1}
+    statement = statement.on_conflict_do_update(index_elements=["name"], set_=more)
+    return int(connection.execute(statement.returning(counters.c.value)).scalar_one())
+
+
+def undos_of(connection: Connection, import_id: str) -> list[Task]:
+    """Every undo of an import, newest first."""
+    query = sa.select(tasks).where(tasks.c.kind == UNDO_IMPORT, sa.literal(import_id) == _UNDO_OF)
+    return [Task(**row) for row in connection.execute(query.order_by(tasks.c.seq.desc())).mappings()]
+
+
+def active(connection: Connection) -> list[Task]:
+    """The imports and undos that have not ended."""
+    kinds, statuses = (IMPORT_RATINGS, UNDO_IMPORT), ACTIVE
+    query = sa.select(tasks).where(tasks.c.kind.in_(kinds), tasks.c.status.in_(statuses))
+    return [Task(**row) for row in connection.execute(query.order_by(tasks.c.seq)).mappings()]
+
+
+def newest_after(connection: Connection, task: Task, *, undoable: bool = False) -> Task | None:
+    """The import that wrote last of those that wrote after this one and are not undone.
+
+    `undoable`: of those alone that can be undone.
+    """
+    undone = sa.select(_UNDO_OF).where(tasks.c.kind == UNDO_IMPORT, tasks.c.status == COMPLETE)
+    mine = sa.tuple_(sa.literal((task.cursor or {}).get("order", 0)), sa.literal(task.seq))
+    query = sa.select(tasks).where(
+        tasks.c.kind == IMPORT_RATINGS,
+        sa.tuple_(_ORDER, tasks.c.seq) > mine,
+        _NEW + _REPLACED > 0,
+        ~_DRY_RUN,
+        tasks.c.id.not_in(undone),
+    )
+    if undoable:
+        query = query.where(tasks.c.undo_refused.is_(None))
+    newest = query.order_by(_ORDER.desc(), tasks.c.seq.desc()).limit(1)
+    row = connection.execute(newest).mappings().first()
+    return Task(**row) if row else None
