@@ -113,7 +113,7 @@ class SQLiteDatabase(Database):
             with self._turns.take(deadline, self.beat):
                 with _waiting_at_most(driver, deadline - time.monotonic()):
                     transaction = connection.begin()
-                with self._ended(transaction):
+                with self._ended(transaction, driver):
                     yield connection
                 wanted = not self._durable and self.is_wanted()
             if not self._durable:
@@ -138,18 +138,16 @@ class SQLiteDatabase(Database):
             self._writing.release()
 
     @contextmanager
-    def _ended(self, transaction: Transaction) -> Iterator[None]:
+    def _ended(self, transaction: Transaction, driver: Any) -> Iterator[None]:
         """Commit at the end, or roll back: a step that only the disk holds up."""
         try:
             yield
-        except BaseException:
-            transaction.rollback()
-            raise
-        try:
             with self.busy():
                 transaction.commit()
         except BaseException:
             transaction.rollback()
+            if driver.in_transaction:  # SQLite keeps one open whose COMMIT failed
+                driver.execute("ROLLBACK")
             raise
 
     def close(self) -> None:

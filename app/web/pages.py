@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from app.api import models, movies, recommendations, status, tasks
 from app.api.dependencies import ServiceDependency
-from app.errors import NotFound
+from app.errors import MethodNotAllowed, NotFound
 from app.ratings import MAX_ID
 from app.repository import tasks as task_rows
 from app.web import charts, reference
@@ -72,7 +72,7 @@ def _with_pages(handler: Any) -> Any:
         if not isinstance(response, JSONResponse) or not _for_a_person(request):
             return response
         problem = json.loads(bytes(response.body))
-        if isinstance(error, HTTPException) and error.status_code in (404, 405):
+        if isinstance(error, HTTPException | MethodNotAllowed) and response.status_code in (404, 405):
             problem |= {"title": "Not found", "detail": f"There is no page at {request.url.path[:200]}."}
         page = _page(request, "error", status_code=response.status_code, problem=problem)
         page.headers["Vary"] = "Accept"

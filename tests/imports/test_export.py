@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from app.imports.export import movies_csv, ratings_csv
 from app.movies import Movie
 from app.storage import Database
-from app.storage.schema import metadata
+from app.storage.schema import SCORED, metadata
 from tests.catalogue import put_movies
 from tests.imports.conftest import Import, counts_are_right, table
 
@@ -72,7 +72,10 @@ def test_ratings_come_back_as_they_were(
     exported = "".join(ratings_csv(database))
     with database.write() as connection:
         connection.execute(metadata.tables["ratings"].delete())
-        connection.execute(sa.update(metadata.tables["movies"]).values(rating_count=0, rating_sum=0))
+        counts = dict.fromkeys(
+            ("rating_count", "rating_sum", *(column.name for column in SCORED.values())), 0
+        )
+        connection.execute(sa.update(metadata.tables["movies"]).values(counts))
     assert run_import(exported).status == "complete"
     assert digest(database) == before
     assert counts_are_right(database)

@@ -142,9 +142,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_fails_an_import_and_the_next_start_goes_on(small_disk: Path, tmp_path: Path) -> None:
     server = Server(small_disk / "data").start()
-    task_id = upload(server, write_csv(tmp_path / "large.csv", 300_000, 1))
+    server.wait(server.client.post("/recommender/rebuild").raise_for_status().json()["task_id"])
     worker = server.worker()
-    worker.suspend()
+    worker.suspend()  # idle: it holds no lock
+    task_id = upload(server, write_csv(tmp_path / "large.csv", 300_000, 1))
     with (small_disk / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
         while ballast.write(bytes(1 << 16)):
             pass
