@@ -18,11 +18,29 @@ from tests.postgres import PostgresServer
 
 ENGINES = ("sqlite", "postgres")
 
+LONG = (
+    "processes",
+    "api/test_values.py",
+    "imports/test_kills.py",
+    "imports/test_sequences.py",
+    "storage/test_numbers_migration.py",
+    "web/test_accessibility.py",
+)
+"""Folders and files of the long marks: `pytest -q -m ''` runs them too."""
+
 # The same examples in every run, so that a run judges the code alone; CI draws others each time and
 # prints how to repeat what fails: that becomes an `@example` of its test.
 hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis_settings.register_profile("random", derandomize=False, deadline=None, print_blob=True)
 hypothesis_settings.load_profile("random" if os.environ.get("CI") == "true" else "repeatable")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix().startswith(LONG):
+            item.add_marker("long")
 
 
 @pytest.fixture(scope="session")
