@@ -6,7 +6,8 @@ Under plain `uvicorn app.main:app` a proxy has to bound them (docs/configuration
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import uvicorn
@@ -20,6 +21,10 @@ BACKLOG = 64
 MOST = 8_000
 """Connections; an idle one takes some 20 kB."""
 ANSWER = b"HTTP/1.1 %s\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+
+
+SLOW_HEAD = 1.0
+"""Seconds after which a head that is not complete makes room before an idle connection does."""
 
 
 class Limits(NamedTuple):
@@ -81,16 +86,16 @@ class Protocol(H11Protocol):
         return (c for c in self.connections if isinstance(c, Protocol) and c is not self)
 
     def _make_room(self) -> bool:
-        """Close the connection that does least: one that is idle, else one whose head is not complete."""
-        waiting = [
-            (c.begun, c.waiting_since, id(c), c) for c in self._others() if c.waiting_since is not None
-        ]
-        if not waiting:
+        least = least_missed([c for c in self._others() if c.waiting_since is not None], self.loop.time())
+        if least is None:
             return False
-        least = min(waiting)[-1]
         self.connections.discard(least)
         least.transport.abort()
         return True
+
+    @property
+    def address(self) -> str | None:
+        return self.client[0] if self.client else None
 
     def _look_on(self) -> None:
         now, kind = self.loop.time(), type(self)
@@ -119,6 +124,20 @@ class Protocol(H11Protocol):
         if not self.transport.is_closing():
             self.transport.write(ANSWER % status)
             self.transport.close()
+
+
+def least_missed(waiting: Sequence[Protocol], now: float) -> Protocol | None:
+    """Of connections that wait for a head, the one to close: of the address that has most of them.
+
+    A head that is slow to come goes first, else the one that is idle for longest. `now`: of the loop's clock.
+    """
+    shares = Counter(connection.address for connection in waiting)
+
+    def rank(connection: Protocol) -> tuple[int, bool, float]:
+        waited = now - (connection.waiting_since or now)
+        return shares[connection.address], connection.begun and waited > SLOW_HEAD, waited
+
+    return max(waiting, key=rank, default=None)
 
 
 def options(settings: Settings) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -60,13 +61,19 @@ class Load:
     """Latencies in milliseconds by kind of request, and what was not answered well."""
 
     latencies: dict[str, list[float]] = field(default_factory=lambda: {"read": [], "write": []})
-    errors: int = 0
+    statuses: dict[str, Counter[int]] = field(default_factory=lambda: {"read": Counter(), "write": Counter()})
+    """Of the answers, by kind of request; 0 where there was none."""
     seconds: float = 0.0
+
+    @property
+    def errors(self) -> int:
+        return sum(n for kind in self.statuses.values() for s, n in kind.items() if s not in (200, 201))
 
     def __iadd__(self, other: "Load") -> "Load":
         for kind, values in other.latencies.items():
             self.latencies[kind] += values
-        self.errors += other.errors
+        for kind, counts in other.statuses.items():
+            self.statuses[kind] += counts
         self.seconds += other.seconds
         return self
 
@@ -74,15 +81,21 @@ class Load:
 class Client:
     """Sends on schedule from a pool of connections, so that a slow answer delays no other request."""
 
-    def __init__(self, port: int, movies: list[int], seed: int = 0) -> None:
-        self._port = port
+    def __init__(self, port: int, movies: list[int], seed: int = 0, *, writers: int = 0) -> None:
+        """`writers`: connections for writes alone, where these may be held up; 0: all share the same."""
+        self._port, self._writers = port, writers
         self._movies = movies
         self._random = random.Random(seed)
 
     def run(self, until: Callable[[float], bool]) -> Load:
         """Send until `until(seconds so far)` says stop."""
         load, due = Load(), queue.Queue[tuple[float, str] | None]()
-        threads = [threading.Thread(target=self._serve, args=(due, load)) for _ in range(CONNECTIONS)]
+        writes = queue.Queue[tuple[float, str] | None]() if self._writers else due
+        threads = [
+            threading.Thread(target=self._serve, args=(items, load))
+            for items, count in ((due, CONNECTIONS), (writes, self._writers))
+            for _ in range(count)
+        ]
         for thread in threads:
             thread.start()
         started, number = time.perf_counter(), 0
@@ -91,10 +104,14 @@ class Client:
             time.sleep(max(0.0, at - time.perf_counter()))
             if until(at - started):
                 break
-            due.put((at, "write" if number % 5 == 4 else "read"))
+            if number % 5 == 4:
+                writes.put((at, "write"))
+            else:
+                due.put((at, "read"))
             number += 1
-        for _ in threads:
-            due.put(None)
+        for items, count in ((due, CONNECTIONS), (writes, self._writers)):
+            for _ in range(count):
+                items.put(None)
         for thread in threads:
             thread.join()
         load.seconds = time.perf_counter() - started
@@ -111,7 +128,7 @@ class Client:
                 status = 0
                 connection.close()
             load.latencies[kind].append((time.perf_counter() - at) * 1e3)
-            load.errors += status not in (200, 201)
+            load.statuses[kind][status] += 1
 
     def _send(self, connection: http.client.HTTPConnection, kind: str) -> int:
         user = self._random.randrange(1, USERS)
