@@ -32,6 +32,8 @@ from tests.server import Server, free_port
 
 READS, WRITES = 40.0, 10.0
 CONNECTIONS = 16
+KEPT_ALIVE = 3.0
+"""Seconds for which a connection that is idle is used again."""
 SECONDS = 20.0
 ROUNDS, IMPORTS = 3, 2
 USERS = 5_000
@@ -120,8 +122,12 @@ class Client:
     def _serve(self, due: "queue.Queue[tuple[float, str] | None]", load: Load) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         connection.connect()
+        used = time.perf_counter()
         while (item := due.get()) is not None:
             at, kind = item
+            if time.perf_counter() - used > KEPT_ALIVE:
+                connection.close()  # as the server may do; the next request opens it again
+            used = time.perf_counter()
             try:
                 status = self._send(connection, kind)
             except (OSError, http.client.HTTPException):

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
+from app import deadline
 from app.errors import AppError, ConfigurationError, Unavailable
 from app.storage.heartbeat import Heartbeat
 
@@ -72,8 +73,8 @@ class Database(ABC):
 
     @property
     def patience(self) -> float:
-        """Seconds that a wait may last."""
-        return PATIENCE if self.heartbeat is None else math.inf
+        """Seconds that a wait may last: fewer where the request has waited for its place already."""
+        return deadline.left(PATIENCE) if self.heartbeat is None else math.inf
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

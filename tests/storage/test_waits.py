@@ -1,6 +1,7 @@
 """Waits for the database: bounded for a request, as long as it takes for a worker."""
 
 import contextlib
+import contextvars
 import fcntl
 import os
 import sqlite3
@@ -14,6 +15,7 @@ import psycopg
 import pytest
 from fastapi.testclient import TestClient
 
+from app import deadline
 from app.config import Settings
 from app.errors import Unavailable
 from app.repository import movies
@@ -206,3 +208,20 @@ def test_a_worker_that_waits_for_postgresql_beats(
         other.rollback()
     thread.join(10)
     assert len(made) == 1
+
+
+def test_what_a_request_has_waited_for_its_place_is_not_waited_again(settings: Settings) -> None:
+    store = open_database(settings)
+    other = sqlite3.connect(settings.data_dir / "matinee.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    def write() -> float:
+        deadline.begin(0.1)
+        started = time.monotonic()
+        with pytest.raises(Unavailable), store.write():
+            pass
+        return time.monotonic() - started
+
+    assert contextvars.copy_context().run(write) < 3  # of the five seconds for one that has not
+    other.close()
+    store.close()
