@@ -78,7 +78,7 @@ async def live() -> dict[str, str]:
 
 @router.get("/health/ready")
 def ready(service: ServiceDependency) -> dict[str, str]:
-    """The database answers too, and the worker makes progress; 503 says which part is not ready."""
+    """The database can be read and the worker makes progress; a 503 says which part is not ready."""
     with service.database.read() as connection:
         tasks.has_due(connection, now=0.0)
     worker = service.worker_state()

@@ -14,7 +14,7 @@ from app.recommender.linear import solve
 from app.recommender.selection import top
 
 BLOCK = 1 << 18
-"""Numbers in a block of intermediate results, 2 MB: they take no more, however much somebody has rated."""
+"""Numbers in a block of intermediate results, 2 MB: it takes no more, however many ratings a user has."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class Changes(NamedTuple):
 
     @property
     def half_steps(self) -> npt.NDArray[np.int64]:
-        """[n]: by so much more is their sum, in half steps."""
+        """The changes of the sums of scores, in half steps [n]."""
         return np.asarray(self.scored.astype(np.int64) @ np.arange(1, SCORES + 1))
 
 

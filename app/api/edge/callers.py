@@ -1,4 +1,4 @@
-"""Who calls. Without accounts that is this machine alone, and nobody whom a proxy has let through."""
+"""Who calls. Without accounts that is this machine alone, and no caller whose request a proxy passes on."""
 
 import ipaddress
 
