@@ -1,8 +1,5 @@
 """Matinee: movie ratings in, recommendations out."""
 
-import os
+from app import process
 
-# Before NumPy is imported anywhere: its BLAS would start a thread a core for every product that a request
-# needs, and spin; two requests at once then wait for each other. The training kernel has its own threads.
-for _library in ("OPENBLAS", "MKL", "OMP"):
-    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+process.limit_blas_threads()

@@ -1,7 +1,5 @@
 """The application: wiring only. Nothing is opened at import; the service opens on first use."""
 
-import functools
-import gc
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -11,7 +9,7 @@ from functools import partial
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from app import descriptors, web
+from app import descriptors, process, web
 from app.api import (
     etags,
     exports,
@@ -61,7 +59,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     descriptors.raise_limit()
     app.state.shutdown.listen()
     await run_in_threadpool(_open, service)
-    _keep_what_is_loaded()
+    process.serve_without_pauses()
     yield
     await run_in_threadpool(service.close)
 
@@ -100,12 +98,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.router.routes.extend(module.router.routes)  # a router that is included is searched more slowly
     web.mount(app)
     return app
-
-
-@functools.cache
-def _keep_what_is_loaded() -> None:
-    """Full collections would look through it again and again, and hold every request up for 50 ms."""
-    gc.freeze()
 
 
 def _configured_app() -> FastAPI:

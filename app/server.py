@@ -5,7 +5,11 @@ Under plain `uvicorn app.main:app` a proxy has to bound them (docs/configuration
 """
 
 import asyncio
+import contextlib
 import math
+import os
+import socket
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -16,8 +20,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from app import descriptors
 from app.config import Settings
 
+ACCEPTS = 2
+"""Connections that are accepted in one go: requests that are under way wait so long for the event loop."""
 BACKLOG = 64
-"""Connections that are accepted in one go, before any of them is counted."""
+"""Connections that wait in the kernel to be accepted."""
+STARTUP_FAILURE = 3
+"""The exit status of uvicorn when its start fails."""
 MOST = 8_000
 """Connections; an idle one takes some 20 kB."""
 ANSWER = b"HTTP/1.1 %s\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
@@ -143,17 +151,31 @@ def least_missed(waiting: Sequence[Protocol], now: float) -> Protocol | None:
 def options(settings: Settings) -> dict[str, Any]:
     """What uvicorn is started with; its environment has to hold the same settings."""
     descriptors.raise_limit()
-    connections = max(16, min(MOST, descriptors.most() - descriptors.RESERVE - BACKLOG))
+    connections = max(16, min(MOST, descriptors.most() - descriptors.RESERVE - ACCEPTS))
     limits = Protocol.limits._replace(connections=connections)
     return {
         "app": "app.main:app",
         "http": type("LimitedProtocol", (Protocol,), {"limits": limits}),
-        "backlog": BACKLOG,
+        "backlog": ACCEPTS,
         "proxy_headers": False,
         "timeout_graceful_shutdown": math.ceil(settings.shutdown_grace) + 1,
     }
 
 
+class Server(uvicorn.Server):
+    """Has a longer queue in the kernel than `backlog`, by which asyncio also accepts in one go."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in (one for server in self.servers for one in server.sockets):
+            with socket.socket(fileno=os.dup(listening.fileno())) as same:
+                same.listen(BACKLOG)
+
+
 def serve(settings: Settings) -> None:
-    """Serve until a signal ends it."""
-    uvicorn.run(**options(settings), host=settings.host, port=settings.port)
+    """Serve until a signal ends it. Exits with uvicorn's status if the start fails."""
+    server = Server(uvicorn.Config(**options(settings), host=settings.host, port=settings.port))
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)

@@ -24,7 +24,7 @@ LAYERS = (  # each may import from itself and from what stands behind it
     ("app.storage",),
     ("app.tasks.task", "app.movies", "app.ratings", "app.sample", "app.client"),
     ("app.retry_client", "app.config", "app.compilation", "app.deadline", "app.descriptors"),
-    ("app.errors", "app.outcome", "app.arrays"),
+    ("app.errors", "app.outcome", "app.arrays", "app.process"),
 )
 ONLY_IN = {
     "fastapi": ("app.main", "app.api", "app.web"),

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.config import Settings
+from app.process import processors_besides_the_api
 from app.storage import lock_directory
 from app.storage.heartbeat import record_of
-from app.tasks.processors import besides_the_api
 from app.tasks.watchdog import Watchdog
 
 LOOK_EVERY = 0.25
@@ -198,4 +198,4 @@ def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
 
 def _for_worker(settings: Settings) -> Settings:
     """With what the API needs beside it."""
-    return replace(settings, train_threads=settings.train_threads or besides_the_api())
+    return replace(settings, train_threads=settings.train_threads or processors_besides_the_api())

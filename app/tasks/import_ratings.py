@@ -1,7 +1,6 @@
 """Import a file: parse it to sorted runs, then merge them range by range, exactly once."""
 
 import errno
-import gc
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -21,12 +20,12 @@ from app.imports.lanes import Lane, lane_by
 from app.imports.merge import CatalogueMerger, Figures, Merger, Range, RatingMerger
 from app.imports.parse import Parsed, Parser, Part
 from app.imports.personal import Matcher
+from app.process import collect_now, leave_one_processor
 from app.repository import catalogue, import_order, imports, movies, tasks
 from app.repository.tasks import Fenced
 from app.sample import RATINGS as SAMPLE
 from app.tasks.attempt import Attempt, Stopped
 from app.tasks.execution import is_transient
-from app.tasks.processors import leave_one
 from app.tasks.retry import check, missing_files
 from app.tasks.undo_import import reject_file
 
@@ -185,12 +184,11 @@ class _Merge:
 
     def run(self) -> None:
         with self._attempt.database.busy():
-            gc.collect()  # now: while others wait for a transaction, it would cost them 50 ms
-            gc.freeze()
+            collect_now()
         try:
             self._merge_parts()
         finally:
-            leave_one(False)
+            leave_one_processor(False)
         self._finish()
 
     def _merge_parts(self) -> None:
@@ -215,7 +213,7 @@ class _Merge:
         """Rows of the next range: few while others write too, who wait for its end."""
         rows = self._attempt.settings.import_chunk // RANGES
         few = self._attempt.database.was_wanted() or time.monotonic() < self._careful_until
-        leave_one(few)
+        leave_one_processor(few)
         return max(1, rows // GIVE_WAY if few else rows)
 
     def _merge(self, merger: Merger, ranges: Iterator[Range]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from app.config import Settings
 from app.imports.counts import settle
+from app.process import be_nice
 from app.repository import tasks
 from app.storage import Database, open_database
 from app.storage.heartbeat import Heartbeat
@@ -151,7 +152,7 @@ def run_next(
 def main(settings: Settings, *, embedded: bool) -> None:
     """Run a worker in this process. `embedded`: standard input is the wire to the parent."""
     be_private()
-    os.nice(max(0, settings.worker_nice - os.nice(0)))  # not once more after starting anew
+    be_nice(settings.worker_nice)
     worker = Worker(settings, start_anew=_start_anew)
     _handle_signals(worker, embedded)
     if embedded:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from app import process
 from app.config import Settings
 from app.main import create_app
 from app.storage.heartbeat import Beat, place, record_of, start_of
-from app.tasks import embedded, processors
+from app.tasks import embedded
 from app.tasks.embedded import EmbeddedWorker
 from app.tasks.watchdog import Watchdog
 from tests.server import poll
@@ -28,7 +29,7 @@ Spawn = Callable[[Settings], subprocess.Popen[bytes]]
 def test_a_model_is_trained_beside_the_api_with_one_processor_less(
     monkeypatch: pytest.MonkeyPatch, usable: list[int], wanted: int, threads: int
 ) -> None:
-    monkeypatch.setattr(processors, "_ALL", set(usable))
+    monkeypatch.setattr(process, "_ALL", set(usable))
     assert embedded._for_worker(Settings(train_threads=wanted)).train_threads == threads
 
 
@@ -36,10 +37,10 @@ def test_a_model_is_trained_beside_the_api_with_one_processor_less(
 def test_a_thread_leaves_one_processor_and_takes_it_again() -> None:
     before = os.sched_getaffinity(0)
     try:
-        processors.leave_one(True)
+        process.leave_one_processor(True)
         assert len(os.sched_getaffinity(0)) == max(1, len(before) - 1)
     finally:
-        processors.leave_one(False)
+        process.leave_one_processor(False)
     assert os.sched_getaffinity(0) == before
 
 

@@ -203,3 +203,52 @@ def test_an_id_that_no_user_has_is_refused(visit: Visit, expect: Any) -> None:
     page.get_by_role("button", name="Switch").click()
     expect(page.locator("#user-note")).to_contain_text("at most 9223372036854775807")
     expect(page).to_have_url("/")
+
+
+def test_what_was_read_before_a_rating_was_stored_is_read_again(
+    visit: Visit, expect: Any, server: Server, watch: Watch
+) -> None:
+    watch.allowed.append(LOST)
+    page = visit("/film/1?user=608")
+    own = page.locator("#own").get_by_role("radio", name="1 star", exact=True)
+    proxy = Hold(page)
+    own.click()
+    proxy.first(page)
+    read: list[Route] = []
+
+    def hold_the_first(route: "Route") -> None:
+        if read:
+            route.continue_()
+        else:
+            read.append(route)
+
+    page.route("**/ratings?user_id=608*", hold_the_first)
+    page.reload()
+    poll(lambda: page.evaluate("true") and read)
+    settled(page)
+    assert stored(server, 608) == [1]
+    read[0].fulfill(json=[])
+    expect(own).to_be_checked()
+
+
+def test_two_browsers_show_the_same_after_a_reload(visit: Visit, expect: Any, server: Server) -> None:
+    one, other = visit("/?user=609"), visit("/?user=609")
+    stars(one, "4 stars").click()
+    expect(one.locator("#source")).to_contain_text("From 1 rating of yours")
+    other.reload()
+    expect(stars(other, "4 stars")).to_be_checked()
+    stars(other, "2 stars").click()
+    settled(other)
+    title = "Renamed meanwhile"
+    movie = server.client.post("/movies", json={"title": "Named before"}).json()["id"]
+    for page in (one, other):
+        page.locator("#query").fill("named")
+        expect(page.locator(SHELF)).to_have_count(1)
+    server.client.put(f"/movies/{movie}", json={"title": title}).raise_for_status()
+    for page in (one, other):
+        page.reload()
+        page.locator("#query").fill("named")
+        expect(page.locator(f"{SHELF} .film-title").get_by_text(title, exact=True)).to_be_visible()
+        page.locator("#query").fill("")
+        expect(stars(page, "2 stars")).to_be_checked()
+    server.client.delete(f"/movies/{movie}").raise_for_status()

@@ -16,6 +16,7 @@ const PREFIX = "matinee.rating.";
 const scores = new Map(); // by film id: what the server has
 const jobs = new Map(); // by place: what is being sent
 const hurry = new Map(); // by place: gives the request up once it has had its time
+let stores = 0; // choices that the server has stored since the page was opened
 
 const placeOf = (filmId) => `${user}/${filmId}`;
 const keep = (place, choice) => localStorage.setItem(PREFIX + place, JSON.stringify(choice));
@@ -30,7 +31,18 @@ export function scoreOf(filmId, stored = scores.get(filmId) ?? null) {
   return choice ? choice.score : stored;
 }
 
-export async function loadRatings() {
+// What `read` returns, read again if a choice was stored meanwhile: the answer may be older than that.
+async function current(read) {
+  for (;;) {
+    const before = stores;
+    const result = await read();
+    if (before === stores) return result;
+  }
+}
+
+export const loadRatings = () => current(readRatings);
+
+async function readRatings() {
   scores.clear();
   if (user === null) return;
   let next = `/users/${user}/ratings?limit=1000`;
@@ -44,7 +56,7 @@ export async function loadRatings() {
 // One film's score, or null.
 export async function loadRating(filmId) {
   if (user === null) return null;
-  note(filmId, await stored(placeOf(filmId)));
+  note(filmId, await current(() => stored(placeOf(filmId))));
   return scoreOf(filmId);
 }
 
@@ -100,6 +112,7 @@ async function send(place) {
     if (!isNewest(place, choice)) continue;
     const [owner, filmId] = place.split("/");
     if (owner === user) note(filmId, choice.score);
+    stores += 1;
     localStorage.removeItem(PREFIX + place);
     return choice.id;
   }

@@ -1,0 +1,62 @@
+"""How a process of ours is tuned, each with its reason; figures in docs/decisions/0013."""
+
+import functools
+import gc
+import os
+
+FULL_COLLECTION = 1_000
+"""Collections of the middle generation before a full one (Python's default: 10): 7 million objects that stay.
+2,000 event streams have 400,000, and a full collection of those takes 250 ms."""
+
+
+def limit_blas_threads() -> None:
+    """One thread for each product, unless the environment says otherwise. To call before NumPy is imported.
+
+    BLAS would start a thread a core for every product that a request needs, and spin; two requests at once
+    then wait for each other. The training kernel has threads of its own.
+    """
+    for library in ("OPENBLAS", "MKL", "OMP"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+
+@functools.cache
+def serve_without_pauses() -> None:
+    """Freeze what is loaded and collect rarely: a full collection holds requests up for 50 ms or more."""
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, FULL_COLLECTION)
+    gc.freeze()
+
+
+def collect_now() -> None:
+    """Full collection and freeze: in the middle of a transaction it would cost those who wait 50 ms."""
+    gc.collect()
+    gc.freeze()
+
+
+def be_nice(priority: int) -> None:
+    """Let the API go first. Calling it again, after a re-exec, changes nothing."""
+    os.nice(max(0, priority - os.nice(0)))
+
+
+def _usable() -> set[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+_ALL = _usable()
+
+
+def processors_besides_the_api() -> int:
+    """How many are left when the API has one, at least one."""
+    return max(1, len(_ALL) - 1)
+
+
+def leave_one_processor(leave: bool) -> None:
+    """Keep the calling thread off one of several processors, or no longer; where the system can do that.
+
+    A priority alone does not do: whoever is woken where the worker runs waits for a moment, several times a
+    request, and finds the caches full of something else.
+    """
+    if hasattr(os, "sched_setaffinity") and len(_ALL) > 1:
+        os.sched_setaffinity(0, _ALL - {min(_ALL)} if leave else _ALL)
