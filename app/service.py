@@ -4,9 +4,9 @@ import threading
 
 from app.config import Settings
 from app.errors import Unavailable
-from app.heavy import Heavy
-from app.recommender.store import ModelStore
-from app.serving import ActiveModel
+from app.serving.active_model import ActiveModel
+from app.serving.heavy import Heavy
+from app.serving.model_store import ModelStore
 from app.storage import Database, open_database
 from app.storage.database import PATIENCE
 from app.tasks.embedded import EmbeddedWorker, WorkerState

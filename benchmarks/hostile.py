@@ -54,7 +54,7 @@ class Target(Server):
 
     def command(self) -> list[str]:
         limit = f"resource.setrlimit(resource.RLIMIT_NOFILE, ({self._limit}, {self._limit}))"
-        return ["-c", f"import resource; {limit}; from app.cli import main; main(['serve'])"]
+        return ["-c", f"import resource; {limit}; from app.cli.commands import main; main(['serve'])"]
 
     def start(self) -> "Target":
         self._environment["MATINEE_PORT"] = str(self.port)

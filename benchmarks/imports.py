@@ -26,12 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.config import Settings
-from app.ratings import Rating
+from app.rating import Rating
 from app.repository import catalogue, ratings, tasks
 from app.storage import Database, open_database
+from app.task import IMPORT_RATINGS
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
-from app.tasks.task import IMPORT_RATINGS
 from benchmarks.report import Report
 from benchmarks.synthetic import SHAPES, stored
 

@@ -24,10 +24,10 @@ from app.recommender.evaluation import (
     measure,
     split,
 )
-from app.recommender.gate import decide, paired_interval
 from app.recommender.interactions import Interactions, confidence
 from app.recommender.model import Model, Objective
 from app.recommender.training import trainer_for
+from app.serving.gate import decide, paired_interval
 from benchmarks import synthetic
 from benchmarks.report import Report, arguments, note
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy.engine import Connection
 
-from app.movies import Movie
+from app.movie import Movie
 from app.repository import catalogue
 
 

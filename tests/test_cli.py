@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from app import cli
+from app.cli import commands
+from app.cli.listening import listen
 from app.client import MatineeClient
 from app.config import Settings
-from app.listening import listen
 from app.main import create_app
 
 GOOD = "user_id,movie_id,score\n7,1,5\n"
@@ -47,7 +47,7 @@ def run(client: TestClient, run_tasks: Callable[[], None], monkeypatch: pytest.M
             return MatineeClient("http://testserver", transport=client._transport, sleep=sleep)
 
         monkeypatch.setattr("app.client.MatineeClient", connect)
-        return cli.main([str(argument) for argument in arguments])
+        return commands.main([str(argument) for argument in arguments])
 
     return run
 
@@ -81,7 +81,7 @@ class TestStart:
         monkeypatch.setenv("MATINEE_DATA_DIR", str(tmp_path / "file" / "data"))
         monkeypatch.setenv("MATINEE_PORT", "0")
         monkeypatch.setattr("os.nice", lambda _: 0)
-        assert cli.main([command]) == 1
+        assert commands.main([command]) == 1
         assert "set MATINEE_DATA_DIR" in one_line(capsys)
 
     @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ class TestStart:
         monkeypatch.setenv("MATINEE_DATA_DIR", str(tmp_path))
         monkeypatch.setenv("MATINEE_PORT", "0")
         monkeypatch.setenv(f"MATINEE_{name}", value)
-        assert cli.main(["serve"]) == 1
+        assert commands.main(["serve"]) == 1
         said = one_line(capsys)
         assert says in said
         assert "secret" not in said
@@ -121,7 +121,7 @@ class TestStart:
         monkeypatch.setenv("MATINEE_DATA_DIR", str(tmp_path))
         with listen("127.0.0.1", 0) as taken:
             monkeypatch.setenv("MATINEE_PORT", str(taken.getsockname()[1]))
-            assert cli.main(["serve"]) == 1
+            assert commands.main(["serve"]) == 1
         assert "is in use by another program" in one_line(capsys)
 
     def test_a_file_that_is_no_database(
@@ -130,7 +130,7 @@ class TestStart:
         (tmp_path / "matinee.db").write_text("not a database at all, but long enough to be read as one" * 9)
         monkeypatch.setenv("MATINEE_DATA_DIR", str(tmp_path))
         monkeypatch.setenv("MATINEE_PORT", "0")
-        assert cli.main(["serve"]) == 1
+        assert commands.main(["serve"]) == 1
         assert "cannot be opened: file is not a database" in one_line(capsys)
 
     def test_under_another_server_its_log_has_the_line(self, tmp_path: Path) -> None:
@@ -216,13 +216,13 @@ def test_a_demo_of_files_that_are_not_movielens_says_so(
     monkeypatch.setenv("MATINEE_DATA_DIR", str(tmp_path / "data"))
     (tmp_path / "movies.csv").write_text("movieId,title,genres\n")
     (tmp_path / "ratings.csv").write_text("who,what\nme,that\n")
-    assert cli.main(["demo", str(tmp_path)]) == 2
+    assert commands.main(["demo", str(tmp_path)]) == 2
     assert "its first column is userId" in one_line(capsys)
 
 
 def test_output_that_is_not_read_to_its_end_is_no_traceback() -> None:
-    code = "import sys; from app import cli, console; console.recommend = lambda *_: print('x' * 100_000)"
-    code += "; sys.exit(cli.main(['recommend', '7']))"
+    code = "import sys; from app.cli import commands, console; "
+    code += "console.recommend = lambda *_: print('x' * 100_000); sys.exit(commands.main(['recommend', '7']))"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stderr is not None
@@ -236,7 +236,7 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         raise OSError(errno.ENOSPC, "no")
 
     monkeypatch.setattr("app.tasks.worker.main", refuse)
-    assert cli.main(["worker"]) == 1
+    assert commands.main(["worker"]) == 1
     shown = capsys.readouterr().err
     assert "Make room" in shown
     assert shown.count("\n") == 1
@@ -245,4 +245,4 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 def test_a_fault_of_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.tasks.worker.main", lambda *_a, **_k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        cli.main(["worker"])
+        commands.main(["worker"])

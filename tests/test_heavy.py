@@ -10,9 +10,9 @@ import uvicorn
 
 from app.config import Settings
 from app.errors import Unavailable
-from app.heavy import COST, Heavy
 from app.main import create_app
 from app.service import Service
+from app.serving.heavy import COST, Heavy
 from tests.server import free_port, poll
 
 RATING = {"movie_id": 1, "score": 5}
@@ -83,7 +83,7 @@ def test_the_work_of_a_caller_that_left_ends() -> None:
 def test_a_request_over_a_socket_ends_with_its_caller(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.heavy.COST", 1)
+    monkeypatch.setattr("app.serving.heavy.COST", 1)
     app = create_app(settings)
     service: Service = app.state.service
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", port=free_port()))

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from app.server import least_missed
+from app.cli.server import least_missed
 
 
 def connection(address: str, since: float, *, begun: bool = False) -> Any:

@@ -9,9 +9,9 @@ from fastapi import Depends, Path, Query, Request, Response
 
 from app.api.values import Count, Id
 from app.errors import BadRequest
-from app.ratings import MAX_ID
+from app.rating import MAX_ID
 from app.service import Service
-from app.tasks.task import Task
+from app.task import Task
 
 
 async def _service(request: Request) -> Service:  # async: a plain one would cost a hop to a thread

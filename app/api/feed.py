@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from app.repository import tasks
 from app.repository.tasks import Event
 from app.service import Service
-from app.tasks.task import ENDED
+from app.task import ENDED
 
 LOOK_EVERY = 0.1
 """Seconds between two looks at the number of the newest event, while any subscription is open."""

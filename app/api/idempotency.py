@@ -21,7 +21,7 @@ from app.errors import BadRequest, Unavailable
 from app.repository import keys
 from app.repository.keys import Answer, Key
 from app.service import Service
-from app.tasks.task import Task
+from app.task import Task
 
 MAX_KEY_LENGTH = 255
 

@@ -20,8 +20,8 @@ from app.imports import formats
 from app.imports.rejects import rejects_path
 from app.repository import tasks
 from app.service import Service
+from app.task import IMPORT_RATINGS, UNDO_IMPORT
 from app.tasks.start import queue
-from app.tasks.task import IMPORT_RATINGS, UNDO_IMPORT
 
 router = APIRouter(prefix="/imports", tags=["tasks"])
 

@@ -11,7 +11,7 @@ from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, deco
 from app.api.etags import SHOWN
 from app.api.idempotency import OnceDependency, Reply
 from app.api.values import NUMBER, Genre, Title, Words, Year
-from app.movies import Movie
+from app.movie import Movie
 from app.repository import movies, ratings
 
 router = APIRouter(prefix="/movies", tags=["movies"])

@@ -11,7 +11,7 @@ from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, User
 from app.api.etags import SHOWN
 from app.api.idempotency import OnceDependency, Reply
 from app.api.values import NUMBER, Id, Score
-from app.ratings import Rating
+from app.rating import Rating
 from app.repository import ratings
 
 router = APIRouter(prefix="/ratings", tags=["ratings"])

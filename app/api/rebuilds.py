@@ -10,8 +10,8 @@ from app.api.idempotency import OnceDependency, Reply, accepted
 from app.api.tasks import Started
 from app.api.values import TaskId
 from app.repository import ratings, tasks
+from app.task import COMPLETE, REBUILD_MODEL
 from app.tasks.start import queue
-from app.tasks.task import COMPLETE, REBUILD_MODEL
 
 router = APIRouter(prefix="/recommender/rebuild", tags=["tasks"])
 

@@ -13,10 +13,10 @@ from app.api import etags
 from app.api.dependencies import MovieId, ServiceDependency, UserId
 from app.api.edge.manners import Manner, served
 from app.api.values import MOST, NUMBER, Count, Genre, Id, Score, Share, Year
-from app.movies import Movie
-from app.ratings import Rating
+from app.movie import Movie
+from app.rating import Rating
 from app.repository import ratings
-from app.serving import Filters, Recommendation, Serving
+from app.serving.recommendations import Filters, Recommendation, Serving
 
 router = APIRouter(tags=["recommendations"])
 

@@ -21,8 +21,8 @@ from app.api.values import TaskId
 from app.errors import NotFound
 from app.repository import tasks
 from app.service import Service
+from app.task import ENDED, Task
 from app.tasks.retry import missing_of, retry
-from app.tasks.task import ENDED, Task
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 

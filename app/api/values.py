@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from app.movies import FIRST_YEAR, LAST_YEAR, LONGEST_GENRE, LONGEST_TITLE
-from app.ratings import HIGHEST, LOWEST, MAX_ID, STEP
+from app.movie import FIRST_YEAR, LAST_YEAR, LONGEST_GENRE, LONGEST_TITLE
+from app.rating import HIGHEST, LOWEST, MAX_ID, STEP
 
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 MOST = 1000

@@ -16,7 +16,7 @@ from app.config import Settings
 from app.imports.rejects import RejectFile, rejects_path
 from app.storage import Database
 from app.storage.files import write_whole
-from app.tasks.task import IMPORT_RATINGS, Task
+from app.task import IMPORT_RATINGS, Task
 
 GONE = "What it had kept for going on is gone from the data directory, or damaged."
 OLD = {"catalogue": None}

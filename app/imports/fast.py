@@ -13,7 +13,7 @@ from app.arrays import Integers
 from app.compilation import compiled
 from app.imports.columns import UNTIMED, Columns
 from app.imports.formats import Format
-from app.ratings import CLOCK_TOLERANCE
+from app.rating import CLOCK_TOLERANCE
 
 USER, MOVIE, SCORE, TIME = range(4)
 KINDS = {"user_id": USER, "movie_id": MOVIE, "score": SCORE, "rated_at": TIME}

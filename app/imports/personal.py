@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from app.imports.formats import Format
 from app.imports.strict import BadField, RatingRow, epoch, fields, half_steps
-from app.movies import search_key, split_title
+from app.movie import search_key, split_title
 
 DAY = 86_400
 NOT_FOUND = "no movie of that title and year is known"

@@ -17,8 +17,8 @@ from app.imports.formats import Format
 from app.imports.lines import LONGEST_LINE
 from app.imports.rejects import Reject
 from app.imports.spreadsheets import unescape
-from app.movies import FIRST_YEAR, LAST_YEAR, LONGEST_GENRE, LONGEST_TITLE, split_title
-from app.ratings import CLOCK_TOLERANCE, HIGHEST, LOWEST, MAX_ID, STEP
+from app.movie import FIRST_YEAR, LAST_YEAR, LONGEST_GENRE, LONGEST_TITLE, split_title
+from app.rating import CLOCK_TOLERANCE, HIGHEST, LOWEST, MAX_ID, STEP
 
 _INTEGER = re.compile(r"[0-9]{1,19}", re.ASCII)
 _DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)

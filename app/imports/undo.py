@@ -14,7 +14,7 @@ from app.repository import catalogue, import_order, imports, movies, tasks
 from app.repository.count_changes import changes_of
 from app.repository.imports import Key
 from app.repository.ratings import note_changes
-from app.tasks.task import CANCELLING, COMPLETE, IMPORT_RATINGS, Task
+from app.task import CANCELLING, COMPLETE, IMPORT_RATINGS, Task
 
 CATALOGUE_ROWS = 500
 

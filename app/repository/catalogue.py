@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.movies import keys
+from app.movie import keys
 from app.storage.database import batches, insert_for
 from app.storage.schema import catalogue_before_images, links, movies
 

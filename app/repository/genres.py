@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.movies import GENRE_SEPARATOR
+from app.movie import GENRE_SEPARATOR
 from app.storage.schema import movies
 
 

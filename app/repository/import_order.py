@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from app.storage.database import insert_for, serialize
 from app.storage.schema import counters, tasks
-from app.tasks.task import ACTIVE, COMPLETE, IMPORT_RATINGS, UNDO_IMPORT, Task
+from app.task import ACTIVE, COMPLETE, IMPORT_RATINGS, UNDO_IMPORT, Task
 
 _ORDER = sa.func.coalesce(tasks.c.cursor["order"].as_integer(), 0)
 _UNDO_OF = tasks.c.params["undo_of"].as_string()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection, RowMapping
 
 from app.errors import Conflict, NotFound
-from app.movies import Movie, genre_key, keys, search_key
+from app.movie import Movie, genre_key, keys, search_key
 from app.storage.database import batches, insert_for
 from app.storage.schema import LAST_OWN_ID, counters, first_raters, links, movies, ratings, retired_movie_ids
 

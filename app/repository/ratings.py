@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from app.errors import NotFound
-from app.ratings import STEP, Rating
+from app.rating import STEP, Rating
 from app.repository import movies as movie_queries
 from app.repository.imports import note_later_write
 from app.storage.database import insert_for

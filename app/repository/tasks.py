@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from app.errors import Conflict
 from app.repository import imports
 from app.storage.schema import idempotency_keys, task_events, tasks
-from app.tasks.task import (
+from app.task import (
     ACTIVE,
     AT_WORK,
     CANCELLED,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.movies import Movie
+from app.movie import Movie
 from app.storage.schema import movies, ratings
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from app.config import Settings
 from app.repository import tasks
 from app.storage import Database
-from app.tasks.task import CANCELLING, COMPLETE, Task
+from app.task import CANCELLING, COMPLETE, Task
 
 REPORT_EVERY = 0.2
 """Seconds between two progress reports that are not part of a transaction anyway."""

@@ -12,13 +12,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from app.errors import AppError, StorageFull, Unavailable
 from app.repository import tasks
 from app.storage.failures import explain, failure, trace
+from app.task import CANCELLED, FAILED, IMPORT_RATINGS, QUEUED, REBUILD_MODEL, UNDO_IMPORT
 from app.tasks.attempt import Attempt, Cancelled, Stopped
-from app.tasks.task import CANCELLED, FAILED, IMPORT_RATINGS, QUEUED, REBUILD_MODEL, UNDO_IMPORT
 
 KINDS = {
-    IMPORT_RATINGS: "app.tasks.import_ratings",
-    UNDO_IMPORT: "app.tasks.undo_import",
-    REBUILD_MODEL: "app.tasks.rebuild_model",
+    IMPORT_RATINGS: "app.imports.import_ratings",
+    UNDO_IMPORT: "app.imports.undo_import",
+    REBUILD_MODEL: "app.serving.rebuild_model",
 }
 """The module of each kind; its `run(attempt)` does the work and completes the task, its `LONGEST_SILENCE` is
 how many seconds one of its steps may take without a heartbeat."""

@@ -14,7 +14,7 @@ from app.errors import Conflict, NotFound
 from app.imports import undo
 from app.imports.checkpoint import missing, missing_upload
 from app.repository import import_order, tasks
-from app.tasks.task import (
+from app.task import (
     CANCELLED,
     COMPLETE,
     FAILED,

@@ -7,9 +7,9 @@ from app.config import Settings
 from app.imports.counts import settle
 from app.repository import models, ratings, tasks
 from app.storage import Database
+from app.task import COMPLETE, REBUILD_MODEL
 from app.tasks import retention
 from app.tasks.start import start
-from app.tasks.task import COMPLETE, REBUILD_MODEL
 
 LOOK_EVERY = 5.0
 """Seconds between two looks at what is due."""

@@ -10,7 +10,7 @@ from app.imports import undo
 from app.repository import tasks
 from app.storage import Database
 from app.storage.database import serialize
-from app.tasks.task import QUEUED, REBUILD_MODEL, UNDO_IMPORT, Task
+from app.task import QUEUED, REBUILD_MODEL, UNDO_IMPORT, Task
 
 MAX_QUEUE = 1_000
 

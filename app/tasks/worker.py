@@ -17,10 +17,10 @@ from app.repository import tasks
 from app.storage import Database, open_database
 from app.storage.heartbeat import Heartbeat
 from app.storage.private import be_private
+from app.task import CANCELLING
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
 from app.tasks.schedule import Schedule
-from app.tasks.task import CANCELLING
 
 IDLE = 0.5
 """Seconds between two looks into the queue; a wake-up through the pipe cuts it short."""

@@ -15,7 +15,7 @@ from starlette.types import Scope
 from app.api import models, movies, recommendations, status, tasks
 from app.api.dependencies import ServiceDependency
 from app.errors import MethodNotAllowed, NotFound
-from app.ratings import MAX_ID
+from app.rating import MAX_ID
 from app.repository import tasks as task_rows
 from app.web import charts, reference
 

@@ -17,7 +17,7 @@ from app.api.feed import Feed, Subscription, _Look
 from app.repository import tasks
 from app.storage import Database
 from app.storage.schema import task_events
-from app.tasks.task import REBUILD_MODEL
+from app.task import REBUILD_MODEL
 from tests.api.test_tasks import read_events
 from tests.server import poll
 

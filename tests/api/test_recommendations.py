@@ -7,12 +7,12 @@ from fastapi.testclient import TestClient
 
 from app.config import Settings
 from app.main import create_app
-from app.recommender.store import ModelStore
 from app.repository import models
 from app.sample import FIRST_USER
 from app.sample.generate import TASTES
 from app.service import Service
-from app.serving import ActiveModel
+from app.serving.active_model import ActiveModel
+from app.serving.model_store import ModelStore
 from tests.server import poll
 
 

@@ -92,8 +92,8 @@ class Here:
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Here]:
-    monkeypatch.setattr("app.tasks.import_ratings.GIVE_WAY", 1)
-    monkeypatch.setattr("app.tasks.import_ratings.RANGES", 1)
+    monkeypatch.setattr("app.imports.import_ratings.GIVE_WAY", 1)
+    monkeypatch.setattr("app.imports.import_ratings.RANGES", 1)
     here = Here(Settings(tmp_path / "data", embedded_worker=False, import_chunk=1))
     yield here
     here.service.close()

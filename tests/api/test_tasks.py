@@ -134,7 +134,7 @@ def test_a_transient_failure_is_tried_again_and_then_told(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("app.tasks.rebuild_model.run", full)
+    monkeypatch.setattr("app.serving.rebuild_model.run", full)
     task_id = client.post("/recommender/rebuild").json()["task_id"]
     service: Service = client.app.state.service  # type: ignore[attr-defined]
     for attempt in range(1, service.settings.task_attempts):
@@ -159,7 +159,7 @@ def test_an_unexpected_failure_is_told_at_once(
     def broken(*_: object) -> None:
         raise KeyError("colour")
 
-    monkeypatch.setattr("app.tasks.rebuild_model.run", broken)
+    monkeypatch.setattr("app.serving.rebuild_model.run", broken)
     task_id = client.post("/recommender/rebuild").json()["task_id"]
     run_tasks()
     task = client.get(f"/tasks/{task_id}").json()
@@ -170,7 +170,7 @@ def test_an_unexpected_failure_is_told_at_once(
 def test_a_zombie_cannot_complete_what_was_taken_from_it(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, run_tasks: Callable[[], None]
 ) -> None:
-    from app.tasks import rebuild_model
+    from app.serving import rebuild_model
 
     service: Service = client.app.state.service  # type: ignore[attr-defined]
     real = rebuild_model.run
@@ -184,7 +184,7 @@ def test_a_zombie_cannot_complete_what_was_taken_from_it(
             run_tasks()
         real(attempt)
 
-    monkeypatch.setattr("app.tasks.rebuild_model.run", stall)
+    monkeypatch.setattr("app.serving.rebuild_model.run", stall)
     client.post("/imports")
     client.post("/recommender/rebuild")
     run_tasks()

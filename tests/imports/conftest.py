@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from app.config import Settings
-from app.movies import Movie
+from app.movie import Movie
 from app.repository import tasks
 from app.storage import Database
 from app.storage.schema import metadata
+from app.task import IMPORT_RATINGS, UNDO_IMPORT, Task
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
-from app.tasks.task import IMPORT_RATINGS, UNDO_IMPORT, Task
 from tests.catalogue import put_movies
 
 NOW = 1_700_000_000.5

@@ -23,8 +23,8 @@ from app.config import Settings
 from app.errors import AppError, Conflict, NotFound
 from app.imports.counts import settle
 from app.imports.rejects import rejects_path
-from app.movies import Movie
-from app.ratings import Rating
+from app.movie import Movie
+from app.rating import Rating
 from app.repository import import_order, movies, tasks
 from app.repository import ratings as rating_queries
 from app.storage import Database, open_database
@@ -36,12 +36,12 @@ from app.storage.schema import (
     ratings,
 )
 from app.storage.schema import movies as movie_table
+from app.task import CANCELLED, COMPLETE, FAILED, IMPORT_RATINGS, UNDO_IMPORT, Task
 from app.tasks import retention
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
 from app.tasks.retry import missing_of, retry
 from app.tasks.start import queue, start
-from app.tasks.task import CANCELLED, COMPLETE, FAILED, IMPORT_RATINGS, UNDO_IMPORT, Task
 from tests.catalogue import put_movies
 from tests.imports.conftest import adds_up, counts_are_right, table
 

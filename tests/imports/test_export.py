@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.imports.export import movies_csv, ratings_csv
-from app.movies import Movie
+from app.movie import Movie
 from app.storage import Database
 from app.storage.schema import SCORED, metadata
 from tests.catalogue import put_movies

@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from app.config import Settings
+from app.imports import import_ratings
+from app.imports.import_ratings import GIVE_WAY, RANGES
 from app.imports.merge import RatingMerger
 from app.imports.rejects import rejects_path
-from app.movies import Movie
-from app.ratings import Rating
+from app.movie import Movie
+from app.rating import Rating
 from app.repository import movies, tasks
 from app.repository import ratings as rating_queries
 from app.sample import MOVIES
 from app.storage import Database
-from app.tasks import import_ratings
 from app.tasks.execution import execute
-from app.tasks.import_ratings import GIVE_WAY, RANGES
 from app.tasks.retry import missing_of, retry
 from tests.catalogue import put_movies
 from tests.imports.conftest import (

@@ -13,13 +13,13 @@ import sqlalchemy as sa
 
 from app.config import Settings
 from app.imports.rejects import rejects_path
-from app.movies import Movie
-from app.ratings import Rating
+from app.movie import Movie
+from app.rating import Rating
 from app.repository import movies, tasks
 from app.repository import ratings as rating_queries
 from app.storage import Database, open_database
+from app.task import UNDO_IMPORT
 from app.tasks.execution import execute
-from app.tasks.task import UNDO_IMPORT
 from tests.catalogue import put_movies
 from tests.imports.conftest import NOW, attempt, counts_are_right, queue, table
 
@@ -152,7 +152,7 @@ def run_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr("app.imports.rejects.MOST_ROWS", 2)
     monkeypatch.setattr("app.imports.merge.CATALOGUE_ROWS", 2)
     monkeypatch.setattr("app.repository.imports.SUMMED_AT_ONCE", 2)
-    monkeypatch.setattr("app.tasks.undo_import.CATALOGUE_ROWS", 2)
+    monkeypatch.setattr("app.imports.undo_import.CATALOGUE_ROWS", 2)
     monkeypatch.setattr("app.repository.imports.SETTLED_AT_ONCE", 2)
     prepared(tmp_path / "template")
     numbers = iter(range(1_000_000))

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from app.config import Settings
 from app.errors import Conflict, NotFound
 from app.imports import undo
-from app.ratings import Rating
+from app.rating import Rating
 from app.repository import keys as key_queries
 from app.repository import movies, tasks
 from app.repository import ratings as rating_queries
 from app.storage import Database
 from app.storage.schema import SCORED, metadata
+from app.task import IMPORT_RATINGS, UNDO_IMPORT, Task
 from app.tasks import retention
-from app.tasks.task import IMPORT_RATINGS, UNDO_IMPORT, Task
 from tests.imports.conftest import Import, Undo, counts_are_right, queue, ratings, table
 from tests.imports.test_undo import HEADER, MOVIES, A, B
 

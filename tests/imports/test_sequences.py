@@ -26,13 +26,13 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("app.imports.runs.RUN_ROWS", 3)
     monkeypatch.setattr("app.imports.lines.BLOCK", 64)
     monkeypatch.setattr("app.imports.merge.CATALOGUE_ROWS", 2)
-    monkeypatch.setattr("app.tasks.undo_import.CATALOGUE_ROWS", 2)
+    monkeypatch.setattr("app.imports.undo_import.CATALOGUE_ROWS", 2)
     monkeypatch.setattr("app.repository.imports.SUMMED_AT_ONCE", 2)
     monkeypatch.setattr("app.repository.imports.SETTLED_AT_ONCE", 2)
     monkeypatch.setattr("app.tasks.attempt.REPORT_EVERY", 0.0)
     monkeypatch.setattr("os.fsync", lambda _descriptor: None)
     collector = SimpleNamespace(collect=lambda: 0, freeze=lambda: None)  # slow in a process of many tests
-    monkeypatch.setattr("app.tasks.import_ratings.gc", collector)
+    monkeypatch.setattr("app.process.gc", collector)
     yield
     logging.disable(logging.NOTSET)
 

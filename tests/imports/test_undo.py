@@ -11,11 +11,11 @@ from app.config import Settings
 from app.errors import Conflict, NotFound
 from app.imports import undo
 from app.imports.rejects import rejects_path
-from app.ratings import Rating
+from app.rating import Rating
 from app.repository import movies, tasks
 from app.repository import ratings as rating_queries
 from app.storage import Database
-from app.tasks.task import Task
+from app.task import Task
 from tests.imports.conftest import Import, Undo, counts_are_right, ratings, table
 
 pytestmark = pytest.mark.usefixtures("catalogue")

@@ -7,9 +7,9 @@ from typing import Any
 
 import uvicorn
 
-from app import server
 from app.api.edge.answers import Answers
 from app.api.edge.bodies import Bodies, Pace
+from app.cli import server
 from app.config import Settings
 from app.main import create_app
 

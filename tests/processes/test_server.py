@@ -15,7 +15,7 @@ import pytest
 from app.config import Settings
 from app.repository import tasks
 from app.storage import open_database
-from app.tasks.task import REBUILD_MODEL
+from app.task import REBUILD_MODEL
 from tests.processes.imports import upload, write_csv
 from tests.server import Server, poll
 

@@ -10,8 +10,8 @@ from app.recommender.als import TrainSettings, first_factors, half_sweep, train
 from app.recommender.interactions import Csr, Interactions
 from app.recommender.linear import solve
 from app.recommender.model import Objective
-from app.recommender.model_file import to_bytes
 from app.recommender.ranking import rank
+from app.serving.model_file import to_bytes
 from tests.recommender.ratings import checkerboard, random_ratings
 
 SMALL = TrainSettings(factors=8, sweeps=6)

@@ -13,8 +13,8 @@ from app.recommender.evaluation import (
     mix,
     split,
 )
-from app.recommender.gate import decide, paired_interval
 from app.recommender.interactions import Interactions
+from app.serving.gate import decide, paired_interval
 from tests.recommender.ratings import tastes
 
 INTERACTIONS = tastes(500)

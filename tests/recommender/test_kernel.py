@@ -12,8 +12,8 @@ from app.recommender import als, kernel
 from app.recommender.als import TrainSettings
 from app.recommender.interactions import Csr, Interactions
 from app.recommender.model import Model, Objective
-from app.recommender.model_file import to_bytes
 from app.recommender.training import KERNEL_FROM, trainer_for
+from app.serving.model_file import to_bytes
 from tests.recommender.ratings import checkerboard, random_ratings, tastes
 
 SMALL = TrainSettings(factors=16, sweeps=6)

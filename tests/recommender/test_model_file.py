@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.recommender.als import TrainSettings, train
 from app.recommender.interactions import Interactions
-from app.recommender.model_file import CorruptModel, from_bytes, load, save, to_bytes
+from app.serving.model_file import CorruptModel, from_bytes, load, save, to_bytes
 from tests.recommender.ratings import random_ratings
 
 MODEL = train(random_ratings(20, 30, 200), TrainSettings(factors=4, sweeps=2))
@@ -57,7 +57,7 @@ def test_a_file_with_any_changed_byte_is_not_even_parsed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checksum, path = save(MODEL, tmp_path / "model.npz"), tmp_path / "model.npz"
-    monkeypatch.setattr("app.recommender.model_file.from_bytes", lambda *_a, **_k: pytest.fail("parsed"))
+    monkeypatch.setattr("app.serving.model_file.from_bytes", lambda *_a, **_k: pytest.fail("parsed"))
     for place in range(0, len(DATA), 7):
         damaged = bytearray(DATA)
         damaged[place] ^= 1 + place % 255

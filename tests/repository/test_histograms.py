@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.config import Settings
-from app.ratings import Rating
+from app.rating import Rating
 from app.repository import movies, ratings
 from app.repository.count_changes import Changes, changes_of, packed, parts, total, unpacked
 from app.storage import Database, open_database

@@ -5,7 +5,7 @@ from typing import Any
 from app.repository import import_order, tasks
 from app.storage import Database
 from app.storage.schema import tasks as table
-from app.tasks.task import IMPORT_RATINGS, REBUILD_MODEL, UNDO_IMPORT, Task
+from app.task import IMPORT_RATINGS, REBUILD_MODEL, UNDO_IMPORT, Task
 
 
 def add(database: Database, kind: str = IMPORT_RATINGS, status: str = "complete", **values: Any) -> Task:

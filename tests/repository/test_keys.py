@@ -12,9 +12,9 @@ from app.repository import keys, movies, tasks
 from app.repository.keys import Answer, Key
 from app.storage import Database
 from app.storage.schema import idempotency_keys
+from app.task import REBUILD_MODEL
 from app.tasks import retention
 from app.tasks.start import start
-from app.tasks.task import REBUILD_MODEL
 
 KEY = Key("POST /movies", "k", "f")
 DAY = 24 * 3600

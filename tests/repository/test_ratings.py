@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import NotFound
-from app.ratings import Rating
+from app.rating import Rating
 from app.repository import catalogue, movies, ratings
 from app.storage import Database
 from app.storage.schema import FIRST_OWN_ID

@@ -8,8 +8,8 @@ from sqlalchemy.engine import Connection
 
 from app.repository import tasks
 from app.storage import Database
+from app.task import IMPORT_RATINGS, REBUILD_MODEL, UNDO_IMPORT, Task
 from app.tasks.start import start
-from app.tasks.task import IMPORT_RATINGS, REBUILD_MODEL, UNDO_IMPORT, Task
 
 
 def queue(database: Database, kind: str = IMPORT_RATINGS) -> Task:

@@ -15,15 +15,16 @@ from app.config import Settings
 from app.errors import Unavailable
 from app.main import create_app
 from app.recommender.model import Model
-from app.recommender.model_file import CorruptModel
-from app.recommender.store import ModelStore
 from app.repository import models, tasks
 from app.sample import FIRST_USER
+from app.serving import rebuild_model
+from app.serving.model_file import CorruptModel
+from app.serving.model_store import ModelStore
 from app.storage import open_database
 from app.storage.redis import SharedModels
-from app.tasks import rebuild_model, retention
+from app.task import IMPORT_RATINGS, REBUILD_MODEL
+from app.tasks import retention
 from app.tasks.start import start
-from app.tasks.task import IMPORT_RATINGS, REBUILD_MODEL
 from app.tasks.worker import run_next
 
 SAMPLE = {

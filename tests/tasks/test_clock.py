@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import pytest
 
 from app.config import Settings
-from app.ratings import Rating
+from app.rating import Rating
 from app.repository import keys, ratings, tasks
 from app.storage import Database, open_database
+from app.task import REBUILD_MODEL, Task
 from app.tasks.schedule import CLEAN_EVERY, LOOK_EVERY, Schedule
 from app.tasks.start import start
-from app.tasks.task import REBUILD_MODEL, Task
 
 DAY = 24 * 3600
 NOW = 1_700_000_000.0

@@ -15,10 +15,7 @@ from app.config import Settings
 from app.errors import Conflict, Invalid, Unavailable
 from app.repository import tasks
 from app.storage import open_database
-from app.tasks.attempt import Attempt, Cancelled, Stopped
-from app.tasks.execution import execute
-from app.tasks.start import start
-from app.tasks.task import (
+from app.task import (
     ACTIVE,
     AT_WORK,
     CANCELLED,
@@ -31,6 +28,9 @@ from app.tasks.task import (
     REBUILD_MODEL,
     RUNNING,
 )
+from app.tasks.attempt import Attempt, Cancelled, Stopped
+from app.tasks.execution import execute
+from app.tasks.start import start
 
 CRASHES = 3
 

@@ -9,14 +9,14 @@ from sqlalchemy.engine import Connection
 
 from app.config import Settings
 from app.errors import Unavailable
-from app.ratings import Rating
+from app.rating import Rating
 from app.repository import models, ratings, tasks
 from app.storage import Database, open_database
+from app.task import IMPORT_RATINGS, REBUILD_MODEL, Task
 from app.tasks import retention
 from app.tasks.attempt import Attempt
 from app.tasks.schedule import LOOK_EVERY, PATIENCE, Schedule
 from app.tasks.start import start
-from app.tasks.task import IMPORT_RATINGS, REBUILD_MODEL, Task
 from app.tasks.worker import Worker, run_next
 
 SAMPLE = {

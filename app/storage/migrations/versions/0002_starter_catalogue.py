@@ -6,7 +6,7 @@ import time
 import sqlalchemy as sa
 from alembic import op
 
-from app.movies import search_key
+from app.movie import search_key
 from app.sample import MOVIES
 
 revision = "0002"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from app.movies import genre_key
+from app.movie import genre_key
 
 revision = "0011"
 down_revision = "0009"

@@ -20,6 +20,7 @@ from app.imports.lanes import Lane, lane_by
 from app.imports.merge import CatalogueMerger, Figures, Merger, Range, RatingMerger
 from app.imports.parse import Parsed, Parser, Part
 from app.imports.personal import Matcher
+from app.imports.undo_import import reject_file
 from app.process import collect_now, leave_one_processor
 from app.repository import catalogue, import_order, imports, movies, tasks
 from app.repository.tasks import Fenced
@@ -27,7 +28,6 @@ from app.sample import RATINGS as SAMPLE
 from app.tasks.attempt import Attempt, Stopped
 from app.tasks.execution import is_transient
 from app.tasks.retry import check, missing_files
-from app.tasks.undo_import import reject_file
 
 LONGEST_SILENCE = 10.0
 """Seconds without progress that a step may take: of 64,000 rows on a slow disk."""

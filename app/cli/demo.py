@@ -9,13 +9,13 @@ from pathlib import Path
 
 import uvicorn
 
-from app import console
+from app.cli import console
+from app.cli.listening import listen
+from app.cli.server import options
 from app.client import ApiError, MatineeClient
 from app.config import Settings
 from app.errors import BadRequest, ConfigurationError
-from app.listening import listen
 from app.sample import FIRST_USER
-from app.server import options
 
 
 def run(settings: Settings, folder: Path | None, *, once: bool, user: int | None) -> int:

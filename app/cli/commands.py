@@ -115,8 +115,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(settings: Settings, _options: argparse.Namespace) -> int:
-    from app import server
-    from app.listening import listen
+    from app.cli import server
+    from app.cli.listening import listen
     from app.storage import open_database
 
     listen(settings.host, settings.port).close()  # what fails here is one line, and in uvicorn a traceback
@@ -134,7 +134,7 @@ def _worker(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _demo(settings: Settings, options: argparse.Namespace) -> int:
-    from app import demo
+    from app.cli import demo
     from app.storage import open_database
 
     open_database(settings).close()
@@ -145,7 +145,7 @@ def _demo(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _client(settings: Settings, options: argparse.Namespace) -> int:
-    from app import console
+    from app.cli import console
     from app.client import ApiError, MatineeClient
 
     if settings.log_level != "DEBUG":  # attempts that failed would stand before the line that matters
@@ -166,7 +166,3 @@ def _own_url(settings: Settings) -> str:
     """Where `matinee serve` with these settings is reached from this machine."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

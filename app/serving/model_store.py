@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from app.config import Settings
-from app.recommender import model_file
 from app.recommender.model import Model
+from app.serving import model_file
 from app.storage.files import write_whole
 
 

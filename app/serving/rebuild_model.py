@@ -5,13 +5,14 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from app.recommender import als, evaluation, gate
+from app.recommender import als, evaluation
 from app.recommender.interactions import Interactions
 from app.recommender.model import Model
-from app.recommender.model_file import CorruptModel
-from app.recommender.store import ModelStore
 from app.recommender.training import trainer_for
 from app.repository import models, ratings
+from app.serving import gate
+from app.serving.model_file import CorruptModel
+from app.serving.model_store import ModelStore
 from app.tasks.attempt import Attempt
 
 LONGEST_SILENCE = 10.0

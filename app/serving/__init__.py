@@ -1,0 +1,1 @@
+"""Recommendations from the active model, and how a model comes to be that."""

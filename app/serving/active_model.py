@@ -1,0 +1,137 @@
+"""The model that is served, and how another one takes its place."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from app.arrays import Mask
+from app.recommender.model import Model
+from app.repository import models, movies, versions
+from app.serving.cold_start import Newcomer, fold_in, with_newcomers
+from app.serving.model_file import CorruptModel
+from app.serving.model_store import ModelStore
+from app.serving.recommendations import Serving
+from app.storage import Database
+
+log = logging.getLogger("matinee.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A model as it is served: with newcomers, and a mask of what exists; and what it was made of."""
+
+    base: Model
+    newcomers: Mapping[int, Newcomer]
+    model: Model
+    existing: Mask | None
+    state: models.Active
+
+    def is_current(self, base: Model, active: models.Active) -> bool:
+        """Whether it shows all that `active` knows; a transaction that began earlier may find more in it."""
+        return (
+            self.base is base
+            and self.state.catalogue >= active.catalogue
+            and self.state.newcomers >= active.newcomers
+        )
+
+
+class ActiveModel:
+    """The model that is served, with the movies that came since and without those that went.
+
+    A version that was added but is not served yet is read ahead, in a thread, so that no request waits for
+    it once it is.
+    """
+
+    def __init__(self, store: ModelStore, database: Callable[[], Database]) -> None:
+        self._store = store
+        self._database = database
+        self._lock = threading.Lock()
+        self._prepared: _Prepared | None = None
+        self._coming: _Prepared | None = None
+        self._foreseen = 0
+        self._unreadable = 0
+
+    def serve(self, connection: Connection) -> Serving:
+        """What is served in this transaction; the model before if the active one cannot be read."""
+        active = models.active(connection)
+        if active is None:
+            return Serving(connection, None, shown=versions.shown(connection))
+        if active.newest > active.version and active.newest > self._foreseen:
+            self._foresee(active.newest)
+        base = self._load(active) or (self._prepared.base if self._prepared else None)
+        if base is None:
+            return Serving(connection, None, shown=active.shown)
+        prepared = self._prepared
+        if prepared is None or not prepared.is_current(base, active):
+            prepared = self._prepare(connection, base, active)
+        state = (active.catalogue, active.newcomers)
+        return Serving(connection, prepared.model, prepared.existing, state, active.shown)
+
+    def _foresee(self, version: int) -> None:
+        """Read a version ahead in a thread; if that fails, the next request tries again."""
+
+        def read() -> None:
+            try:
+                self.read_ahead(version)
+            except Exception as error:
+                log.warning("version %d was not read ahead: %s", version, error)
+                self._foreseen = 0
+
+        self._foreseen = version
+        try:
+            threading.Thread(target=read, daemon=True).start()
+        except RuntimeError:  # no thread to be had now
+            self._foreseen = 0
+
+    def read_ahead(self, version: int) -> None:
+        """Prepare a version that will be served in a moment, if it was promoted and can be read."""
+        with self._database().read() as connection:
+            row, active = models.get(connection, version), models.active(connection)
+            if not row.promoted or active is None:
+                return
+            try:
+                base = self._store.read(row.checksum, version=row.version, created_at=row.created_at)
+            except CorruptModel as error:
+                log.error("%s", error.detail)
+                return
+            self._coming = _made(connection, base, active, None)
+
+    def _prepare(self, connection: Connection, base: Model, active: models.Active) -> _Prepared:
+        with self._lock:
+            if (prepared := self._prepared) is None or not prepared.is_current(base, active):
+                prepared = self._prepared = _made(connection, base, active, prepared)
+            return prepared
+
+    def check(self, version: models.ModelVersion) -> None:
+        """Raises `CorruptModel` unless that version can be served."""
+        self._store.read(version.checksum, version=version.version, created_at=version.created_at)
+
+    def _load(self, active: models.Active) -> Model | None:
+        coming = self._coming
+        if coming is not None and coming.base.version == active.version:
+            self._store.adopt(active.checksum, coming.base)
+            self._prepared, self._coming = coming, None
+        try:
+            return self._store.load(active.checksum, version=active.version, created_at=active.created_at)
+        except CorruptModel as error:
+            if self._unreadable != active.version:
+                log.error("%s", error.detail)
+                self._unreadable = active.version
+            return None
+
+
+def _made(connection: Connection, base: Model, active: models.Active, before: _Prepared | None) -> _Prepared:
+    """What is shown of `base`, with as much of what was made `before` as is still right."""
+    if before is None or before.base is not base or before.state.movies_deleted != active.movies_deleted:
+        newcomers = fold_in(connection, base, {}, 0)
+        model = with_newcomers(base, newcomers)
+    else:
+        newcomers = fold_in(connection, base, before.newcomers, before.state.newcomers)
+        same = newcomers is before.newcomers
+        model = before.model if same else with_newcomers(base, newcomers)
+    mask = movies.exist(connection, model.movie_ids)
+    _ = model.order  # kept from here on
+    return _Prepared(base, newcomers, model, None if mask.all() else mask, active)
