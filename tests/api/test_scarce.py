@@ -12,7 +12,7 @@ from app import deadline
 from app.api.edge.answers import Answers
 from app.api.edge.bodies import Bodies, Pace
 from app.api.edge.manners import Manner
-from app.api.edge.places import Places, place
+from app.api.edge.places import PARTS, Places, place
 from app.api.edge.shares import Shares
 from app.errors import RequestTimeout, TooLarge, TooManyRequests, Unavailable
 
@@ -196,6 +196,26 @@ class TestPlaces:
             await asyncio.gather(*streams, return_exceptions=True)
 
         asyncio.run(story())
+
+    def test_of_waits_that_come_at_once_few_are_begun(self) -> None:
+        at_work: list[int] = []
+        begun = 0
+
+        async def wait(scope_: Any, receive: Any, send: Any) -> None:
+            nonlocal begun
+            begun += 1
+            at_work.append(begun)
+            for _ in range(3):
+                await asyncio.sleep(0)
+            if len(at_work) % 2:  # others are refused before they look, and give the place back
+                async with place(Request(scope_)):
+                    begun -= 1
+            else:
+                begun -= 1
+
+        assert run(Places(wait), *[(scope(Manner.WAITS), whole) for _ in range(100)]) == [None] * 100
+        assert len(at_work) == 100
+        assert max(at_work) <= PARTS
 
     def test_those_that_wait_are_refused_beyond_their_bound(self) -> None:
         async def idle(scope_: Any, _receive: Any, _send: Any) -> None:

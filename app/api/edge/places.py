@@ -109,16 +109,33 @@ class Places:
             deadline.begin(WHOLE_WAIT)
         await line.enter(_patience(scope["fields"].get(b"x-request-timeout")))
         try:
-            await self.app(scope, receive, send)
+            if manner is Manner.WAITS:
+                await self._begin_in_turn(scope, receive, send)
+            else:
+                await self.app(scope, receive, send)
         finally:
             line.leave()
+
+    async def _begin_in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """With the place of the first part from the start: of thousands that come at once, few are at work."""
+        line = scope["line_of_parts"]
+        await line.enter(WAIT_OF_A_PART)
+        scope["places_held"] = held = [line]
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            if held:
+                line.leave()
 
 
 @asynccontextmanager
 async def place(request: Request) -> AsyncIterator[None]:
     """A place for a part of the work, for endpoints that have none all the time. Raises `Unavailable`."""
     line: Line = request.scope["line_of_parts"]
-    await line.enter(WAIT_OF_A_PART)
+    if held := request.scope.get("places_held"):
+        held.clear()
+    else:
+        await line.enter(WAIT_OF_A_PART)
     deadline.begin(WHOLE_WAIT)
     try:
         yield
