@@ -117,7 +117,7 @@ class Places:
             line.leave()
 
     async def _begin_in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """With the place of the first part from the start: of thousands that come at once, few are at work."""
+        """With the place of its first part from the start: of thousands that come at once, few work."""
         line = scope["line_of_parts"]
         await line.enter(WAIT_OF_A_PART)
         scope["places_held"] = held = [line]
