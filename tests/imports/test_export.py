@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from app.imports.export import movies_csv, ratings_csv
@@ -42,6 +42,8 @@ def digest(database: Database) -> tuple[Any, Any]:
 
 
 @given(films=films)
+@example(films=[Movie(n, begin + "1+1", None, begin + "x") for n, begin in enumerate("=+-@＝＋－＠;'")])
+@example(films=[Movie(1, ";=1+1", None, "a;＝1")])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_movies_come_back_as_they_were(run_import: Import, database: Database, films: list[Movie]) -> None:
     with database.write() as connection:
