@@ -10,7 +10,7 @@ from tests.web.conftest import LOST, Visit, Watch
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
-SHELF = "#shelf-films > .film"
+SHELF = "#shelf-movies > .movie"
 BIG = 2**53
 
 
@@ -185,7 +185,7 @@ def test_ids_above_what_a_number_holds_are_exact(visit: Visit, expect: Any, serv
     assert [(r["movie_id"], r["user_id"]) for r in server.client.get(f"/ratings?user_id={user}").json()] == [
         (BIG + 1, user)
     ]
-    page.locator(f"{SHELF} .film-title").click()
+    page.locator(f"{SHELF} .movie-title").click()
     expect(page.locator("h1")).to_contain_text("Neighbour 1")
     expect(page.locator("#own").get_by_role("radio", name="4 stars", exact=True)).to_be_checked()
     page.locator("#own").get_by_role("radio", name="2 stars", exact=True).click()
@@ -209,7 +209,7 @@ def test_what_was_read_before_a_rating_was_stored_is_read_again(
     visit: Visit, expect: Any, server: Server, watch: Watch
 ) -> None:
     watch.allowed.append(LOST)
-    page = visit("/film/1?user=608")
+    page = visit("/movie/1?user=608")
     own = page.locator("#own").get_by_role("radio", name="1 star", exact=True)
     proxy = Hold(page)
     own.click()
@@ -248,7 +248,7 @@ def test_two_browsers_show_the_same_after_a_reload(visit: Visit, expect: Any, se
     for page in (one, other):
         page.reload()
         page.locator("#query").fill("named")
-        expect(page.locator(f"{SHELF} .film-title").get_by_text(title, exact=True)).to_be_visible()
+        expect(page.locator(f"{SHELF} .movie-title").get_by_text(title, exact=True)).to_be_visible()
         page.locator("#query").fill("")
         expect(stars(page, "2 stars")).to_be_checked()
     server.client.delete(f"/movies/{movie}").raise_for_status()
