@@ -1,6 +1,7 @@
 """The pages, a template each. The figures in them come from the endpoints of the API."""
 
 import json
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, get_args
@@ -16,6 +17,7 @@ from starlette.types import Scope
 from app.api import models, movies, recommendations, status, tasks
 from app.api.dependencies import ServiceDependency
 from app.errors import MethodNotAllowed, NotFound
+from app.movie import Movie
 from app.rating import MAX_ID
 from app.repository import tasks as task_rows
 from app.web import charts, reference
@@ -105,12 +107,19 @@ def moved(request: Request, movie_id: str) -> Response:
 
 @router.get("/movie/{movie_id}")
 def movie(request: Request, movie_id: str, service: ServiceDependency) -> Response:
-    if not movie_id.isdecimal() or len(movie_id) > 19 or int(movie_id) > MAX_ID:
-        raise NotFound(f"{movie_id[:100]!r} is not the id of a film.")
-    found = movies.get_movie(int(movie_id), service)
+    found = _find(movie_id, service)
     similar = recommendations.similar_movies(found.id, service, limit=SIMILAR)
     chart = _score_chart(movies.histogram(found.id, service))
     return _page(request, "movie", movie=found, similar=similar, chart=chart)
+
+
+def _find(movie_id: str, service: ServiceDependency) -> Movie:
+    with suppress(NotFound):
+        if movie_id.isdecimal() and len(movie_id) <= 19 and int(movie_id) <= MAX_ID:
+            return movies.get_movie(int(movie_id), service)
+    raise NotFound(
+        f"There is no film {movie_id[:100]!r}. The search under Discover finds films by their titles."
+    )
 
 
 def _score_chart(counts: dict[str, int]) -> str:
@@ -194,7 +203,7 @@ def _background_work(worker: dict[str, Any] | None) -> str:
     if worker is None:
         return "done by workers that run outside this server"
     age, problem = worker["beat_age_seconds"], worker["problem"]
-    if problem and age is not None and age >= SILENT:
+    if problem and (age or 0) >= SILENT:
         return f"not answering for {_duration(age)}; it will be restarted"
     if problem:
         return f"not running ({problem}); it will be restarted"

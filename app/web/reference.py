@@ -3,17 +3,14 @@
 from collections import defaultdict
 from typing import Any
 
-METHODS = ("get", "post", "put", "patch", "delete")
-
 
 def sections(openapi: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Operations by tag, each with its method, path, summary, description, parameters, body and responses."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for path, item in openapi["paths"].items():
-        for method in METHODS:
-            if operation := item.get(method):
-                tag = operation.get("tags", ["other"])[0]
-                found[tag].append(_operation(method, path, operation, openapi))
+        for method, operation in item.items():
+            tag = operation.get("tags", ["other"])[0]
+            found[tag].append(_operation(method, path, operation, openapi))
     return dict(found)
 
 

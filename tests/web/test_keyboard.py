@@ -1,4 +1,4 @@
-"""Every page by keyboard: from its first element to its last and back, each with a focus to be seen."""
+"""Every page by keyboard: from its first element to its last and back, each with a visible focus."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ STOPS = """() => {
 
 
 def walk(page: "Page", key: str, presses: int) -> list[str]:
-    """What has the focus: now, and after each press."""
+    """Returns what has the focus: now, and after each press."""
     for _ in range(presses):
         page.keyboard.press(key)
     found: list[str] = page.evaluate("seen.splice(0)")
@@ -77,7 +77,7 @@ def focused_stars(page: "Page", name: str) -> Any:
 
 
 def pause_clock(page: "Page") -> None:
-    """From here on no pause of the page ends, so that nothing is sent because of one."""
+    """Stop the page's timers, so that none of them sends what was chosen."""
     page.clock.pause_at(page.evaluate("Date.now() + 1000"))
 
 

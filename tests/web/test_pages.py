@@ -97,6 +97,7 @@ def test_a_missing_movie_or_task_is_a_page_that_says_so(client: TestClient, path
     answer = client.get(path)
     assert answer.status_code == 404
     assert "Back to Discover" in answer.text
+    assert "There is no" in answer.text and "GET /" not in answer.text
 
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}

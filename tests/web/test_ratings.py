@@ -1,4 +1,4 @@
-"""Ratings on the page: the newest wins over whatever hangs, fails or is reloaded; ids are exact."""
+"""Ratings on the page: the newest wins over requests that hang or fail and over reloads; ids are exact."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ BIG = 2**53
 
 
 class Hold:
-    """A proxy on the way to /ratings that keeps the first request back."""
+    """A proxy for /ratings that holds the first request back."""
 
     def __init__(self, page: "Page", pattern: str = "**/ratings") -> None:
         self.held: list[Route] = []
@@ -34,7 +34,7 @@ class Hold:
             route.continue_()
 
     def first(self, page: "Page") -> "Route":
-        """The request that is held, once it is there."""
+        """The request that is held back; waits for it."""
         poll(lambda: page.evaluate("true") and self.held)
         return self.held[0]
 
@@ -48,7 +48,7 @@ def stored(server: Server, user: int) -> list[float]:
 
 
 def settled(page: "Page") -> None:
-    """Nothing is kept to be sent any more."""
+    """Wait until nothing is left to be sent."""
     kept = "Object.keys(localStorage).filter((key) => key.startsWith('matinee.rating.'))"
     poll(lambda: page.evaluate(kept) == [])
 
@@ -150,6 +150,19 @@ def test_a_reload_neither_loses_nor_reorders(visit: Visit, expect: Any, server: 
     page.goto("/quality?user=606")
     settled(page)
     assert stored(server, 606) == [5], "what is left goes on from any page"
+
+
+def test_a_choice_that_an_earlier_version_of_the_page_kept_is_sent(
+    visit: Visit, expect: Any, server: Server
+) -> None:
+    page = visit("/import")
+    page.evaluate(
+        """() => localStorage.setItem("matinee.rating.611/47",
+          JSON.stringify({ id: "1-2-3-4", key: "1-2-3-4", score: 4.5, at: Date.now() }))"""
+    )
+    page.goto("/?user=611")
+    settled(page)
+    assert stored(server, 611) == [4.5]
 
 
 def test_a_rating_from_another_tab_wins(visit: Visit, expect: Any, server: Server) -> None:

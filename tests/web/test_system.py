@@ -79,7 +79,7 @@ def test_a_slow_server_is_reported(visit: Visit, expect: Any, watch: Watch) -> N
 
 
 def test_two_processes_answer(server: Server) -> None:
-    """What every other test here runs on."""
+    """All other tests here run on both."""
     seen = set()
 
     def both() -> bool:

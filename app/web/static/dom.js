@@ -18,7 +18,7 @@ export function element(tag, attributes = {}, ...children) {
 export const button = (text, onclick, attributes = {}) =>
   element("button", { type: "button", onclick, ...attributes }, text);
 
-// Tells screen readers.
+// Announces to screen readers.
 export function announce(text) {
   find("news").textContent = text;
 }
@@ -65,7 +65,7 @@ export const guarded = (handler) => async (...given) => {
   }
 };
 
-// Marks `target` as busy during `job`. If that fails, a text in it that says "Loading" says so.
+// Marks `target` as busy during `job`; if that fails, its text "Loading …" is replaced.
 export async function loading(target, job) {
   target.setAttribute("aria-busy", "true");
   try {

@@ -46,8 +46,8 @@ async function open(path, last, signal) {
   return answer.ok ? answer.body : null;
 }
 
-// Calls onEvent(type, data) once for every event, in order, until the stream sends `end`. A hidden page and a lost
-// connection interrupt the stream; it resumes after the last event that was received.
+// Calls onEvent(type, data) once for every event, in order, until the stream sends `end`. The stream is paused
+// while the page is hidden; then, and after a lost connection, it resumes after the last event that was received.
 export async function follow(path, onEvent) {
   let last = null;
   for (;;) {

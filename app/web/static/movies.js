@@ -22,7 +22,7 @@ function movieTitle(movie) {
   return movie.year ? [link, " ", element("span", { class: "year" }, String(movie.year))] : [link];
 }
 
-// A row of any list of the API, with the movie's id as text.
+// Returns a row of any list of the API as a movie, its id as text.
 export const asMovie = (row) => ({ ...row, id: String(row.movie_id ?? row.id) });
 
 // `onRate(movie, score)`, or null for no stars; without `onHide` no button hides the movie.
@@ -42,5 +42,5 @@ export function movieItem(movie, score, { onRate, onHide = null }) {
   );
 }
 
-// In place of a list's movies.
+// Returns an item that says why a list is empty.
 export const noMovies = (text) => element("li", { class: "empty" }, text);

@@ -60,7 +60,7 @@ function empty() {
   const { genre, year_from, year_to } = chosen();
   const filtered = genre || year_from || year_to || hidden().length;
   if (filtered) return "Nothing is left with these filters. Loosen them to see more.";
-  return "There is nothing to recommend yet. Import some movies first.";
+  return "There is nothing to recommend yet. Import some films first.";
 }
 
 function source(answer) {
@@ -104,9 +104,6 @@ function showUnhide(out) {
   const unhide = find("unhide");
   show(unhide, out.length > 0);
   unhide.textContent = `Show ${plural(out.length, "hidden film")}`;
-  unhide.onclick = () => {
-    setHidden([]);
-  };
 }
 
 // Shows a text in place of the list.
@@ -119,6 +116,7 @@ function say(text) {
 export function setUpRecommendations(rateMovie, known) {
   onRate = rateMovie;
   ready = known;
+  find("unhide").addEventListener("click", () => setHidden([]));
   filters.addEventListener("submit", (event) => event.preventDefault());
   filters.onchange = () => {
     const { genre, year_from: from, year_to: to } = chosen();

@@ -34,7 +34,7 @@ function outcome({ result, progress }) {
   return counts.length && !progress.message ? sentence(`${counts.join(", ")}.`) : progress.message ?? "Done.";
 }
 
-// What a task that did not complete has left, and what to do.
+// Says what a task that did not complete has left, and what to do.
 export function remains({ kind, status, attempt, written, error }) {
   const why = status === "cancelled" ? "Cancelled." : error?.detail ?? "Failed.";
   if (kind === "rebuild_model") return `${why} The model that is served stays as it is.`;
@@ -53,7 +53,7 @@ function words(task) {
   return progressText(task.progress);
 }
 
-// A bar and a line of text that are updated in place.
+// Returns a progress bar with a line of text, and a function that updates both.
 export function progressView() {
   const bar = element("progress", { max: "1", "aria-label": "Progress" });
   const status = element("span", {});
