@@ -2,7 +2,6 @@
 
 import json
 from contextlib import suppress
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import quote
@@ -117,9 +116,7 @@ def _find(movie_id: str, service: ServiceDependency) -> Movie:
     with suppress(NotFound):
         if movie_id.isdecimal() and len(movie_id) <= 19 and int(movie_id) <= MAX_ID:
             return movies.get_movie(int(movie_id), service)
-    raise NotFound(
-        f"There is no film {movie_id[:100]!r}. The search under Discover finds films by their titles."
-    )
+    raise NotFound(f"There is no film {movie_id[:100]!r}. Discover finds films by their titles.")
 
 
 def _score_chart(counts: dict[str, int]) -> str:
@@ -151,7 +148,9 @@ def activity_of_task(request: Request, task_id: str, service: ServiceDependency)
 @router.get("/quality")
 def quality(request: Request, service: ServiceDependency) -> Response:
     versions = models.list_models(request, Response(), service, limit=VERSIONS)
-    return _page(request, "quality", versions=_with_changes(versions), chart=_quality_chart(versions[::-1]))
+    before = versions[1:] + versions[-1:]  # the first one is compared with itself: no changes
+    shown = [new | {"changes": _changes(new, old)} for new, old in zip(versions, before, strict=True)]
+    return _page(request, "quality", versions=shown, chart=_quality_chart(versions[::-1]))
 
 
 def _quality_chart(versions: list[dict[str, Any]]) -> str | None:
@@ -175,14 +174,8 @@ def _ndcg(versions: list[dict[str, Any]], name: str) -> list[float | None]:
     return [evaluation["ndcg_at_100"] if evaluation.get("users") else None for evaluation in found]
 
 
-def _with_changes(versions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each version with `changes`: short texts on what differs from the version before it."""
-    return [v | {"changes": _changes(v, old)} for v, old in zip_longest(versions, versions[1:])]
-
-
-def _changes(new: dict[str, Any], old: dict[str, Any] | None) -> list[str]:
-    if old is None:
-        return []
+def _changes(new: dict[str, Any], old: dict[str, Any]) -> list[str]:
+    """What differs between two versions, as short texts."""
     counts = [f"{new[n] - old[n]:+,} {n}" for n in ("ratings", "users", "movies") if new[n] != old[n]]
     settings = [
         f"{name.replace('_', ' ')} {old['settings'].get(name)} → {value}"

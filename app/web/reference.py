@@ -35,12 +35,8 @@ def _operation(method: str, path: str, operation: dict[str, Any], openapi: dict[
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
     schema = parameter.get("schema", {})
-    return {
-        "name": parameter["name"],
-        "required": parameter.get("required", False),
-        "type": _type(schema),
-        "description": parameter.get("description") or schema.get("description", ""),
-    }
+    description = parameter.get("description") or schema.get("description", "")
+    return parameter | {"type": _type(schema), "description": description}
 
 
 def _response(status: str, response: dict[str, Any], openapi: dict[str, Any]) -> dict[str, Any]:

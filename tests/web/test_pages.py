@@ -1,6 +1,7 @@
 """The pages as documents: policy, escaping, nothing foreign, every operation in the reference."""
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -160,6 +161,20 @@ def test_a_movie_shows_its_ratings(client: TestClient) -> None:
     assert "mean of 3 ratings" in text
     assert re.search(r'aria-label="Ratings by score[^"]* 0\.5: 1,[^"]* 5\.0: 2', text)
     assert text.count('class="bar"') == 2
+
+
+def test_the_quality_page_says_what_changed_since_the_version_before(
+    client: TestClient, run_tasks: Callable[[], None]
+) -> None:
+    client.post("/imports")
+    run_tasks()
+    for score in (4, 5):
+        client.post("/ratings", json={"movie_id": 1, "user_id": 10 + score, "score": score})
+        client.post("/recommender/rebuild")
+        run_tasks()
+    text = client.get("/quality").text
+    assert text.count('class="version"') == 2
+    assert re.findall("Changes since the version before: (.*)<", text) == ["+1 ratings, +1 users."]
 
 
 @pytest.mark.parametrize(
