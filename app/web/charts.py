@@ -1,4 +1,4 @@
-"""Charts as SVG. No viewBox: x in percent, y in pixels, so that text keeps its size at any width."""
+"""Charts as SVG. Without a viewBox, x in percent and y in pixels: text keeps its size at any width."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -6,13 +6,14 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from markupsafe import Markup
 
-AXIS = 20  # pixels below the plot for its labels
+AXIS, TOP = 20, 8
+"""Pixels below the plot for its labels, and above the lines for half of the highest label."""
 
 
 def bars(
     values: Sequence[float | None], *, title: str, labels: Sequence[str] = (), height: int = 96
 ) -> Markup:
-    """One bar a value, none for None. `labels`: below the bars, as many as there are values, or none."""
+    """One bar a value, none for None or 0. `labels`: one below each bar, or none at all."""
     svg = _svg(title, height + (AXIS if labels else 0))
     highest = max((value or 0 for value in values), default=0) or 1
     step = 100 / max(len(values), 1)
@@ -33,28 +34,39 @@ def lines(
     """Lines over common `labels`, from 0 up; a series' name is its class. None leaves a gap."""
     svg = _svg(title, height + AXIS)
     known = [v for values in series.values() for v in values if v is not None]
-    top = _ceiling(max(known, default=0))
-    for part in range(5):
-        y = 8 + (height - 8) * (1 - part / 4)
-        _add(svg, "line", "grid", x1="2.5rem", x2="100%", y1=y, y2=y)
-        _text(svg, f"{top * part / 4:.2f}", x="2.1rem", y=y + 4, anchor="end")
+    highest = _ceiling(max(known, default=0))
     xs = [f"{8 + 88 * (i + 0.5) / max(len(labels), 1):.2f}%" for i in range(len(labels))]
+    _add_grid(svg, highest, height)
     for name, values in series.items():
-        points = [
-            (x, 8 + (height - 8) * (1 - v / top)) for x, v in zip(xs, values, strict=True) if v is not None
-        ]
-        for (x1, y1), (x2, y2) in pairwise(points):
-            _add(svg, "line", f"series {name}", x1=x1, y1=y1, x2=x2, y2=y2)
-        for x, y in points:
-            _add(svg, "circle", f"point {name}", cx=x, cy=y, r=4)
+        _add_series(svg, name, xs, [v if v is None else _y(v / highest, height) for v in values])
     every = max(1, -(-len(labels) // 10))
     for x, label in list(zip(xs, labels, strict=True))[::every]:
         _text(svg, label, x=x, y=height + 16)
     return _markup(svg)
 
 
+def _add_grid(svg: Element, highest: float, height: int) -> None:
+    for quarter in range(5):
+        y = _y(quarter / 4, height)
+        _add(svg, "line", "grid", x1="2.5rem", x2="100%", y1=y, y2=y)
+        _text(svg, f"{highest * quarter / 4:.2f}", x="2.1rem", y=y + 4, anchor="end")
+
+
+def _add_series(svg: Element, name: str, xs: Sequence[str], ys: Sequence[float | None]) -> None:
+    points = [(x, y) for x, y in zip(xs, ys, strict=True) if y is not None]
+    for (x1, y1), (x2, y2) in pairwise(points):
+        _add(svg, "line", f"series {name}", x1=x1, y1=y1, x2=x2, y2=y2)
+    for x, y in points:
+        _add(svg, "circle", f"point {name}", cx=x, cy=y, r=4)
+
+
+def _y(share: float, height: int) -> float:
+    """The place of a value that is `share` of the highest."""
+    return TOP + (height - TOP) * (1 - share)
+
+
 def _ceiling(value: float) -> float:
-    """The next round number from `value` up."""
+    """The next round number that is not below `value`."""
     return next((step for step in (0.04, 0.08, 0.2, 0.4, 0.6, 0.8, 1.0) if value <= step), value)
 
 

@@ -1,12 +1,13 @@
-"""The pages: a template each. What they show beside their scripts, they take from endpoints of the API."""
+"""The pages, a template each. The figures in them come from the endpoints of the API."""
 
 import json
-from itertools import zip_longest
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -15,24 +16,19 @@ from starlette.types import Scope
 from app.api import models, movies, recommendations, status, tasks
 from app.api.dependencies import ServiceDependency
 from app.errors import MethodNotAllowed, NotFound
+from app.movie import Movie
 from app.rating import MAX_ID
 from app.repository import tasks as task_rows
 from app.web import charts, reference
 
 FOLDER = Path(__file__).parent
-SIMILAR = 10
-VERSIONS = 30
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
+SIMILAR, VERSIONS = 10, 30
+"""The longest lists: of similar movies, and of versions of the model."""
+SILENT = 10.0
+"""Seconds since the last heartbeat from which a worker in trouble is said to be silent."""
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 router = APIRouter(include_in_schema=False)
@@ -40,7 +36,7 @@ templates = Jinja2Templates(FOLDER / "templates")
 
 
 class _Scripts(StaticFiles):
-    """Files that a browser asks for again each time: after an upgrade no old module meets a new one."""
+    """Files that a browser revalidates each time: after an upgrade no old module imports a new one."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
@@ -49,7 +45,7 @@ class _Scripts(StaticFiles):
 
 
 def mount(app: FastAPI) -> None:
-    """Serve the pages and their files; a browser that asked for a page gets every error as one."""
+    """Serve the pages and their files; a browser that asked for a page gets errors as pages too."""
     for kind, handler in app.exception_handlers.items():
         app.exception_handlers[kind] = _with_pages(handler)
     app.include_router(router)
@@ -65,33 +61,35 @@ def _page(request: Request, name: str, *, status_code: int = 200, **context: Any
 
 
 def _with_pages(handler: Any) -> Any:
-    """A handler of exceptions that makes a page of its problem details where a person is to read them."""
+    """An exception handler that turns the problem details of `handler` into a page for a person."""
 
     async def handle(request: Request, error: Exception) -> Response:
         response: Response = await handler(request, error)
-        if not isinstance(response, JSONResponse) or not _for_a_person(request):
-            return response
-        problem = json.loads(bytes(response.body))
-        if isinstance(error, HTTPException | MethodNotAllowed) and response.status_code in (404, 405):
-            problem |= {"title": "Not found", "detail": f"There is no page at {request.url.path[:200]}."}
-        page = _page(request, "error", status_code=response.status_code, problem=problem)
-        page.headers["Vary"] = "Accept"
-        for name in ("Allow", "Retry-After"):
-            if name in response.headers:
-                page.headers[name] = response.headers[name]
-        return page
+        if isinstance(response, JSONResponse) and _for_a_person(request):
+            return _error_page(request, error, response)
+        return response
 
     return handle
 
 
+def _error_page(request: Request, error: Exception, response: Response) -> Response:
+    """The page with the problem details of `response` and those of its headers that a browser acts on."""
+    problem = json.loads(bytes(response.body))
+    if isinstance(error, HTTPException | MethodNotAllowed) and response.status_code in (404, 405):
+        problem |= {"title": "Not found", "detail": f"There is no page at {request.url.path[:200]}."}
+    page = _page(request, "error", status_code=response.status_code, problem=problem)
+    page.headers["Vary"] = "Accept"
+    for name in ("Allow", "Retry-After"):
+        if name in response.headers:
+            page.headers[name] = response.headers[name]
+    return page
+
+
 def _for_a_person(request: Request) -> bool:
-    """Whether this is one of our pages, or a browser that goes to an address: it names HTML and no JSON."""
+    """Whether this is one of our pages, or a browser's navigation: it accepts HTML and names no JSON."""
     accept = request.headers.get("accept", "")
-    if request.method not in ("GET", "HEAD"):
-        return False
-    return getattr(request.scope.get("endpoint"), "__module__", "") == __name__ or (
-        "text/html" in accept and "json" not in accept
-    )
+    ours = getattr(request.scope.get("endpoint"), "__module__", "") == __name__
+    return request.method in ("GET", "HEAD") and (ours or ("text/html" in accept and "json" not in accept))
 
 
 @router.get("/")
@@ -100,24 +98,32 @@ def discover(request: Request) -> Response:
 
 
 @router.get("/film/{movie_id}")
-def film(request: Request, movie_id: str, service: ServiceDependency) -> Response:
-    if not movie_id.isdecimal() or len(movie_id) > 19 or int(movie_id) > MAX_ID:
-        raise NotFound(f"{movie_id[:100]!r} is not the id of a film.")
-    movie = movies.get_movie(int(movie_id), service)
-    counts = movies.histogram(movie.id, service)
+def moved(request: Request, movie_id: str) -> Response:
+    """The address that a movie's page had before."""
+    query = request.url.query
+    return RedirectResponse(f"/movie/{quote(movie_id)}" + (f"?{query}" if query else ""), status_code=308)
+
+
+@router.get("/movie/{movie_id}")
+def movie(request: Request, movie_id: str, service: ServiceDependency) -> Response:
+    found = _find(movie_id, service)
+    similar = recommendations.similar_movies(found.id, service, limit=SIMILAR)
+    chart = _score_chart(movies.histogram(found.id, service))
+    return _page(request, "movie", movie=found, similar=similar, chart=chart)
+
+
+def _find(movie_id: str, service: ServiceDependency) -> Movie:
+    with suppress(NotFound):
+        if movie_id.isdecimal() and len(movie_id) <= 19 and int(movie_id) <= MAX_ID:
+            return movies.get_movie(int(movie_id), service)
+    raise NotFound(f"There is no film {movie_id[:100]!r}. Discover finds films by their titles.")
+
+
+def _score_chart(counts: dict[str, int]) -> str:
+    """How often each score was given; whole scores have a label."""
     summary = ", ".join(f"{score}: {count}" for score, count in counts.items())
-    labels = [score if score.endswith(".0") else "" for score in counts]
-    return _page(
-        request,
-        "film",
-        movie=movie,
-        similar=recommendations.similar_movies(movie.id, service, limit=SIMILAR),
-        chart=charts.bars(
-            list(counts.values()),
-            title=f"Ratings by score. {summary}",
-            labels=[label.removesuffix(".0") for label in labels],
-        ),
-    )
+    labels = [score.removesuffix(".0") if score.endswith(".0") else "" for score in counts]
+    return charts.bars(list(counts.values()), title=f"Ratings by score. {summary}", labels=labels)
 
 
 @router.get("/import")
@@ -142,38 +148,34 @@ def activity_of_task(request: Request, task_id: str, service: ServiceDependency)
 @router.get("/quality")
 def quality(request: Request, service: ServiceDependency) -> Response:
     versions = models.list_models(request, Response(), service, limit=VERSIONS)
-    return _page(request, "quality", versions=_with_changes(versions), chart=_quality_chart(versions[::-1]))
+    before = versions[1:] + versions[-1:]  # the first one is compared with itself: no changes
+    shown = [new | {"changes": _changes(new, old)} for new, old in zip(versions, before, strict=True)]
+    return _page(request, "quality", versions=shown, chart=_quality_chart(versions[::-1]))
 
 
 def _quality_chart(versions: list[dict[str, Any]]) -> str | None:
-    """NDCG@100 of every version, oldest first, beside the popular list on the same users; None: untested."""
-
-    def series(name: str) -> list[float | None]:
-        found = [v["evaluation"].get(name) or {} for v in versions]
-        return [evaluation["ndcg_at_100"] if evaluation.get("users") else None for evaluation in found]
-
-    ndcg, baseline = series("model"), series("popularity")
-    if not any(ndcg):
+    """NDCG@100 of every version, oldest first, with the popular list on the same users; None: untested."""
+    model, baseline = (_ndcg(versions, name) for name in ("model", "popularity"))
+    if not any(model):
         return None
+    labels = [f"v{v['version']}" for v in versions]
     said = "; ".join(
-        f"version {v['version']}: {own:.3f}, popularity {base:.3f}"
-        for v, own, base in zip(versions, ndcg, baseline, strict=True)
+        f"version {label[1:]}: {own:.3f}, popularity {base:.3f}"
+        for label, own, base in zip(labels, model, baseline, strict=True)
         if own is not None and base is not None
     )
-    labels = [f"v{v['version']}" for v in versions]
-    return charts.lines(
-        {"baseline": baseline, "model": ndcg}, title=f"NDCG@100 by version. {said}", labels=labels
-    )
+    title = f"NDCG@100 by version. {said}"
+    return charts.lines({"baseline": baseline, "model": model}, title=title, labels=labels)
 
 
-def _with_changes(versions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each version with what differs from the one before it: `changes`, as short texts."""
-    return [v | {"changes": _changes(v, old)} for v, old in zip_longest(versions, versions[1:])]
+def _ndcg(versions: list[dict[str, Any]], name: str) -> list[float | None]:
+    """Of one evaluation of each version; None where no user was held out."""
+    found = [v["evaluation"].get(name) or {} for v in versions]
+    return [evaluation["ndcg_at_100"] if evaluation.get("users") else None for evaluation in found]
 
 
-def _changes(new: dict[str, Any], old: dict[str, Any] | None) -> list[str]:
-    if old is None:
-        return []
+def _changes(new: dict[str, Any], old: dict[str, Any]) -> list[str]:
+    """What differs between two versions, as short texts."""
     counts = [f"{new[n] - old[n]:+,} {n}" for n in ("ratings", "users", "movies") if new[n] != old[n]]
     settings = [
         f"{name.replace('_', ' ')} {old['settings'].get(name)} → {value}"
@@ -186,19 +188,19 @@ def _changes(new: dict[str, Any], old: dict[str, Any] | None) -> list[str]:
 @router.get("/system")
 def system(request: Request, service: ServiceDependency) -> Response:
     figures = status.get_status(request, service)
-    requests, latency = figures["requests"], figures["latency_ms"]
-    return _page(
-        request,
-        "system",
-        status=figures,
-        uptime=_duration(figures["uptime_seconds"]),
-        requests_chart=charts.bars(
-            requests["per_minute"], title=f"Requests a minute in the last hour, {requests['total']} in all"
-        ),
-        latency_chart=charts.bars(
-            latency["per_minute_p99"], title=f"p99 by minute in the last hour; now {latency['p99']} ms"
-        ),
-    )
+    return _page(request, "system", status=figures, background=_background_work(figures["worker"]))
+
+
+def _background_work(worker: dict[str, Any] | None) -> str:
+    """The state of the worker, for a person."""
+    if worker is None:
+        return "done by workers that run outside this server"
+    age, problem = worker["beat_age_seconds"], worker["problem"]
+    if problem and (age or 0) >= SILENT:
+        return f"not answering for {_duration(age)}; it will be restarted"
+    if problem:
+        return f"not running ({problem}); it will be restarted"
+    return "starting" if worker["pid"] is None else "running"
 
 
 @router.get("/docs")
@@ -213,12 +215,4 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _bytes(size: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            break
-        size /= 1000
-    return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
-
-
-templates.env.filters["bytes"] = _bytes
+templates.env.filters |= {"duration": _duration, "bars": charts.bars}

@@ -1,19 +1,16 @@
-"""The reference of the API at /docs: what /openapi.json says, as sections for a template."""
+"""The reference of the API at /docs: /openapi.json as sections for a template."""
 
 from collections import defaultdict
 from typing import Any
 
-METHODS = ("get", "post", "put", "patch", "delete")
-
 
 def sections(openapi: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Operations by tag: method, path, summary, description, parameters, body and answers."""
+    """Operations by tag, each with its method, path, summary, description, parameters, body and responses."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for path, item in openapi["paths"].items():
-        for method in METHODS:
-            if operation := item.get(method):
-                tag = operation.get("tags", ["other"])[0]
-                found[tag].append(_operation(method, path, operation, openapi))
+        for method, operation in item.items():
+            tag = operation.get("tags", ["other"])[0]
+            found[tag].append(_operation(method, path, operation, openapi))
     return dict(found)
 
 
@@ -26,32 +23,26 @@ def _operation(method: str, path: str, operation: dict[str, Any], openapi: dict[
         "path": path,
         "summary": summary,
         "description": rest.strip(),
-        "parameters": [
-            {
-                "name": p["name"],
-                "where": p["in"],
-                "required": p.get("required", False),
-                "type": _type(p.get("schema", {})),
-                "description": p.get("description") or p.get("schema", {}).get("description", ""),
-            }
-            for p in operation.get("parameters", [])
-        ],
+        "parameters": [_parameter(parameter) for parameter in operation.get("parameters", [])],
         "body": [row for content in body.values() for row in _fields(content.get("schema", {}), openapi)],
-        "answers": [
-            {
-                "status": status,
-                "description": answer.get("description", ""),
-                "fields": _answer(answer, openapi),
-            }
-            for status, answer in operation.get("responses", {}).items()
+        "responses": [
+            _response(status, response, openapi)
+            for status, response in operation.get("responses", {}).items()
             if status != "422"  # every operation has it, as problem details
         ],
     }
 
 
-def _answer(answer: dict[str, Any], openapi: dict[str, Any]) -> list[dict[str, Any]]:
-    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
-    return _fields(schema.get("items", schema), openapi)
+def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+    schema = parameter.get("schema", {})
+    description = parameter.get("description") or schema.get("description", "")
+    return parameter | {"type": _type(schema), "description": description}
+
+
+def _response(status: str, response: dict[str, Any], openapi: dict[str, Any]) -> dict[str, Any]:
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+    fields = _fields(schema.get("items", schema), openapi)
+    return {"status": status, "description": response.get("description", ""), "fields": fields}
 
 
 def _fields(schema: dict[str, Any], openapi: dict[str, Any]) -> list[dict[str, Any]]:

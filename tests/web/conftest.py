@@ -23,7 +23,7 @@ FLAGS = (
     "--disable-sync",
 )
 LOST = r"net::ERR_(CONNECTION|INTERNET|EMPTY|INCOMPLETE|NETWORK|SOCKET|FAILED)"
-"""What the browser itself writes to the console when a server is gone."""
+"""What the browser writes to the console when a server is gone."""
 
 
 def missing(reason: str) -> None:
@@ -60,7 +60,7 @@ def expect(browser: "Browser") -> Any:
 
 @pytest.fixture(scope="package")
 def server(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Two server processes behind one port, for the tests that change nothing but users of their own."""
+    """Two server processes on one port, for the tests that change only users of their own."""
     server = Server(tmp_path_factory.mktemp("web") / "data", "--workers", "2").start()
     server.wait(server.client.post("/imports").json()["task_id"])
     server.wait(server.client.post("/recommender/rebuild").json()["task_id"])

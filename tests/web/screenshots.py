@@ -43,7 +43,7 @@ def upload(server: Server, rows: str) -> str:
 
 
 def fill(server: Server) -> str:
-    """Four versions of the model, the ratings of a user, an import with bad rows; answers its task."""
+    """Four versions of the model, the ratings of a user, an import with bad rows; returns its task's id."""
     chosen = random.Random(11)
     server.wait(server.client.post("/imports").json()["task_id"])
     movies = server.client.get("/movies?limit=500").json()
@@ -68,7 +68,7 @@ def main() -> None:
         task_id = fill(server)
         paths = {
             "discover": f"/?user={USER}",
-            "film": f"/film/1?user={USER}",
+            "movie": f"/movie/1?user={USER}",
             "import": f"/import?user={USER}",
             "report": f"/import?user={USER}&task={task_id}",
             "activity": f"/activity?user={USER}",

@@ -8,8 +8,8 @@ from tests.web.conftest import Visit, missing
 PAGES = (
     "/",
     "/?user=1001",
-    "/film/1?user=1001",
-    "/film/404404",
+    "/movie/1?user=1001",
+    "/movie/404404",
     "/import",
     "/activity",
     "/quality",
@@ -65,4 +65,4 @@ def test_nothing_is_too_small_for_a_finger(visit: Visit, expect: Any, server: Se
     box = page.locator(".stars").first.bounding_box()
     assert box is not None
     assert box["width"] / 5 >= 44 and box["height"] >= 44
-    page.locator("#shelf-films .stars").first.get_by_role("radio", name="2.5 stars", exact=True).tap()
+    page.locator("#shelf-movies .stars").first.get_by_role("radio", name="2.5 stars", exact=True).tap()

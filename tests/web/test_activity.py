@@ -114,15 +114,15 @@ def test_a_hidden_page_pauses_and_goes_on_without_gaps(visit: Visit, expect: Any
     assert lines(page) == caught_up
 
 
-def test_a_server_that_is_down_is_told_and_comes_back(
+def test_a_server_that_is_down_is_reported_and_comes_back(
     visit: Visit, expect: Any, watch: Watch, server: Server
 ) -> None:
     watch.allowed.append(LOST)
     page = visit("/?user=7")
-    expect(page.locator("#shelf-films > .film").first).to_be_visible()
+    expect(page.locator("#shelf-movies > .movie").first).to_be_visible()
     server.kill()
     poll(lambda: not server.orphans(), within=10)
-    page.locator("#shelf-films").get_by_role("radio", name="5 stars", exact=True).first.click()
+    page.locator("#shelf-movies").get_by_role("radio", name="5 stars", exact=True).first.click()
     expect(page.locator("#connection")).to_contain_text("does not answer")
     server.start()
     page.get_by_role("button", name="Try now").click()

@@ -6,12 +6,12 @@ from typing import Any
 from tests.server import Server, poll
 from tests.web.conftest import Visit
 
-FOR_YOU = "#recommendations > .film"
-SHELF = "#shelf-films > .film"
+FOR_YOU = "#recommendations > .movie"
+SHELF = "#shelf-movies > .movie"
 
 
-def rate(film: Any, score: str) -> None:
-    film.get_by_role("radio", name=f"{score} stars", exact=True).click()
+def rate(movie: Any, score: str) -> None:
+    movie.get_by_role("radio", name=f"{score} stars", exact=True).click()
 
 
 def test_a_rating_changes_the_list_at_once(visit: Visit, expect: Any, server: Server) -> None:
@@ -19,16 +19,16 @@ def test_a_rating_changes_the_list_at_once(visit: Visit, expect: Any, server: Se
     expect(page.locator("#source")).to_contain_text("What most people rated")
     expect(page.locator(f"{FOR_YOU}.fresh")).to_have_count(0)
     first = page.locator(SHELF).first
-    title = first.locator(".film-title").text_content()
+    title = first.locator(".movie-title").text_content()
     rate(first, "5")
     expect(page.locator("#source")).to_contain_text("From 1 rating of yours")
     expect(page.locator(FOR_YOU).first.locator(".because")).to_have_text(f"because you gave {title} 5")
-    expect(page.locator(FOR_YOU).filter(has_text=title).locator(".film-title", has_text=title)).to_have_count(
-        0
-    )
-    before = page.locator(f"{FOR_YOU} .film-title").all_text_contents()
+    expect(
+        page.locator(FOR_YOU).filter(has_text=title).locator(".movie-title", has_text=title)
+    ).to_have_count(0)
+    before = page.locator(f"{FOR_YOU} .movie-title").all_text_contents()
     rate(page.locator(FOR_YOU).first, "0.5")
-    expect(page.locator(f"{FOR_YOU} .film-title").first).not_to_have_text(before[0])
+    expect(page.locator(f"{FOR_YOU} .movie-title").first).not_to_have_text(before[0])
     expect(page.locator("#source")).to_contain_text("From 2 ratings of yours")
     assert {r["score"] for r in server.client.get("/ratings?user_id=501").json()} == {5.0, 0.5}
 
@@ -62,10 +62,10 @@ def test_everything_by_keyboard(visit: Visit, expect: Any, server: Server) -> No
     expect(page.locator("#source")).to_contain_text("From 1 rating of yours")
     assert [r["score"] for r in server.client.get("/ratings?user_id=503").json()] == [5.0]
     page.locator(f"{FOR_YOU} .hide").nth(1).focus()
-    hidden = page.locator(FOR_YOU).nth(1).locator(".film-title").text_content()
+    hidden = page.locator(FOR_YOU).nth(1).locator(".movie-title").text_content()
     page.keyboard.press("Enter")
     expect(page.locator("#unhide")).to_have_text("Show 1 hidden film")
-    expect(page.locator(f"{FOR_YOU} .film-title", has_text=hidden)).to_have_count(0)
+    expect(page.locator(f"{FOR_YOU} .movie-title", has_text=hidden)).to_have_count(0)
     focused = page.evaluate("document.activeElement.closest('#recommendations') !== null")
     assert focused, "the keyboard stays in the list"
 
@@ -73,7 +73,7 @@ def test_everything_by_keyboard(visit: Visit, expect: Any, server: Server) -> No
 def test_search_as_you_type_and_tabs(visit: Visit, expect: Any) -> None:
     page = visit("/?user=504")
     page.locator("#query").press_sequentially("toy sto")
-    expect(page.locator(f"{SHELF} .film-title").first).to_contain_text("Toy Story")
+    expect(page.locator(f"{SHELF} .movie-title").first).to_contain_text("Toy Story")
     page.locator("#query").fill("zzz nothing")
     expect(page.locator("#shelf-note")).to_contain_text("No title has")
     page.get_by_role("tab", name="Your ratings").click()
@@ -97,7 +97,7 @@ def test_filters_are_kept_in_the_address(visit: Visit, expect: Any) -> None:
     expect(page.locator("#recommendations .empty")).to_contain_text("Nothing is left")
 
 
-def test_years_that_fit_no_film_are_told(visit: Visit, expect: Any) -> None:
+def test_years_that_fit_no_movie_are_explained(visit: Visit, expect: Any) -> None:
     page = visit("/?user=1001&from=2010&to=1990")
     expect(page.locator("#recommendations .empty")).to_contain_text("the years are the wrong way round")
     expect(page.locator("#from")).to_have_attribute("aria-invalid", "true")
@@ -122,7 +122,7 @@ def test_lists_say_that_they_are_loading_and_when_they_cannot(visit: Visit, expe
     page.route("**/movies/popular**", hold)
     page.route("**/users/1001/recommendations**", hold)
     page.goto("/?user=1001")
-    for name in ("#recommendations", "#shelf-films"):
+    for name in ("#recommendations", "#shelf-movies"):
         expect(page.locator(name)).to_have_attribute("aria-busy", "true")
         expect(page.locator(f"{name} .loading")).to_have_text("Loading …")
         expect(page.locator(f"{name} .loading")).to_have_css("opacity", "1")
@@ -133,7 +133,7 @@ def test_lists_say_that_they_are_loading_and_when_they_cannot(visit: Visit, expe
         else:
             route.continue_()
     expect(page.locator(FOR_YOU).first).to_be_visible()
-    expect(page.locator("#shelf-films .loading")).to_have_text("This could not be loaded.")
+    expect(page.locator("#shelf-movies .loading")).to_have_text("This could not be loaded.")
     expect(page.locator("#trouble")).to_contain_text("No.")
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
 
@@ -162,7 +162,7 @@ def test_the_back_button_shows_what_is_there_now(visit: Visit, expect: Any, serv
     page = visit("/?user=510")
     first = page.locator(SHELF).first
     expect(first).to_be_visible()
-    page.goto(f"/film/{first.get_attribute('data-id')}?user=510")
+    page.goto(f"/movie/{first.get_attribute('data-id')}?user=510")
     page.locator("#own").get_by_role("radio", name="5 stars", exact=True).click()
     expect(page.locator("#news")).to_have_text("You gave 5.")
     page.go_back()
@@ -173,14 +173,14 @@ def test_the_back_button_shows_what_is_there_now(visit: Visit, expect: Any, serv
 def test_a_page_that_comes_back_as_it_was_left_is_refreshed(
     visit: Visit, expect: Any, server: Server
 ) -> None:
-    film = visit("/film/50?user=511")
+    movie = visit("/movie/50?user=511")
     page = visit("/?user=511")
-    expect(film.locator("#own .rating")).to_be_visible()
+    expect(movie.locator("#own .rating")).to_be_visible()
     expect(page.locator(FOR_YOU).first).to_be_visible()
     server.client.post("/ratings", json={"movie_id": 50, "user_id": 511, "score": 4.5})
-    for one in (film, page):
+    for one in (movie, page):
         one.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
-    expect(film.locator("#own").get_by_role("radio", name="4.5 stars", exact=True)).to_be_checked()
+    expect(movie.locator("#own").get_by_role("radio", name="4.5 stars", exact=True)).to_be_checked()
     expect(page.locator("#source")).to_contain_text("From 1 rating of yours")
 
 
@@ -193,12 +193,12 @@ def test_titles_are_text_whatever_they_hold(visit: Visit, expect: Any, server: S
         server.client.post("/ratings", json={"movie_id": movie.json()["id"], "user_id": 505, "score": 5})
     page = visit("/?user=505")
     page.get_by_role("tab", name="Your ratings").click()
-    expect(page.locator(f"{SHELF} .film-title", has_text=markup)).to_be_visible()
+    expect(page.locator(f"{SHELF} .movie-title", has_text=markup)).to_be_visible()
     year = page.locator(SHELF).filter(has_text=arabic).locator(".year")
-    name = page.locator(f"{SHELF} .film-title", has_text=arabic)
+    name = page.locator(f"{SHELF} .movie-title", has_text=arabic)
     left = "element => element.getBoundingClientRect().left"
-    assert year.evaluate(left) > name.evaluate(left), "the year stays behind the title"
-    page.locator(f"{SHELF} .film-title", has_text=markup).click()
+    assert year.evaluate(left) > name.evaluate(left), "the year stays after the title"
+    page.locator(f"{SHELF} .movie-title", has_text=markup).click()
     expect(page.locator("h1")).to_contain_text(markup)
     assert page.locator("main script, main img").count() == 0
 
@@ -215,10 +215,10 @@ def test_ten_thousand_results_come_page_by_page(visit: Visit, expect: Any, serve
     expect(page.locator(SHELF)).to_have_count(20)
     page.get_by_role("button", name="Show more").click()
     expect(page.locator(SHELF)).to_have_count(40)
-    assert len(set(page.locator(f"{SHELF} .film-title").all_text_contents())) == 40
+    assert len(set(page.locator(f"{SHELF} .movie-title").all_text_contents())) == 40
 
 
-def test_a_refused_rating_is_told_and_the_stars_go_back(visit: Visit, expect: Any, watch: Any) -> None:
+def test_a_refused_rating_is_reported_and_the_stars_go_back(visit: Visit, expect: Any, watch: Any) -> None:
     watch.allowed.append("status of 422")
     page = visit("/?user=509")
     problem = {"status": 422, "title": "Invalid", "detail": "That score is not on the scale."}
@@ -230,21 +230,21 @@ def test_a_refused_rating_is_told_and_the_stars_go_back(visit: Visit, expect: An
     expect(page.locator("#trouble")).to_be_hidden()
 
 
-def test_a_film_is_rated_on_its_page(visit: Visit, expect: Any, server: Server) -> None:
-    page = visit("/film/32?user=508")
+def test_a_movie_is_rated_on_its_page(visit: Visit, expect: Any, server: Server) -> None:
+    page = visit("/movie/32?user=508")
     before = server.client.get("/movies/32").json()["rating_count"]
     expect(page.locator("#histogram")).to_contain_text(f"mean of {before} ratings")
     page.locator("#own").get_by_role("radio", name="3.5 stars", exact=True).click()
     expect(page.locator("#histogram")).to_contain_text(f"mean of {before + 1} ratings")
     page.reload()
     expect(page.locator("#own").get_by_role("radio", name="3.5 stars", exact=True)).to_be_checked()
-    page.locator(".film a").first.click()
-    expect(page).to_have_url(re.compile(r"/film/\d+\?user=508"))
+    page.locator(".movie a").first.click()
+    expect(page).to_have_url(re.compile(r"/movie/\d+\?user=508"))
 
 
-def test_hidden_films_come_back(visit: Visit, expect: Any) -> None:
+def test_hidden_movies_come_back(visit: Visit, expect: Any) -> None:
     page = visit("/?user=1002")
-    first = page.locator(f"{FOR_YOU} .film-title").first
+    first = page.locator(f"{FOR_YOU} .movie-title").first
     title = first.text_content()
     page.locator(f"{FOR_YOU} .hide").first.click()
     expect(first).not_to_have_text(str(title))

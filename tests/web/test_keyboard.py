@@ -1,4 +1,4 @@
-"""Every page by keyboard: from its first element to its last and back, each with a focus to be seen."""
+"""Every page by keyboard: from its first element to its last and back, each with a visible focus."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 PAGES = (
     "/",
     "/?user=1001",
-    "/film/1?user=1001",
-    "/film/404404",
+    "/movie/1?user=1001",
+    "/movie/404404",
     "/import?user=1001",
     "/import?task={task}",
     "/activity",
@@ -46,7 +46,7 @@ STOPS = """() => {
 
 
 def walk(page: "Page", key: str, presses: int) -> list[str]:
-    """What has the focus: now, and after each press."""
+    """Returns what has the focus: now, and after each press."""
     for _ in range(presses):
         page.keyboard.press(key)
     found: list[str] = page.evaluate("seen.splice(0)")
@@ -77,18 +77,18 @@ def focused_stars(page: "Page", name: str) -> Any:
 
 
 def pause_clock(page: "Page") -> None:
-    """From here on no pause of the page ends, so that nothing is sent because of one."""
+    """Stop the page's timers, so that none of them sends what was chosen."""
     page.clock.pause_at(page.evaluate("Date.now() + 1000"))
 
 
 def test_space_and_enter_choose_the_star_that_has_the_focus(
     visit: Visit, expect: Any, server: Server
 ) -> None:
-    page = visit("/film/1?user=701")
+    page = visit("/movie/1?user=701")
     focused_stars(page, "0.5 stars")
     page.keyboard.press("Space")
     expect(page.locator("#news")).to_have_text("You gave 0.5.")
-    page.goto("/film/47?user=701")
+    page.goto("/movie/47?user=701")
     focused_stars(page, "0.5 stars")
     page.keyboard.press("Enter")
     expect(page.locator("#news")).to_have_text("You gave 0.5.")
@@ -101,7 +101,7 @@ def test_arrows_move_through_the_stars_and_only_the_last_is_sent(
 ) -> None:
     page = visit("/import")
     page.clock.install()
-    page.goto("/film/1?user=702")
+    page.goto("/movie/1?user=702")
     sent: list[Any] = []
 
     def note(request: Any) -> None:
@@ -126,7 +126,7 @@ def test_what_the_arrows_chose_is_sent_when_the_focus_or_the_page_goes(
 ) -> None:
     page = visit("/import")
     page.clock.install()
-    page.goto("/film/1?user=703")
+    page.goto("/movie/1?user=703")
     focused_stars(page, "0.5 stars")
     pause_clock(page)
     page.keyboard.press("ArrowRight")
@@ -134,12 +134,12 @@ def test_what_the_arrows_chose_is_sent_when_the_focus_or_the_page_goes(
     expect(page.locator("#news")).to_have_text("You gave 1.")
     focused_stars(page, "1 star")
     page.keyboard.press("ArrowRight")
-    page.goto("/film/1?user=703")
+    page.goto("/movie/1?user=703")
     expect(page.locator("#own").get_by_role("radio", name="1.5 stars", exact=True)).to_be_checked()
 
 
 def test_keys_of_the_browser_work_inside_the_stars(visit: Visit, expect: Any) -> None:
-    page = visit("/film/1?user=704")
+    page = visit("/movie/1?user=704")
     stars = focused_stars(page, "0.5 stars")
     cancelled = stars.evaluate(
         """(node) => ["Tab", "F5", " ", "Enter", "a", "Escape", "PageDown"].filter((key) =>

@@ -1,6 +1,7 @@
 """The pages as documents: policy, escaping, nothing foreign, every operation in the reference."""
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.api import models
+from app.service import Service
+from app.tasks.embedded import WorkerState
 from app.web import pages
 
 FILES = pages.FOLDER / "static"
-PATHS = ("/", "/film/1", "/film/404404", "/film/x", "/import", "/activity", "/quality", "/system", "/docs")
+PATHS = ("/", "/movie/1", "/movie/404404", "/movie/x", "/import", "/activity", "/quality", "/system", "/docs")
 
 
 class Reader(HTMLParser):
@@ -51,7 +54,7 @@ def test_files_reach_for_nothing_foreign_and_write_no_markup(path: Path) -> None
 
 
 def test_scripts_ask_only_for_what_the_server_has(client: TestClient) -> None:
-    paths = [*client.get("/openapi.json").json()["paths"], "/film/{id}", "/activity/{id}", *PATHS]
+    paths = [*client.get("/openapi.json").json()["paths"], "/movie/{id}", "/activity/{id}", *PATHS]
     asked = {
         re.sub(r"\$\{[^}]*\}", "[^/]+", path)
         for file in FILES.glob("*.js")
@@ -83,18 +86,19 @@ def test_files_are_asked_for_again(client: TestClient) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/film/404404",
-        "/film/x",
-        f"/film/{2**63 - 1}",
-        f"/film/{2**63}",
-        "/film/" + 9999 * "9",
+        "/movie/404404",
+        "/movie/x",
+        f"/movie/{2**63 - 1}",
+        f"/movie/{2**63}",
+        "/movie/" + 9999 * "9",
         "/activity/no-such",
     ],
 )
-def test_what_is_not_there_is_a_page_that_says_so(client: TestClient, path: str) -> None:
+def test_a_missing_movie_or_task_is_a_page_that_says_so(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404
     assert "Back to Discover" in answer.text
+    assert "There is no" in answer.text and "GET /" not in answer.text
 
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -133,23 +137,65 @@ def test_a_fault_of_the_server_is_a_page_too(client: TestClient, monkeypatch: py
     assert "broken" not in answer.text
 
 
+@pytest.mark.parametrize("rest", ["1", "1?user=7&q=a%20b", "x%3Fy"])
+def test_the_address_that_a_movie_had_before_leads_to_its_page(client: TestClient, rest: str) -> None:
+    answer = client.get(f"/film/{rest}", follow_redirects=False)
+    assert answer.status_code == 308
+    assert answer.headers["location"] == f"/movie/{rest}"
+
+
 def test_titles_are_escaped(client: TestClient) -> None:
     title = '<script>alert("1")</script> & "co"'
     movie = client.post("/movies", json={"title": title, "genre": '"><b>|Drama'}).json()
-    text = client.get(f"/film/{movie['id']}").text
+    text = client.get(f"/movie/{movie['id']}").text
     assert "<script>alert" not in text
     assert "<b>" not in text
     assert "&lt;script&gt;alert(&#34;1&#34;)&lt;/script&gt; &amp; &#34;co&#34;" in text
     assert "Nobody has rated this film yet" in text
 
 
-def test_a_film_shows_its_ratings(client: TestClient) -> None:
+def test_a_movie_shows_its_ratings(client: TestClient) -> None:
     for user_id, score in enumerate([5, 5, 0.5]):
         client.post("/ratings", json={"movie_id": 1, "user_id": user_id, "score": score})
-    text = client.get("/film/1").text
+    text = client.get("/movie/1").text
     assert "mean of 3 ratings" in text
     assert re.search(r'aria-label="Ratings by score[^"]* 0\.5: 1,[^"]* 5\.0: 2', text)
     assert text.count('class="bar"') == 2
+
+
+def test_the_quality_page_says_what_changed_since_the_version_before(
+    client: TestClient, run_tasks: Callable[[], None]
+) -> None:
+    client.post("/imports")
+    run_tasks()
+    for score in (4, 5):
+        client.post("/ratings", json={"movie_id": 1, "user_id": 10 + score, "score": score})
+        client.post("/recommender/rebuild")
+        run_tasks()
+    text = client.get("/quality").text
+    assert text.count('class="version"') == 2
+    assert re.findall("Changes since the version before: (.*)<", text) == ["+1 ratings, +1 users."]
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (None, "done by workers that run outside this server"),
+        (WorkerState(None, None, None, None, None), "starting"),
+        (WorkerState(7, 0.2, "t1", "import_ratings", None), "running"),
+        (
+            WorkerState(7, 40.0, "t1", "import_ratings", "late"),
+            "not answering for 40 s; it will be restarted",
+        ),
+        (WorkerState(7, 0.2, None, None, "it ended"), "not running (it ended); it will be restarted"),
+        (WorkerState(None, None, None, None, "no memory"), "not running (no memory); it will be restarted"),
+    ],
+)
+def test_the_system_page_says_how_the_background_work_goes(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, state: WorkerState | None, said: str
+) -> None:
+    monkeypatch.setattr(Service, "worker_state", lambda _: state)
+    assert f"Background work: {said}." in client.get("/system").text
 
 
 def test_no_page_of_the_framework_loads_foreign_scripts(client: TestClient) -> None:
@@ -162,4 +208,4 @@ def test_the_reference_has_every_operation(client: TestClient) -> None:
     operations = [operation for item in document["paths"].values() for operation in item.values()]
     assert len(operations) > 20
     assert all(f'<details id="{operation["operationId"]}">' in text for operation in operations)
-    assert all("/film" not in path and "/system" not in path for path in document["paths"])
+    assert all("/movie/" not in path and "/system" not in path for path in document["paths"])

@@ -1,4 +1,4 @@
-"""Ratings on the page: the newest wins over whatever hangs, fails or is reloaded; ids are exact."""
+"""Ratings on the page: the newest wins over requests that hang or fail and over reloads; ids are exact."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,12 @@ from tests.web.conftest import LOST, Visit, Watch
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
-SHELF = "#shelf-films > .film"
+SHELF = "#shelf-movies > .movie"
 BIG = 2**53
 
 
 class Hold:
-    """A proxy on the way to /ratings that keeps the first request back."""
+    """A proxy for /ratings that holds the first request back."""
 
     def __init__(self, page: "Page", pattern: str = "**/ratings") -> None:
         self.held: list[Route] = []
@@ -34,7 +34,7 @@ class Hold:
             route.continue_()
 
     def first(self, page: "Page") -> "Route":
-        """The request that is held, once it is there."""
+        """The request that is held back; waits for it."""
         poll(lambda: page.evaluate("true") and self.held)
         return self.held[0]
 
@@ -48,7 +48,7 @@ def stored(server: Server, user: int) -> list[float]:
 
 
 def settled(page: "Page") -> None:
-    """Nothing is kept to be sent any more."""
+    """Wait until nothing is left to be sent."""
     kept = "Object.keys(localStorage).filter((key) => key.startsWith('matinee.rating.'))"
     poll(lambda: page.evaluate(kept) == [])
 
@@ -152,6 +152,19 @@ def test_a_reload_neither_loses_nor_reorders(visit: Visit, expect: Any, server: 
     assert stored(server, 606) == [5], "what is left goes on from any page"
 
 
+def test_a_choice_that_an_earlier_version_of_the_page_kept_is_sent(
+    visit: Visit, expect: Any, server: Server
+) -> None:
+    page = visit("/import")
+    page.evaluate(
+        """() => localStorage.setItem("matinee.rating.611/47",
+          JSON.stringify({ id: "1-2-3-4", key: "1-2-3-4", score: 4.5, at: Date.now() }))"""
+    )
+    page.goto("/?user=611")
+    settled(page)
+    assert stored(server, 611) == [4.5]
+
+
 def test_a_rating_from_another_tab_wins(visit: Visit, expect: Any, server: Server) -> None:
     page = visit("/?user=607")
     proxy = Hold(page)
@@ -185,7 +198,7 @@ def test_ids_above_what_a_number_holds_are_exact(visit: Visit, expect: Any, serv
     assert [(r["movie_id"], r["user_id"]) for r in server.client.get(f"/ratings?user_id={user}").json()] == [
         (BIG + 1, user)
     ]
-    page.locator(f"{SHELF} .film-title").click()
+    page.locator(f"{SHELF} .movie-title").click()
     expect(page.locator("h1")).to_contain_text("Neighbour 1")
     expect(page.locator("#own").get_by_role("radio", name="4 stars", exact=True)).to_be_checked()
     page.locator("#own").get_by_role("radio", name="2 stars", exact=True).click()
@@ -209,7 +222,7 @@ def test_what_was_read_before_a_rating_was_stored_is_read_again(
     visit: Visit, expect: Any, server: Server, watch: Watch
 ) -> None:
     watch.allowed.append(LOST)
-    page = visit("/film/1?user=608")
+    page = visit("/movie/1?user=608")
     own = page.locator("#own").get_by_role("radio", name="1 star", exact=True)
     proxy = Hold(page)
     own.click()
@@ -248,7 +261,7 @@ def test_two_browsers_show_the_same_after_a_reload(visit: Visit, expect: Any, se
     for page in (one, other):
         page.reload()
         page.locator("#query").fill("named")
-        expect(page.locator(f"{SHELF} .film-title").get_by_text(title, exact=True)).to_be_visible()
+        expect(page.locator(f"{SHELF} .movie-title").get_by_text(title, exact=True)).to_be_visible()
         page.locator("#query").fill("")
         expect(stars(page, "2 stars")).to_be_checked()
     server.client.delete(f"/movies/{movie}").raise_for_status()

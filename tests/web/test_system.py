@@ -9,7 +9,7 @@ import httpx
 from tests.server import Server, poll
 from tests.web.conftest import Visit, Watch
 
-PAGES = ("/", "/film/1", "/import", "/activity", "/quality", "/system", "/docs")
+PAGES = ("/", "/movie/1", "/import", "/activity", "/quality", "/system", "/docs")
 FIGURES = """() => [
   performance.getEntriesByName("first-contentful-paint")[0].startTime,
   [...performance.getEntriesByType("resource"), ...performance.getEntriesByType("navigation")]
@@ -39,6 +39,7 @@ def test_the_system_page_shows_its_figures(visit: Visit, expect: Any, server: Se
     expect(page.locator("#requests-title + .figure-line strong")).to_have_text(re.compile(r"^[\d,]+$"))
     assert page.locator("svg.chart .bar").count() >= 2
     expect(page.locator("#storage-title + dl")).to_contain_text("database")
+    expect(page.locator("#queue-title ~ .note")).to_contain_text("Background work: running.")
     page.clock.fast_forward(5_000)
     expect(page.locator("#updated")).to_contain_text("As of")
 
@@ -59,7 +60,7 @@ def test_pages_are_light_and_quick(visit: Visit, expect: Any) -> None:
         assert size < 100_000, path
 
 
-def test_a_slow_server_is_told(visit: Visit, expect: Any, watch: Watch) -> None:
+def test_a_slow_server_is_reported(visit: Visit, expect: Any, watch: Watch) -> None:
     page = visit("/import")
     waiting: list[Any] = []
 
@@ -69,16 +70,16 @@ def test_a_slow_server_is_told(visit: Visit, expect: Any, watch: Watch) -> None:
     page.route("**/movies/popular**", hold)
     page.clock.install()
     page.goto("/?user=1001")
-    expect(page.locator("#recommendations > .film").first).to_be_visible()
+    expect(page.locator("#recommendations > .movie").first).to_be_visible()
     page.clock.fast_forward(4_000)
     expect(page.locator("#connection")).to_contain_text("slow")
     waiting[0].continue_()
     expect(page.locator("#connection")).to_be_hidden()
-    expect(page.locator("#shelf-films > .film").first).to_be_visible()
+    expect(page.locator("#shelf-movies > .movie").first).to_be_visible()
 
 
 def test_two_processes_answer(server: Server) -> None:
-    """What every other test here runs on."""
+    """All other tests here run on both."""
     seen = set()
 
     def both() -> bool:

@@ -1,9 +1,10 @@
-// Activity: the list of tasks, live while it can be seen.
+// Activity: the list of tasks, live while the page is visible.
 
 import { address, page } from "./api.js";
-import { element, find, guarded, latest, loading, pause, show, visible } from "./dom.js";
+import { element, find, latest, loading, pause, visible } from "./dom.js";
 import { date, duration, sentence, time } from "./format.js";
-import { actions, badge, ended, progressView } from "./tasks.js";
+import { showNext } from "./paging.js";
+import { actionBar, ended, progressView } from "./tasks.js";
 import { setParameters, withUser } from "./user.js";
 
 const SHOWN = 25;
@@ -27,46 +28,31 @@ function makeRow(task) {
   if (task.filename) link.append(" ", element("bdi", { class: "file" }, task.filename));
   const head = element("div", { class: "task-head" }, link, at);
   const node = element("li", { class: "task", "data-id": task.task_id }, head, view.node, buttons);
-  let shown = "";
+  const showActions = actionBar(buttons, () => refresh());
   function update(now) {
     view.update(now);
     at.textContent = when(now);
-    if (shown === now.status) return; // a button that is being pressed stays
-    shown = now.status;
-    buttons.replaceChildren(...actions(now, () => refresh()));
+    showActions(now);
   }
   return { node, update };
 }
 
-function place(tasks, { below = false } = {}) {
-  const nodes = tasks.map((task) => {
-    if (!rows.has(task.task_id)) rows.set(task.task_id, makeRow(task));
-    const row = rows.get(task.task_id);
-    row.update(task);
-    return row.node;
-  });
-  const moved = nodes.some((node, i) => list.children[i] !== node);
-  if (below) list.append(...nodes);
-  else if (moved) list.prepend(...nodes);
+function nodeOf(task) {
+  if (!rows.has(task.task_id)) rows.set(task.task_id, makeRow(task));
+  const row = rows.get(task.task_id);
+  row.update(task);
+  return row.node;
 }
+
+const add = (tasks) => list.append(...tasks.map(nodeOf));
 
 const chosen = () => ({ kind: filters.elements.kind.value, status: filters.elements.status.value });
 
 function note(tasks) {
   if (tasks.length) return "";
   const { kind, status } = chosen();
-  if (kind || status) return "No task is like this.";
+  if (kind || status) return "No task matches these filters.";
   return "Nothing has run yet. Import a file, or rebuild the model under Quality.";
-}
-
-function showNext(next) {
-  const more = find("more");
-  show(more, next !== null);
-  more.onclick = guarded(async () => {
-    const further = await page(next);
-    place(further.items, { below: true });
-    showNext(further.next);
-  });
 }
 
 let first = true;
@@ -76,13 +62,14 @@ async function load(signal) {
   const { items, next } = await page(address("/tasks", { ...chosen(), limit: SHOWN }), { signal });
   if (first) {
     list.replaceChildren();
-    showNext(next);
+    showNext(next, add);
     first = false;
   }
   const here = new Set(items.map((task) => task.task_id));
   const { status } = chosen();
   for (const [id, row] of rows) if (status && !here.has(id) && row.node.isConnected) row.node.remove();
-  place(items);
+  const nodes = items.map(nodeOf);
+  if (nodes.some((node, i) => list.children[i] !== node)) list.prepend(...nodes);
   find("note").textContent = note(items);
   busy = items.some((task) => !ended(task));
 }

@@ -1,13 +1,13 @@
-// Calls of the public API. What may be repeated waits for the server to come back and is sent again.
+// Calls of the public API. A request that may be repeated waits for the server to come back and is sent again.
 
 import { recovered, watched } from "./connection.js";
 import { pause } from "./dom.js";
 
 const TIMEOUT = 30_000;
 const BUSY = [429, 502, 503, 504];
-const UNKNOWN = "The server does not answer; it is not known whether it got this.";
+const UNKNOWN = "The server does not answer. It may or may not have received this.";
 
-// A refusal: `message` says what was wrong, as the server put it.
+// A refused request: `message` says what was wrong, in the server's words.
 export class Problem extends Error {
   constructor(status, body) {
     super(body?.detail ?? body?.title ?? `The server answered ${status}.`);
@@ -18,12 +18,12 @@ export class Problem extends Error {
 
 const timeout = (signal) => AbortSignal.any([AbortSignal.timeout(TIMEOUT), ...(signal ? [signal] : [])]);
 
-// JSON in which integers that a number would round stay text.
+// Parses JSON; integers that a number would round become text.
 const TOKEN = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g;
 const rounded = (token) => /^-?\d{16,}$/.test(token);
 const parse = (text) => JSON.parse(text.replace(TOKEN, (token) => (rounded(token) ? `"${token}"` : token)));
 
-// `no-cache`: what is kept is asked for again each time, also when the Back button led here.
+// `no-cache`: what the browser has kept is revalidated each time, also after the Back button.
 async function attempt(path, { signal, ...init }) {
   const answer = await watched(fetch(path, { ...init, cache: "no-cache", signal: timeout(signal) }));
   return { answer, text: await answer.text() };
@@ -32,8 +32,8 @@ async function attempt(path, { signal, ...init }) {
 const contentOf = ({ answer, text }) =>
   text && (answer.headers.get("content-type") ?? "").includes("json") ? parse(text) : text;
 
-// Returns {content, headers}. `json`: the body, as text. `again`: whether repeating the request does no harm,
-// as a boolean or a function that is called each time. Throws Problem.
+// Returns {content, headers}. `json`: the body, as text. `again`: whether the request may be repeated,
+// a boolean or a function that is called each time. Throws Problem.
 export async function call(path, { method = "GET", headers = {}, json, again = method === "GET", signal } = {}) {
   const allowed = typeof again === "function" ? again : () => again;
   if (json) headers = { ...headers, "Content-Type": "application/json" };
@@ -50,7 +50,7 @@ export async function call(path, { method = "GET", headers = {}, json, again = m
   throw new Problem(0, { detail: UNKNOWN });
 }
 
-// 409 with a time: the same request is still being worked on.
+// 409 with Retry-After: the first sending of this request is still under way.
 const isBusy = ({ status, headers }) => BUSY.includes(status) || (status === 409 && headers.has("retry-after"));
 
 async function busy(answer) {
@@ -60,21 +60,21 @@ async function busy(answer) {
 
 export const get = async (path, options) => (await call(path, options)).content;
 
-// A page of a list, and the address of the next one (from the Link header) or null.
+// Returns a page of a list, and the address of the next page (from the Link header) or null.
 export async function page(path, options) {
   const { content, headers } = await call(path, options);
   const next = /<([^>]+)>;\s*rel="next"/.exec(headers.get("link") ?? "");
   return { items: content, next: next?.[1] ?? null };
 }
 
-// Random and unguessable also where crypto.randomUUID is missing (plain http on another host).
+// An unguessable key, also where crypto.randomUUID is missing (plain http from another host).
 export const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
-// Starts something once, however often it has to be sent.
+// Starts a task once, however often the request is sent.
 export const start = async (path) =>
   (await call(path, { method: "POST", again: true, headers: { "Idempotency-Key": newKey() } })).content;
 
-// A path with the parameters that have a value.
+// Returns the path with those parameters that have a value.
 export function address(path, parameters) {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(parameters)) {

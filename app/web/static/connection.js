@@ -1,4 +1,4 @@
-// Whether the server answers: the banner, and waiting for it to come back.
+// The connection to the server: a banner while it is lost or slow, and waiting for it to come back.
 
 import { find, pause, show } from "./dom.js";
 
@@ -39,13 +39,13 @@ async function recover() {
   recovery = null;
 }
 
-// Resolves when the server answers again; every caller waits for the same attempts.
+// Resolves when the server answers again; all callers share the attempts.
 export function recovered() {
   recovery ??= recover();
   return recovery;
 }
 
-// Shows the banner if `promise` takes long.
+// Returns what `promise` resolves with; the banner shows while that takes long.
 export async function watched(promise) {
   const timer = setTimeout(() => {
     waiting += 1;

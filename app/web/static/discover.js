@@ -3,49 +3,48 @@
 import { get } from "./api.js";
 import { announce, find, guarded, onReturn } from "./dom.js";
 import { loadRatings, rate, resumed, scoreOf } from "./ratings.js";
-import { onFilter, setUpFilters, showRecommendations } from "./recommendations.js";
+import { setUpFilters, setUpRecommendations, showRecommendations } from "./recommendations.js";
 import { setUpShelf, showShelf, sync } from "./shelf.js";
 import { NO_USER, parseUser, switchUser, user } from "./user.js";
 
 const field = find("user-id");
-const refresh = () => showRecommendations(rateFilm, known);
+const showLists = () => Promise.all([showRecommendations(), showShelf()]);
 
-const rateFilm = guarded(async (film, score) => {
+const rateMovie = guarded(async (movie, score) => {
   try {
-    if (!(await rate(film.id, score))) return; // a newer one was stored, and says so
-    if (score === null) announce(`Your rating of ${film.title} is taken back.`);
-    else announce(`${film.title}: ${score}. The recommendations are new.`);
+    if (!(await rate(movie.id, score))) return; // a newer one was stored and is announced
+    if (score === null) announce(`Your rating of ${movie.title} is taken back.`);
+    else announce(`${movie.title}: ${score}. The recommendations are new.`);
   } finally {
-    sync(film.id, scoreOf(film.id));
-    await refresh();
+    sync(movie.id, scoreOf(movie.id));
+    await showRecommendations();
   }
 });
 
-// Everything listens at once; what is chosen before your ratings are known is shown when they are.
+// Everything listens at once; what is chosen before your ratings are loaded is shown when they are.
 const known = Promise.all([get("/genres"), loadRatings()]);
-onFilter(refresh);
-setUpShelf(rateFilm, known);
+setUpRecommendations(rateMovie, known);
+setUpShelf(rateMovie, known);
 
 const prepare = guarded(async () => {
   const [genres] = await known;
   setUpFilters(genres);
-  await Promise.all([refresh(), showShelf()]);
-  if (await resumed) await Promise.all([refresh(), showShelf()]);
+  await showLists();
+  if (await resumed) await showLists();
 });
 
-const switchTo = guarded(async (id) => {
+const reload = guarded(async () => {
+  await loadRatings();
+  await showLists();
+});
+
+async function switchTo(id) {
   await prepared;
   switchUser(id);
-  await loadRatings();
-  await Promise.all([refresh(), showShelf()]);
-});
+  await reload();
+}
 
-onReturn(
-  guarded(async () => {
-    await loadRatings();
-    await Promise.all([refresh(), showShelf()]);
-  }),
-);
+onReturn(reload);
 
 find("user").onsubmit = (event) => {
   event.preventDefault();

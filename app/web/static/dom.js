@@ -1,8 +1,8 @@
-// Making elements. Text is always a text node: a title with markup stays a title.
+// Elements and events of the document. Text becomes a text node: a title with markup stays a title.
 
 export const find = (id) => document.getElementById(id);
 
-// Functions listen to the event of their name; booleans and `value` are set as properties; null is left out.
+// Makes an element. Functions are listeners (`onclick`), booleans and `value` properties; null is left out.
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -18,7 +18,7 @@ export function element(tag, attributes = {}, ...children) {
 export const button = (text, onclick, attributes = {}) =>
   element("button", { type: "button", onclick, ...attributes }, text);
 
-// Said to screen readers, not shown.
+// Announces to screen readers.
 export function announce(text) {
   find("news").textContent = text;
 }
@@ -27,7 +27,7 @@ export function show(target, visible = true) {
   target.hidden = !visible;
 }
 
-// Resolves once the page is to be seen.
+// Resolves when the page is visible.
 export function visible() {
   if (!document.hidden) return Promise.resolve();
   return new Promise((resolve) => {
@@ -40,20 +40,20 @@ export function visible() {
   });
 }
 
-// Calls `job` when the Back button shows this page again as it was left.
+// Calls `job` when the Back button restores this page as it was left.
 export const onReturn = (job) => addEventListener("pageshow", (event) => event.persisted && job());
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-// Says that something was refused, until it is dismissed; "" takes it back.
-export function trouble(text) {
+// Shows what was refused, until it is dismissed; "" hides it.
+function trouble(text) {
   find("trouble-text").textContent = text;
   show(find("trouble"), text !== "");
 }
 
 find("trouble-dismiss").addEventListener("click", () => trouble(""));
 
-// An event handler that says what went wrong instead of failing silently.
+// Returns an event handler that shows the error of `handler`, if there is one.
 export const guarded = (handler) => async (...given) => {
   try {
     trouble("");
@@ -65,13 +65,13 @@ export const guarded = (handler) => async (...given) => {
   }
 };
 
-// Marks `target` as busy during the job. What still says that it is loading when the job fails says so.
+// Marks `target` as busy during `job`; if that fails, its text "Loading …" is replaced.
 export async function loading(target, job) {
   target.setAttribute("aria-busy", "true");
   try {
     await job();
   } catch (error) {
-    if (error.name === "AbortError") throw error; // a later job goes on
+    if (error.name === "AbortError") throw error; // a later job keeps it busy
     target.querySelector(".loading")?.replaceChildren("This could not be loaded.");
     target.setAttribute("aria-busy", "false");
     throw error;
@@ -79,7 +79,7 @@ export async function loading(target, job) {
   target.setAttribute("aria-busy", "false");
 }
 
-// A job of which only the latest call counts: an earlier one still under way is given up.
+// Returns a guarded function that calls `job(signal, ...)`; each call aborts the one before.
 export function latest(job) {
   let controller = null;
   return guarded((...given) => {

@@ -1,11 +1,11 @@
-// Server-sent events over fetch: EventSource cannot be paused.
+// Server-sent events through fetch, since an EventSource cannot be paused.
 
 import { recovered } from "./connection.js";
 import { visible } from "./dom.js";
 
-const SILENCE = 45_000; // a server that lives sends at least a comment every 15 s
+const SILENCE = 45_000; // ms; the server sends at least a comment every 15 s
 
-// Yields {id, type, data} (WHATWG HTML, 9.2.6); gives up a stream that has gone silent.
+// Yields {id, type, data} (WHATWG HTML, 9.2.6); aborts a stream that is silent for too long.
 async function* parse(stream, controller) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -30,7 +30,7 @@ function read(block) {
   return event;
 }
 
-// A controller that aborts when the page is hidden.
+// Returns a controller that aborts when the page is hidden.
 function whileVisible() {
   const controller = new AbortController();
   document.addEventListener("visibilitychange", () => document.hidden && controller.abort(), {
@@ -46,8 +46,8 @@ async function open(path, last, signal) {
   return answer.ok ? answer.body : null;
 }
 
-// Calls onEvent(type, data) for every event once, in order, until the stream says `end`.
-// While the page is hidden it is paused; then, and after a lost connection, it goes on behind the last one.
+// Calls onEvent(type, data) once for every event, in order, until the stream sends `end`. The stream is paused
+// while the page is hidden; then, and after a lost connection, it resumes after the last event that was received.
 export async function follow(path, onEvent) {
   let last = null;
   for (;;) {

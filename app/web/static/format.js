@@ -8,7 +8,6 @@ const dayAndClock = new Intl.DateTimeFormat("en-GB", {
 });
 
 export const number = (value) => whole.format(value);
-export const compact = (value) => short.format(value);
 
 export function plural(count, one, many = `${one}s`) {
   return `${number(count)} ${count === 1 ? one : many}`;
@@ -28,7 +27,7 @@ export function duration(seconds) {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
-// Event times come in epoch seconds or ISO 8601.
+// `value`: epoch seconds or ISO 8601.
 export const date = (value) => new Date(typeof value === "number" ? value * 1000 : value);
 
 export function time(value) {

@@ -1,10 +1,10 @@
-// Import: choose a file, watch it go in, read the report, undo.
+// Import: choose a file, follow the import, read its report, undo it.
 
 import { address, newKey, start } from "./api.js";
 import { announce, button, find, guarded, show } from "./dom.js";
-import { bytes, duration, sentence } from "./format.js";
+import { bytes, sentence } from "./format.js";
 import { showReport, undoButton } from "./report.js";
-import { actions, ended, followTask, progressView, remains } from "./tasks.js";
+import { actionBar, ended, followTask, progressView, remains } from "./tasks.js";
 import { upload } from "./upload.js";
 import { NO_USER, parseUser, setParameters, user, withUser } from "./user.js";
 
@@ -38,7 +38,7 @@ function showSending(file, stop) {
   };
 }
 
-// Leaving the page now would lose the file: the browser asks first.
+// Leaving the page during `job` would lose the file: the browser asks first.
 async function staying(job) {
   const ask = (event) => event.preventDefault();
   addEventListener("beforeunload", ask);
@@ -49,7 +49,7 @@ async function staying(job) {
   }
 }
 
-// A file is kept until it has arrived: what failed is sent again under the same key, so it is taken once.
+// A file is kept until it has arrived: it is sent again under the same key, so it is imported once.
 const sendFile = guarded(async (file, { path: before, key: known } = {}) => {
   say("");
   show(find("report"), false);
@@ -81,21 +81,20 @@ function stoppable() {
   return { signal: controller.signal, stop: () => controller.abort() };
 }
 
-// Follow an import (or the undo of one) to its report; the address then leads here again.
+// Follows an import, or the undo of one, to its report; the address names the task, for a reload.
 async function watch(id, name = "") {
   say("");
   setParameters({ task: id });
   show(find("choose"), false);
   show(find("report"), false);
   show(find("running"));
-  const retry = (task) => task.status === "queued" && watch(task.task_id, name);
-  let shown = "";
+  const retry = (queued) => queued.status === "queued" && watch(queued.task_id, name);
+  const showActions = actionBar(find("running-actions"), retry);
   const task = await followTask(id, (now) => {
     find("running-title").textContent = name || now.filename || sentence(now.kind);
     find("running-note").textContent = ended(now) ? "" : "You may leave this page: it goes on by itself.";
     view.update(now);
-    if (shown !== now.status) find("running-actions").replaceChildren(...actions(now, retry));
-    shown = now.status;
+    showActions(now);
   });
   if (task.status !== "complete") {
     announce(remains(task));
@@ -106,8 +105,7 @@ async function watch(id, name = "") {
   showReport(task, { watch, again });
 }
 
-const again = () =>
-  button("Import another file", () => location.assign(withUser("/import")), { class: "" });
+const again = () => button("Import another file", () => location.assign(withUser("/import")));
 
 find("file").onchange = ({ target }) => {
   if (target.files.length) sendFile(target.files[0]);

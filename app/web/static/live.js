@@ -1,8 +1,8 @@
-// Parts of a page that the server makes (charts, tables): fetched again as a page, and put in place.
+// The parts of a page that the server makes: figures, charts, tables.
 
 import { call } from "./api.js";
 
-// Replaces every element with `data-live` by the one of the same id in a fresh copy of this page.
+// Fetches this page again and replaces the content of every element with `data-live`, by its id.
 export async function refresh(options) {
   const { content } = await call(location.href, options);
   const fresh = new DOMParser().parseFromString(content, "text/html");

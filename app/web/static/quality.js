@@ -3,7 +3,7 @@
 import { call, get, start } from "./api.js";
 import { announce, find, guarded, onReturn, show } from "./dom.js";
 import { refresh } from "./live.js";
-import { actions, followTask, progressView } from "./tasks.js";
+import { actionBar, followTask, progressView } from "./tasks.js";
 import "./user.js";
 
 const view = progressView();
@@ -12,12 +12,10 @@ find("progress").replaceChildren(view.node);
 async function watch(id) {
   find("rebuild").disabled = true;
   show(find("running"));
-  const retry = (task) => task.status === "queued" && run(task.task_id);
-  let shown = "";
+  const showActions = actionBar(find("running-actions"), (task) => task.status === "queued" && run(task.task_id));
   await followTask(id, (task) => {
     view.update(task);
-    if (shown !== task.status) find("running-actions").replaceChildren(...actions(task, retry));
-    shown = task.status;
+    showActions(task);
   });
   await refresh();
   find("rebuild").disabled = false;
@@ -38,6 +36,6 @@ find("models").onclick = guarded(async ({ target }) => {
 
 onReturn(guarded(refresh));
 
-// One that is under way already.
+// A rebuild that is under way already.
 const [running] = await get("/tasks?kind=rebuild_model&limit=1");
 if (running && !running.finished_at) await run(running.task_id);

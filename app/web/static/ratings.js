@@ -1,37 +1,37 @@
-// Your ratings: loaded once, changed at once on the page and then at the server.
+// Your ratings: loaded once, changed on the page first and on the server after that.
 //
-// What was chosen last for a film is kept in this browser until the server has it, so a reload goes on with it.
-// A request goes out when the one before has ended; what was chosen in between is never sent, and what was
-// overtaken is not repeated. So the newest is the last that the server gets.
+// The last choice for a movie is kept in this browser until the server has stored it, so a reload resumes it.
+// Requests for a movie never overlap: a choice that a newer one replaced is neither sent nor repeated, so the
+// newest choice is the last one that the server gets.
 
 import { address, call, newKey, page } from "./api.js";
 import { guarded, pause } from "./dom.js";
 import { user } from "./user.js";
 
 const MOST = 5000;
-const PATIENCE = 8_000; // ms; longer than the server lets a request wait
-const TOO_OLD = 86_400_000; // ms; the server knows a repetition for a day
+const PATIENCE = 8_000; // ms; more than the server lets a request wait
+const TOO_OLD = 86_400_000; // ms; the server keeps idempotency keys for a day
 const PREFIX = "matinee.rating.";
 
-const scores = new Map(); // by film id: what the server has
-const jobs = new Map(); // by place: what is being sent
-const hurry = new Map(); // by place: gives the request up once it has had its time
+const scores = new Map(); // by movie id: what the server has stored
+const jobs = new Map(); // by place (user/movie): what is being sent
+const hurry = new Map(); // by place: aborts the request once PATIENCE is over
 let stores = 0; // choices that the server has stored since the page was opened
 
-const placeOf = (filmId) => `${user}/${filmId}`;
+const placeOf = (movieId) => `${user}/${movieId}`;
 const keep = (place, choice) => localStorage.setItem(PREFIX + place, JSON.stringify(choice));
 const kept = (place) => JSON.parse(localStorage.getItem(PREFIX + place));
 const isNewest = (place, choice) => kept(place)?.id === choice.id;
 
 export const ratedCount = () => scores.size;
 
-// What to show: the choice that the server does not have yet, else what it has.
-export function scoreOf(filmId, stored = scores.get(filmId) ?? null) {
-  const choice = kept(placeOf(filmId));
+// Returns the score to show: of a choice that is not stored yet, else the stored one.
+export function scoreOf(movieId, stored = scores.get(movieId) ?? null) {
+  const choice = kept(placeOf(movieId));
   return choice ? choice.score : stored;
 }
 
-// What `read` returns, read again if a choice was stored meanwhile: the answer may be older than that.
+// Returns what `read` returns; reads again if a choice was stored meanwhile, since that read may be older.
 async function current(read) {
   for (;;) {
     const before = stores;
@@ -53,11 +53,11 @@ async function readRatings() {
   }
 }
 
-// One film's score, or null.
-export async function loadRating(filmId) {
+// Returns one movie's score, or null.
+export async function loadRating(movieId) {
   if (user === null) return null;
-  note(filmId, await current(() => stored(placeOf(filmId))));
-  return scoreOf(filmId);
+  note(movieId, await current(() => stored(placeOf(movieId))));
+  return scoreOf(movieId);
 }
 
 async function stored(place) {
@@ -66,32 +66,32 @@ async function stored(place) {
   return items[0]?.score ?? null;
 }
 
-function note(filmId, score) {
-  if (score === null) scores.delete(filmId);
-  else scores.set(filmId, score);
+function note(movieId, score) {
+  if (score === null) scores.delete(movieId);
+  else scores.set(movieId, score);
 }
 
-// Give a rating, or take it back with null. Returns whether it was stored; false: a newer choice was.
-// On a refusal the earlier one stands again and Problem is thrown.
-export async function rate(filmId, score) {
-  const place = placeOf(filmId);
+// Gives a rating, or takes it back with null. Returns whether it was stored; false: a newer choice was.
+// Throws Problem if the server refuses; the stored score is then valid again.
+export async function rate(movieId, score) {
+  const place = placeOf(movieId);
   const key = newKey();
   keep(place, { id: key, key, score, at: Date.now() });
   hurry.get(place)?.();
   return (await sent(place)) === key;
 }
 
-// Resolves when nothing is left to be sent for this place, with the id of the choice that was stored.
+// Resolves with the id of the choice that was stored, when there is nothing left to send for this place.
 function sent(place) {
   if (!jobs.has(place)) jobs.set(place, alone(place, () => send(place)).finally(() => jobs.delete(place)));
   return jobs.get(place);
 }
 
-// One tab at a time, where the browser has locks (not on plain http from another host).
+// Runs `job` in one tab at a time, where the browser has locks (not on plain http from another host).
 const alone = (place, job) => (navigator.locks ? navigator.locks.request(PREFIX + place, job) : job());
 
 async function send(place) {
-  let doubtful = false; // a request was given up, and what it did is not known
+  let doubtful = false; // a request was aborted, and may or may not have been carried out
   for (;;) {
     const choice = kept(place);
     if (!choice) return null;
@@ -110,8 +110,8 @@ async function send(place) {
       doubtful ||= !problem.status;
     }
     if (!isNewest(place, choice)) continue;
-    const [owner, filmId] = place.split("/");
-    if (owner === user) note(filmId, choice.score);
+    const [owner, movieId] = place.split("/");
+    if (owner === user) note(movieId, choice.score);
     stores += 1;
     localStorage.removeItem(PREFIX + place);
     return choice.id;
@@ -119,7 +119,7 @@ async function send(place) {
 }
 
 async function request(place, choice) {
-  const [owner, filmId] = place.split("/");
+  const [owner, movieId] = place.split("/");
   const controller = new AbortController();
   const patience = pause(PATIENCE);
   hurry.set(place, () => patience.then(() => controller.abort()));
@@ -129,19 +129,19 @@ async function request(place, choice) {
     signal: controller.signal,
   };
   if (choice.score !== null) {
-    // Ids are text here and numbers there: written as they are, never rounded.
-    const json = `{"user_id":${owner},"movie_id":${filmId},"score":${choice.score}}`;
+    // Ids are text here: written as numbers digit by digit, never rounded.
+    const json = `{"user_id":${owner},"movie_id":${movieId},"score":${choice.score}}`;
     await call("/ratings", { method: "POST", json, ...options });
     return;
   }
   try {
-    await call(`/ratings/${owner}/${filmId}`, { method: "DELETE", ...options });
+    await call(`/ratings/${owner}/${movieId}`, { method: "DELETE", ...options });
   } catch (problem) {
-    if (problem.status !== 404) throw problem; // else it is gone already
+    if (problem.status !== 404) throw problem; // 404: it is deleted already
   }
 }
 
-function left() {
+function unsent() {
   const names = Object.keys(localStorage).filter((name) => name.startsWith(PREFIX));
   const places = names.map((name) => name.slice(PREFIX.length));
   const old = (place) => Date.now() - kept(place).at > TOO_OLD;
@@ -149,5 +149,5 @@ function left() {
   return places.filter((place) => kept(place));
 }
 
-// Sends what an earlier page has left; resolves with whether there was anything.
-export const resumed = Promise.all(left().map(guarded(sent))).then((results) => results.length > 0);
+// Sends what an earlier page left unsent; resolves with whether there was anything.
+export const resumed = Promise.all(unsent().map(guarded(sent))).then((results) => results.length > 0);

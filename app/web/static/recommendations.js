@@ -1,24 +1,32 @@
-// The list "For you": filtered, with reasons, new after every rating.
+// The list "For you": filtered, with reasons, updated after every rating.
 
 import { address, get } from "./api.js";
 import { announce, element, find, latest, loading, show } from "./dom.js";
-import { filmItem } from "./films.js";
 import { plural } from "./format.js";
+import { asMovie, movieItem, noMovies } from "./movies.js";
 import { ratedCount } from "./ratings.js";
 import { setParameters, user } from "./user.js";
 
 const SHOWN = 15;
 const MOST_HIDDEN = 500;
-const NOBODY =
+const CHOOSE_USER =
   "Choose a user id above, any number you like. What you rate is kept under it, and this list becomes yours.";
 const list = find("recommendations");
 const filters = find("filters");
+let onRate = null;
+let ready = null;
 
 const hiddenKey = () => `matinee.hidden.${user}`;
 const hidden = () => JSON.parse(localStorage.getItem(hiddenKey()) ?? "[]");
 
-function hide(ids) {
+function setHidden(ids) {
   localStorage.setItem(hiddenKey(), JSON.stringify(ids.slice(-MOST_HIDDEN)));
+  showRecommendations();
+}
+
+function onHide(movie) {
+  announce(`${movie.title} is hidden.`);
+  setHidden([...hidden(), movie.id]);
 }
 
 function chosen() {
@@ -26,7 +34,7 @@ function chosen() {
   return { genre: genre.value, year_from: from.value, year_to: to.value };
 }
 
-// What is wrong with the years, or "".
+// Returns what is wrong with the years, or "".
 function unfitYears() {
   const { from, to } = filters.elements;
   const unfit = [from, to].filter((input) => !input.validity.valid);
@@ -48,13 +56,11 @@ export function setUpFilters(genres) {
   to.value ||= given.get("to") ?? "";
 }
 
-const asFilm = ({ movie_id: id, ...rest }) => ({ ...rest, id: String(id) });
-
 function empty() {
   const { genre, year_from, year_to } = chosen();
   const filtered = genre || year_from || year_to || hidden().length;
   if (filtered) return "Nothing is left with these filters. Loosen them to see more.";
-  return "There is nothing to recommend yet. Import some movies first.";
+  return "There is nothing to recommend yet. Import some films first.";
 }
 
 function source(answer) {
@@ -68,59 +74,53 @@ function source(answer) {
   return `What most people rated. ${why}`;
 }
 
-// The place in the list that has the keyboard, or -1.
+// Returns the index of the item that has the focus, or -1.
 const focused = () => [...list.children].findIndex((item) => item.contains(document.activeElement));
 
 function place(items) {
-  const before = new Set([...list.querySelectorAll(".film")].map((item) => item.dataset.id));
+  const before = new Set([...list.querySelectorAll(".movie")].map((item) => item.dataset.id));
   const at = focused();
   for (const item of items) if (before.size && !before.has(item.dataset.id)) item.classList.add("fresh");
   list.replaceChildren(...items);
   if (at >= 0) list.children[Math.min(at, items.length - 1)]?.querySelector("a")?.focus();
 }
 
-// `known`: resolves when your ratings are.
-export const showRecommendations = latest((signal, onRate, known) =>
+export const showRecommendations = latest((signal) =>
   loading(list, async () => {
-    await known;
+    await ready;
     const out = hidden();
-    showUnhide(out, () => showRecommendations(onRate, known));
-    const unfit = user === null ? NOBODY : unfitYears();
+    showUnhide(out);
+    const unfit = user === null ? CHOOSE_USER : unfitYears();
     if (unfit) return say(unfit);
     const path = address(`/users/${user}/recommendations`, { ...chosen(), limit: SHOWN, exclude: out });
     const answer = await get(path, { signal });
-    const onHide = (film) => {
-      hide([...hidden(), film.id]);
-      announce(`${film.title} is hidden.`);
-      showRecommendations(onRate, known);
-    };
-    const items = answer.recommendations.map((film) => filmItem(asFilm(film), null, { onRate, onHide }));
-    place(items.length ? items : [element("li", { class: "empty" }, empty())]);
+    const items = answer.recommendations.map((row) => movieItem(asMovie(row), null, { onRate, onHide }));
+    place(items.length ? items : [noMovies(empty())]);
     find("source").textContent = source(answer);
   }),
 );
 
-function showUnhide(out, again) {
+function showUnhide(out) {
   const unhide = find("unhide");
   show(unhide, out.length > 0);
   unhide.textContent = `Show ${plural(out.length, "hidden film")}`;
-  unhide.onclick = () => {
-    hide([]);
-    again();
-  };
 }
 
-// In place of the list.
+// Shows a text in place of the list.
 function say(text) {
   find("source").textContent = "";
-  list.replaceChildren(element("li", { class: "empty" }, text));
+  list.replaceChildren(noMovies(text));
 }
 
-export function onFilter(changed) {
+// `known`: resolves when your ratings are loaded.
+export function setUpRecommendations(rateMovie, known) {
+  onRate = rateMovie;
+  ready = known;
+  find("unhide").addEventListener("click", () => setHidden([]));
   filters.addEventListener("submit", (event) => event.preventDefault());
   filters.onchange = () => {
     const { genre, year_from: from, year_to: to } = chosen();
     setParameters({ genre, from, to });
-    changed();
+    showRecommendations();
   };
 }

@@ -55,7 +55,7 @@ function rejected(task) {
   ].filter(Boolean);
 }
 
-// Also for one that was cancelled or failed half-way; the server says if there is nothing to undo.
+// Also for imports that were cancelled or failed; the server refuses if there is nothing to undo.
 export function undoButton(id, watch) {
   return button("Undo this import", guarded(async () => watch((await start(`/imports/${id}/undo`)).task_id)));
 }

@@ -1,16 +1,17 @@
-// The shelf of films to rate: popular, new, your own, or what a search finds, page by page.
+// The shelf of movies to rate: popular, new, your own, or what a search finds, page by page.
 
 import { address, page } from "./api.js";
-import { announce, element, find, guarded, latest, loading, show } from "./dom.js";
-import { filmItem } from "./films.js";
+import { announce, find, latest, loading } from "./dom.js";
 import { number } from "./format.js";
+import { asMovie, movieItem, noMovies } from "./movies.js";
+import { showNext } from "./paging.js";
 import { scoreOf } from "./ratings.js";
 import { setStars } from "./stars.js";
 import { user } from "./user.js";
 
 const SHOWN = 20;
 const SETTLE = 150;
-const list = find("shelf-films");
+const list = find("shelf-movies");
 const query = find("query");
 const tabs = [...document.querySelectorAll("[role=tab]")];
 let tab = "popular";
@@ -30,11 +31,9 @@ function path() {
   return `/movies/${tab}?limit=${SHOWN}`;
 }
 
-const asFilm = (row) => ({ ...row, id: String(row.movie_id ?? row.id) });
-
 function items(rows) {
   const options = { onRate: user === null ? null : onRate };
-  return rows.map(asFilm).map((film) => filmItem(film, scoreOf(film.id, film.score), options));
+  return rows.map(asMovie).map((movie) => movieItem(movie, scoreOf(movie.id, movie.score), options));
 }
 
 function note(count, next) {
@@ -44,31 +43,25 @@ function note(count, next) {
   return count ? "" : EMPTY[tab];
 }
 
-function showNext(next) {
-  const more = find("more");
-  show(more, next !== null);
-  more.onclick = guarded(async () => {
-    const further = await page(next);
-    const added = items(further.items);
-    list.append(...added);
-    added[0]?.querySelector("a").focus();
-    announce(`${added.length} more films.`);
-    showNext(further.next);
-  });
+function add(rows) {
+  const added = items(rows);
+  list.append(...added);
+  added[0]?.querySelector("a").focus();
+  announce(`${added.length} more films.`);
 }
 
 export const showShelf = latest((signal) =>
   loading(list, async () => {
     await ready;
     if (tab === "rated" && user === null && !query.value.trim()) {
-      list.replaceChildren(element("li", { class: "empty" }, "Choose a user id above to see what you rated."));
+      list.replaceChildren(noMovies("Choose a user id above to see what you rated."));
       find("shelf-note").textContent = "";
-      return showNext(null);
+      return showNext(null, add);
     }
     const found = await page(path(), { signal });
     list.replaceChildren(...items(found.items));
     find("shelf-note").textContent = note(found.items.length, found.next);
-    showNext(found.next);
+    showNext(found.next, add);
   }),
 );
 
@@ -91,16 +84,16 @@ function byArrow(event) {
   choose(next);
 }
 
-// After a rating somewhere else on the page.
-export function sync(filmId, score) {
+// Shows a score that was given elsewhere on the page.
+export function sync(movieId, score) {
   if (tab === "rated" && !query.value.trim() && !list.contains(document.activeElement)) return showShelf();
-  const rating = list.querySelector(`[data-id="${filmId}"] .rating`);
+  const rating = list.querySelector(`[data-id="${movieId}"] .rating`);
   if (rating) setStars(rating, score);
 }
 
-// `known`: resolves when your ratings are.
-export function setUpShelf(rateFilm, known) {
-  onRate = rateFilm;
+// `known`: resolves when your ratings are loaded.
+export function setUpShelf(rateMovie, known) {
+  onRate = rateMovie;
   ready = known;
   let timer = 0;
   query.oninput = () => {

@@ -3,10 +3,10 @@
 import { button, element } from "./dom.js";
 
 const SCORES = [0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5];
-const SETTLE = 600; // arrow keys pass over scores that are not meant
+const SETTLE = 600; // ms; arrow keys pass over scores that are not meant
 let groups = 0;
 
-// What the arrow keys chose and is not sent yet: sent at once when the focus or the page goes.
+// What the arrow keys chose, until it is sent: after a pause, or when the focus leaves or the page closes.
 let waiting = null;
 let timer = 0;
 
@@ -50,7 +50,7 @@ export function stars(title, score, onRate) {
   function onKey({ key, target }) {
     byArrow = key.startsWith("Arrow");
     if (key !== "Enter") return;
-    target.click(); // chooses it, if it is not the chosen one
+    target.click(); // chooses this score, if it is not chosen yet
     decide();
   }
 
@@ -66,7 +66,7 @@ export function stars(title, score, onRate) {
   return element("div", { class: "rating" }, group, clear);
 }
 
-// Show another score, without a call of `onRate`.
+// Shows another score, without calling `onRate`.
 export function setStars(rating, score) {
   for (const input of rating.querySelectorAll("input")) input.checked = Number(input.value) === score;
   rating.querySelector(".clear").hidden = score === null;

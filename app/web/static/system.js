@@ -1,4 +1,4 @@
-// System: the figures, fetched again while they can be seen.
+// System: the figures, fetched again and again while the page is visible.
 
 import { find, guarded, onReturn, pause, visible } from "./dom.js";
 import { time } from "./format.js";

@@ -1,16 +1,16 @@
-// One task: progress, what can be done, and the timeline of its attempts, phases and log.
+// One task: its progress, its actions, and the timeline of its attempts, phases and log.
 
 import { element, find, guarded, show } from "./dom.js";
 import { date, time } from "./format.js";
-import { actions, badge, ended, followTask, progressText, progressView } from "./tasks.js";
+import { actionBar, badge, ended, followTask, progressText, progressView } from "./tasks.js";
 import { withUser } from "./user.js";
 
 const { id } = find("task").dataset;
 const view = progressView();
 find("progress").replaceChildren(view.node);
 
-let phase = null; // the timeline's line of the phase that goes on, and its last progress
-let shown = "";
+const showActions = actionBar(find("actions"), onDone, links);
+let phase = null; // the current phase: its line of the timeline, and its last progress
 
 function line(data, kind, ...content) {
   const at = element("time", { datetime: date(data.at).toISOString() }, time(data.at));
@@ -19,8 +19,8 @@ function line(data, kind, ...content) {
 
 const add = (node) => (find("timeline").append(node), node);
 
-// A phase that was passed has done all it had to.
-function pass() {
+// Shows the phase as complete: another one has begun, or the task is complete.
+function endPhase() {
   if (!phase) return;
   const { phase: name, total, unit } = phase.data;
   phase.node.lastChild.textContent = progressText({ phase: name, done: total, unit });
@@ -28,7 +28,7 @@ function pass() {
 }
 
 function onStatus(data) {
-  if (data.status === "complete") pass();
+  if (data.status === "complete") endPhase();
   phase = null;
   const by = data.worker ? ` · ${data.worker}` : "";
   const attempt = data.attempt > 0 ? ` attempt ${data.attempt}${by}` : "";
@@ -36,7 +36,7 @@ function onStatus(data) {
 }
 
 function onProgress(data) {
-  if (phase && phase.data.phase !== data.phase) pass();
+  if (phase && phase.data.phase !== data.phase) endPhase();
   phase ??= { node: add(line(data, "phase", "")) };
   phase.data = data;
   phase.node.lastChild.textContent = progressText(data);
@@ -66,15 +66,13 @@ function onChange(task) {
   show(find("problem"), task.status === "failed");
   const { title = "Failed", detail = "" } = task.error ?? {};
   find("problem").textContent = `${title}. ${detail}`;
-  if (shown === task.status) return;
-  shown = task.status;
-  find("actions").replaceChildren(...actions(task, onDone), ...links(task));
+  showActions(task);
 }
 
-// A cancel shows by itself; a retry may be the same task again or another one.
-function onDone(answer) {
-  if (answer.task_id !== id) location.assign(withUser(`/activity/${answer.task_id}`));
-  else if (answer.status === "queued") run();
+// The events show a cancel; a retry queues the same task again or another one.
+function onDone(task) {
+  if (task.task_id !== id) location.assign(withUser(`/activity/${task.task_id}`));
+  else if (task.status === "queued") run();
 }
 
 const run = guarded(async () => {

@@ -1,4 +1,4 @@
-// A task: its words, its progress, what can be done with it.
+// A task: its progress and outcome in words, and what can be done with it.
 
 import { call, get } from "./api.js";
 import { button, element, guarded } from "./dom.js";
@@ -19,7 +19,7 @@ export function progressText({ phase, done, total, unit, rate, eta_seconds: left
   return parts.filter(Boolean).join(" · ") || message || "";
 }
 
-// How far it is, 0 to 1; undefined: not known; null: it does not run.
+// The part that is done, 0 to 1; undefined: not known; null: the task does not run.
 function share(task) {
   if (task.status === "queued" || ended(task)) return null;
   const { done, total } = task.progress;
@@ -34,7 +34,7 @@ function outcome({ result, progress }) {
   return counts.length && !progress.message ? sentence(`${counts.join(", ")}.`) : progress.message ?? "Done.";
 }
 
-// What an import, an undo or a rebuild that did not complete has left, and what to do.
+// Says what a task that did not complete has left, and what to do.
 export function remains({ kind, status, attempt, written, error }) {
   const why = status === "cancelled" ? "Cancelled." : error?.detail ?? "Failed.";
   if (kind === "rebuild_model") return `${why} The model that is served stays as it is.`;
@@ -53,7 +53,7 @@ function words(task) {
   return progressText(task.progress);
 }
 
-// A bar and a line of text that are updated in place.
+// Returns a progress bar with a line of text, and a function that updates both.
 export function progressView() {
   const bar = element("progress", { max: "1", "aria-label": "Progress" });
   const status = element("span", {});
@@ -73,13 +73,13 @@ export function progressView() {
   return { node, update };
 }
 
-// Follows a task to its end: onEvent(type, data), then onChange(task) for each event. Answers it, ended.
+// Follows a task to its end: calls onEvent(type, data), then onChange(task) for each event. Returns the ended task.
 export async function followTask(id, onChange, onEvent = () => {}) {
   let task = await get(`/tasks/${id}`);
   onChange(task);
   await follow(`/tasks/${id}/events`, (type, data) => {
     onEvent(type, data);
-    if (ended(task)) return; // the timeline of the past
+    if (ended(task)) return; // its events are replayed
     if (type === "progress") task = { ...task, progress: { ...task.progress, ...data } };
     else if (type === "status" && !ended(data)) {
       task = { ...task, status: data.status, attempt: data.attempt };
@@ -91,8 +91,8 @@ export async function followTask(id, onChange, onEvent = () => {}) {
   return task;
 }
 
-// Cancel while it goes on, retry after it failed or was cancelled. `done(answer)` is called after either.
-export function actions(task, done) {
+// Cancel before the end, Retry after a failure or a cancel; `done(task)` is called after either.
+function actions(task, done) {
   const post = (verb) =>
     guarded(async () => {
       const { content } = await call(`/tasks/${task.task_id}/${verb}`, { method: "POST" });
@@ -101,4 +101,14 @@ export function actions(task, done) {
   if (["queued", "running"].includes(task.status)) return [button("Cancel", post("cancel"))];
   if (["failed", "cancelled"].includes(task.status)) return [button("Retry", post("retry"))];
   return [];
+}
+
+// Returns a function that shows the actions of a task in `bar`, with those of `more(task)`. It changes them with the
+// status only, so that a button that is being pressed stays.
+export function actionBar(bar, done, more = () => []) {
+  let shown = "";
+  return (task) => {
+    if (shown !== task.status) bar.replaceChildren(...actions(task, done), ...more(task));
+    shown = task.status;
+  };
 }

@@ -1,11 +1,11 @@
-// Sending a file with progress, which only XMLHttpRequest tells.
+// Uploads through XMLHttpRequest, since fetch does not report how much was sent.
 
 import { Problem } from "./api.js";
 
 const TYPES = { gz: "application/gzip", zip: "application/zip" };
 
 const BROKEN =
-  "The connection broke while the file was being sent. Send it again: nothing is taken twice.";
+  "The connection broke while the file was being sent. Send it again: nothing is imported twice.";
 
 const STOPPED = "Stopped. If the file had arrived whole by then, Activity shows its import.";
 
@@ -27,7 +27,7 @@ function send(path, file, headers, onProgress, signal) {
   });
 }
 
-// Answers the task that was started. With the same `key` a second sending cannot import twice.
+// Returns the task that was started. A second upload with the same `key` returns the same task.
 export async function upload(path, file, key, onProgress, signal) {
   const headers = {
     "Content-Type": typeOf(file.name),

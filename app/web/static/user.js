@@ -1,4 +1,4 @@
-// Who you are: a user id in the address, remembered in this browser. Links keep it.
+// Who you are: a user id in the address, remembered in this browser and added to the links.
 
 import { find, show } from "./dom.js";
 
@@ -8,7 +8,7 @@ const LARGEST = 2n ** 63n - 1n;
 
 export const NO_USER = `A user id is a whole number, such as 7, at most ${LARGEST}.`;
 
-// Returns the id as text, since a number would round a large one; or null if the text is none.
+// Returns the id as text, since a number would round a large one; null if the text is no id.
 export function parseUser(text) {
   if (!/^\s*\d+\s*$/.test(text)) return null;
   const id = BigInt(text);
@@ -19,7 +19,7 @@ const inAddress = parseUser(new URLSearchParams(location.search).get("user") ?? 
 
 export let user = inAddress ?? parseUser(localStorage.getItem(KEY) ?? "");
 
-// Change what stands in the address behind `?`, without a new page.
+// Changes the query of the address, without loading a page.
 export function setParameters(changes) {
   const url = new URL(location.href);
   for (const [name, value] of Object.entries(changes)) {
@@ -41,7 +41,7 @@ export const withUser = (path) => {
   return url.pathname + url.search + url.hash;
 };
 
-export function keepUserInLinks() {
+function keepUserInLinks() {
   for (const link of document.querySelectorAll("a[data-user-link]")) {
     link.setAttribute("href", withUser(link.getAttribute("href")));
   }

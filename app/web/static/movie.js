@@ -1,4 +1,4 @@
-// One film: your stars; the histogram and the similar films come with the page.
+// One movie: your stars; the server puts the histogram and the similar movies into the page.
 
 import { announce, element, find, guarded, loading, onReturn } from "./dom.js";
 import { refresh } from "./live.js";
@@ -6,12 +6,12 @@ import { loadRating, rate, resumed } from "./ratings.js";
 import { stars } from "./stars.js";
 import { user } from "./user.js";
 
-const { id, title } = find("film").dataset;
+const { id, title } = find("movie").dataset;
 const own = find("own");
 
-const rateFilm = guarded(async (score) => {
+const rateMovie = guarded(async (score) => {
   try {
-    if (!(await rate(id, score))) return; // a newer one was stored, and says so
+    if (!(await rate(id, score))) return; // a newer one was stored and is announced
     announce(score === null ? "Your rating is taken back." : `You gave ${score}.`);
     await refresh();
   } catch (problem) {
@@ -27,7 +27,7 @@ async function showOwn() {
     return;
   }
   const score = await loadRating(id);
-  own.replaceChildren(element("span", { class: "note" }, "Your rating"), stars(title, score, rateFilm));
+  own.replaceChildren(element("span", { class: "note" }, "Your rating"), stars(title, score, rateMovie));
 }
 
 onReturn(guarded(() => Promise.all([showOwn(), refresh()])));
