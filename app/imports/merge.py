@@ -103,7 +103,7 @@ class RatingMerger:
     ) -> list[Reject]:
         columns, others = some.rows
         if not dry_run:
-            imports.keep_writers_out(connection)
+            imports.lock_ratings(connection)
         columns, rejects = self._known(connection, columns)
         figures.duplicate += int(others.sum())
         figures.rejected += len(rejects)

@@ -80,7 +80,7 @@ def join(connection: Connection, import_id: str) -> Task | None:
 
 def undo_ratings(connection: Connection, keys: list[Key], import_seq: int, figures: UndoFigures) -> None:
     """Undo the ratings of sorted `keys` that are still as the import wrote them."""
-    imports.keep_writers_out(connection)
+    imports.lock_ratings(connection)
     there = imports.rated(connection, *np.array(keys, np.int64).T)
     written = there.take(there.import_seq == import_seq)
     images = imports.take_before_images(connection, import_seq, keys[0], keys[-1])

@@ -83,7 +83,7 @@ _MOVIES_DELETED = sa.select(counters.c.value).where(counters.c.name == "movies_d
 _CHANGE_COUNTS = count_changes.insert().values(changes=sa.bindparam("changed"))
 
 
-def keep_writers_out(connection: Connection) -> None:
+def lock_ratings(connection: Connection) -> None:
     """Until the transaction ends nobody else writes ratings: what it reads of them stays true."""
     if connection.dialect.name == "postgresql":  # on SQLite a writer is alone anyway
         connection.execute(sa.text("LOCK TABLE ratings IN SHARE ROW EXCLUSIVE MODE"))

@@ -94,12 +94,12 @@ class Database(ABC):
     def _meaning(self, error: BaseException, _lost: bool) -> AppError | None:
         """What an error of the driver means to a caller, if anything. `_lost`: the connection broke."""
 
-    def is_wanted(self) -> bool:
+    def has_waiters(self) -> bool:
         """Whether somebody waits for the end of the caller's own write transaction."""
         return False
 
-    def was_wanted(self) -> bool:
-        """Whether `is_wanted` was true lately: whoever writes much should do so in small steps."""
+    def had_waiters(self) -> bool:
+        """Whether `has_waiters` was true lately: whoever writes much should do so in small steps."""
         return False
 
     @abstractmethod

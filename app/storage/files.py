@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes) -> None:
     """Write a file over whatever is there; its folder is made if it is missing. Raises `OSError`.
 
     The data is written beside it first, under a name that no other writer takes.
@@ -17,12 +17,12 @@ def write_whole(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        put(beside, path)
+        replace_durably(beside, path)
     finally:
         beside.unlink(missing_ok=True)
 
 
-def put(written: Path, path: Path) -> None:
+def replace_durably(written: Path, path: Path) -> None:
     """Move a file that is written and synced to its place, over whatever is there. Raises `OSError`."""
     written.replace(path)
     descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)

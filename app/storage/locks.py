@@ -63,7 +63,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-class Turns:
+class WriteLock:
     """Writers of one SQLite file take turns, first come first served but for ties.
 
     SQLite's own busy wait sleeps and starves whoever polls less often. Here a writer first takes the
@@ -83,7 +83,7 @@ class Turns:
         self._sharing = 0  # threads of the queue that may still use this turn
 
     @contextmanager
-    def take(self, deadline: float = math.inf, waiting: Callable[[], None] = _nothing) -> Iterator[None]:
+    def hold(self, deadline: float = math.inf, waiting: Callable[[], None] = _nothing) -> Iterator[None]:
         """Have the turn. `deadline`: by `time.monotonic`; raises `Unavailable` if it does not come by then.
 
         `waiting` is called now and then meanwhile.
@@ -145,7 +145,7 @@ class Turns:
             raise
         return turn
 
-    def is_wanted(self) -> bool:
+    def has_waiters(self) -> bool:
         """Whether somebody waits for the turn that the caller has."""
         if self._queue:
             return True

@@ -18,7 +18,7 @@ from app.errors import AppError
 from app.storage.bulk import detach_images
 from app.storage.database import PATIENCE, Database
 from app.storage.heartbeat import Heartbeat
-from app.storage.locks import Turns, file_lock, locked
+from app.storage.locks import WriteLock, file_lock, locked
 from app.storage.private import close
 
 CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
@@ -48,7 +48,7 @@ class SQLiteDatabase(Database):
         self.heartbeat = heartbeat
         self._durable = durable
         self._logged = 0  # rows since the log was moved into the database
-        self._wanted_at = float("-inf")
+        self._waited_for_at = float("-inf")
         self._file = Path(sa.make_url(url).database or "").absolute()
         self._log = self._file.with_name(f"{self._file.name}-wal")
         self._directory = self._file.parent
@@ -58,7 +58,7 @@ class SQLiteDatabase(Database):
         for path in (self._file, self._log, self._file.with_name(f"{self._file.name}-shm")):
             if path.is_file():
                 close(path)
-        self._turns = Turns(self._directory)
+        self._write_lock = WriteLock(self._directory)
         self._writing = threading.Lock()
         self._writer: Connection | None = None
         self.engine = sa.create_engine(
@@ -110,12 +110,12 @@ class SQLiteDatabase(Database):
             detach_images(connection)
             driver: Any = connection.connection.driver_connection
             before = driver.total_changes
-            with self._turns.take(deadline, self.beat):
+            with self._write_lock.hold(deadline, self.beat):
                 with _waiting_at_most(driver, deadline - time.monotonic()):
                     transaction = connection.begin()
                 with self._ended(transaction, driver):
                     yield connection
-                wanted = not self._durable and self.is_wanted()
+                wanted = not self._durable and self.has_waiters()
             if not self._durable:
                 with self.busy():
                     self._tidy(driver, driver.total_changes - before, wanted)
@@ -165,20 +165,20 @@ class SQLiteDatabase(Database):
         """
         if changed:
             self._logged += max(changed, LEAST_ROWS)
-        if self._logged >= (FEW_ROWS if self.was_wanted() else CHECKPOINT_ROWS) * (2 if wanted else 1):
+        if self._logged >= (FEW_ROWS if self.had_waiters() else CHECKPOINT_ROWS) * (2 if wanted else 1):
             driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._logged = 0
-        elif changed and not wanted and self.was_wanted():
+        elif changed and not wanted and self.had_waiters():
             _sync(self._log)
 
-    def is_wanted(self) -> bool:
-        wanted = self._turns.is_wanted()
+    def has_waiters(self) -> bool:
+        wanted = self._write_lock.has_waiters()
         if wanted:
-            self._wanted_at = time.monotonic()
+            self._waited_for_at = time.monotonic()
         return wanted
 
-    def was_wanted(self) -> bool:
-        return time.monotonic() - self._wanted_at < LATELY
+    def had_waiters(self) -> bool:
+        return time.monotonic() - self._waited_for_at < LATELY
 
     def size(self) -> int:
         total = 0

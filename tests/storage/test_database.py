@@ -133,7 +133,7 @@ def test_a_worker_writes_through_one_connection_and_counts_its_rows(
     database.close()
 
 
-def test_who_writes_sees_that_somebody_waits_for_it(tmp_path: Path) -> None:
+def test_a_writer_sees_that_another_waits_for_it(tmp_path: Path) -> None:
     one, two = open_database(Settings(data_dir=tmp_path)), open_database(Settings(data_dir=tmp_path))
     order: list[str] = []
 
@@ -143,13 +143,13 @@ def test_who_writes_sees_that_somebody_waits_for_it(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=second)
     with one.write():
-        assert not one.is_wanted()
+        assert not one.has_waiters()
         thread.start()
-        poll(one.is_wanted)
+        poll(one.has_waiters)
         order.append("first")
     thread.join(10)
     assert order == ["first", "second"]
     with one.write():
-        assert not one.is_wanted()
+        assert not one.has_waiters()
     one.close()
     two.close()
