@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.movie import keys
-from app.storage.database import batches, insert_for
+from app.storage.database import database_of
 from app.storage.schema import catalogue_before_images, links, movies
 
 MOVIE, LINK = "movie", "link"
@@ -39,7 +39,7 @@ def existing(connection: Connection, noun: str, ids: Sequence[int]) -> dict[int,
     table, key = _TABLES[noun]
     return {
         row["key"]: {name: row[name] for name in _KEPT[noun]}
-        for some in batches(ids)
+        for some in database_of(connection).batches(ids)
         for row in connection.execute(sa.select(key.label("key"), table).where(key.in_(some))).mappings()
     }
 
@@ -67,11 +67,9 @@ def put(connection: Connection, noun: str, rows: dict[int, dict[str, Any]]) -> N
     """Write rows by id over whatever is there; only `created_at` stays."""
     table, column = _TABLES[noun]
     if rows:
-        statement = insert_for(connection.dialect.name)(table)
         values = [{column.name: key} | _whole(noun, row) for key, row in rows.items()]
-        stay = (column.name, "created_at")
-        set_ = {name: statement.excluded[name] for name in values[0] if name not in stay}
-        connection.execute(statement.on_conflict_do_update(index_elements=[column.name], set_=set_), values)
+        changed = values[0].keys() - {column.name, "created_at"}
+        connection.execute(database_of(connection).upsert(table, changed), values)
 
 
 def _whole(noun: str, row: dict[str, Any]) -> dict[str, Any]:
@@ -104,7 +102,9 @@ def _imaged(connection: Connection, noun: str, ids: Iterable[int], import_seq: i
     table = catalogue_before_images.c
     mine = sa.select(table.id).where(table.import_seq == import_seq, table.noun == noun)
     return {
-        key for some in batches(ids) for key in connection.execute(mine.where(table.id.in_(some))).scalars()
+        key
+        for some in database_of(connection).batches(ids)
+        for key in connection.execute(mine.where(table.id.in_(some))).scalars()
     }
 
 
@@ -128,7 +128,7 @@ def take_images(connection: Connection, import_seq: int, limit: int) -> tuple[st
     noun = rows[0].noun
     images = {row.id: row.row for row in rows if row.noun == noun}
     mine_of_noun = (image.import_seq == import_seq, image.noun == noun)
-    for some in batches(images):
+    for some in database_of(connection).batches(images):
         connection.execute(catalogue_before_images.delete().where(*mine_of_noun, image.id.in_(some)))
     return noun, images
 

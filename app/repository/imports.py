@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.arrays import Integers
+from app.repository import movies as movie_queries
 from app.repository.count_changes import Changes, packed, parts, total, unpacked
-from app.storage.bulk import RatingColumns, execute_many, has_room, put_before_images, put_ratings
-from app.storage.database import batches, insert_for
+from app.storage import Database, database_of
+from app.storage.bulk import RatingColumns, execute_many
 from app.storage.schema import (
     SCORED,
     catalogue_before_images,
@@ -24,7 +25,7 @@ from app.storage.schema import (
     tasks,
 )
 
-__all__ = ["RatingColumns", "has_room", "put_before_images", "put_ratings"]
+__all__ = ["RatingColumns"]
 
 Key = tuple[int, int]
 
@@ -84,9 +85,23 @@ _CHANGE_COUNTS = count_changes.insert().values(changes=sa.bindparam("changed"))
 
 
 def lock_ratings(connection: Connection) -> None:
-    """Until the transaction ends nobody else writes ratings: what it reads of them stays true."""
-    if connection.dialect.name == "postgresql":  # on SQLite a writer is alone anyway
-        connection.execute(sa.text("LOCK TABLE ratings IN SHARE ROW EXCLUSIVE MODE"))
+    """Let no other transaction write ratings until this one ends: what it reads of them stays true."""
+    database_of(connection).lock_ratings(connection)
+
+
+def put_ratings(connection: Connection, columns: RatingColumns) -> None:
+    """Write ratings over whatever is there, without their counts; fastest if sorted by user and movie."""
+    database_of(connection).put_ratings(connection, columns)
+
+
+def put_before_images(connection: Connection, columns: RatingColumns, import_seq: int) -> None:
+    """Note that these ratings are what an import replaces."""
+    database_of(connection).put_before_images(connection, columns, import_seq)
+
+
+def has_room(connection: Connection) -> bool:
+    """Whether this transaction can put ratings and before-images once more."""
+    return database_of(connection).has_room(connection)
 
 
 def rated(connection: Connection, user_id: Integers, movie_id: Integers) -> RatingColumns:
@@ -120,17 +135,17 @@ def note_later_write(connection: Connection, import_seq: int, user_id: int, movi
     Nothing is noted for an import that is forgotten.
     """
     values = {"seq": import_seq, "user": user_id, "movie": movie_id}
-    connection.execute(_note_later_write(connection.dialect.name), values)
+    connection.execute(_note_later_write(type(database_of(connection))), values)
 
 
 @functools.cache
-def _note_later_write(dialect: str) -> Any:
+def _note_later_write(engine: type[Database]) -> Any:
     pair = (sa.bindparam("user", type_=sa.BigInteger), sa.bindparam("movie", type_=sa.BigInteger))
     # The lock: a retention that forgets the task waits for this note, and takes it along.
     kept = sa.select(tasks.c.seq, *pair).where(tasks.c.seq == sa.bindparam("seq"))
     kept = kept.with_for_update(read=True, key_share=True)
     columns = ["import_seq", "user_id", "movie_id"]
-    return insert_for(dialect)(later_writes).from_select(columns, kept).on_conflict_do_nothing()
+    return engine.insert(later_writes).from_select(columns, kept).on_conflict_do_nothing()
 
 
 def movies_deleted(connection: Connection) -> int:
@@ -189,14 +204,9 @@ def settle_counts(connection: Connection) -> None:
     columns = dict(zip(names, (column.tolist() for column in values), strict=True))
     if execute_many(connection, _ADD, columns) < len(changes.movie_id):
         # Some were deleted after their ratings had been written, but before these counted.
-        ids = changes.movie_id.tolist()
-        there = {
-            movie_id
-            for some in batches(ids)
-            for movie_id in connection.execute(sa.select(movies.c.id).where(movies.c.id.in_(some))).scalars()
-        }
-        for gone in batches(movie_id for movie_id in ids if movie_id not in there):
-            connection.execute(ratings.delete().where(ratings.c.movie_id.in_(gone)))
+        gone = changes.movie_id[~movie_queries.exist(connection, changes.movie_id)]
+        for batch in database_of(connection).batches(gone.tolist()):
+            connection.execute(ratings.delete().where(ratings.c.movie_id.in_(batch)))
     connection.execute(_NOTE_SETTLED)
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.errors import Invalid
-from app.storage.database import insert_for
+from app.storage.database import database_of
 from app.storage.schema import idempotency_keys
 
 
@@ -37,7 +37,7 @@ class Answer:
 def claim(connection: Connection, key: Key, *, now: float) -> bool:
     """Take the key for this transaction; False if an earlier request has it."""
     values = {"scope": key.scope, "key": key.text, "fingerprint": key.fingerprint, "created_at": now}
-    statement = insert_for(connection.dialect.name)(idempotency_keys).values(**values)
+    statement = database_of(connection).insert(idempotency_keys).values(**values)
     claimed = statement.on_conflict_do_nothing().returning(idempotency_keys.c.key)
     return connection.execute(claimed).first() is not None
 

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from app.errors import Conflict, NotFound
 from app.movie import Movie, genre_key, keys, search_key
-from app.storage.database import batches, insert_for
+from app.storage.database import database_of
 from app.storage.schema import LAST_OWN_ID, counters, first_raters, links, movies, ratings, retired_movie_ids
 
 PRIOR_RATINGS = 20
@@ -53,7 +53,7 @@ def create(
     values |= keys(title, genre)
     while True:
         movie_id = _next_id(connection)
-        statement = insert_for(connection.dialect.name)(movies).values(id=movie_id, **values)
+        statement = database_of(connection).insert(movies).values(id=movie_id, **values)
         statement = statement.on_conflict_do_nothing()  # on PostgreSQL an import may have brought it just now
         if connection.execute(statement.returning(movies.c.id)).first():
             note_change(connection)
@@ -113,7 +113,7 @@ def get(connection: Connection, movie_id: int, *, lock: bool = False) -> Movie:
 def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Movie]:
     """The movies of `ids` that exist, by id."""
     found: dict[int, Movie] = {}
-    for some in batches(ids):
+    for some in database_of(connection).batches(ids):
         query = sa.select(*_COLUMNS).where(movies.c.id.in_(some))
         found |= {movie.id: movie for movie in _all(connection, query)}
     return found
@@ -241,7 +241,7 @@ def _retire(connection: Connection, ids: Sequence[int]) -> None:
     """Remember the ids that the counter will come to."""
     created = connection.execute(_CREATED).scalar_one()
     if ahead := [{"id": movie_id} for movie_id in ids if created < movie_id <= LAST_OWN_ID]:
-        statement = insert_for(connection.dialect.name)(retired_movie_ids)
+        statement = database_of(connection).insert(retired_movie_ids)
         connection.execute(statement.on_conflict_do_nothing(), ahead)
 
 

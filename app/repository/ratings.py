@@ -1,7 +1,6 @@
 """Queries on ratings. Every write keeps the counts and sums of `movies` right in the same transaction."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -12,7 +11,7 @@ from app.errors import NotFound
 from app.rating import STEP, Rating
 from app.repository import movies as movie_queries
 from app.repository.imports import note_later_write
-from app.storage.database import insert_for
+from app.storage.database import database_of
 from app.storage.schema import SCORED, counters, first_raters, movies, ratings
 
 _COLUMNS = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at)
@@ -28,10 +27,8 @@ def put(connection: Connection, rating: Rating) -> bool:
     movie = movie_queries.get(connection, rating.movie_id, lock=True)  # keeps two writers of one rating apart
     old = _take(connection, rating.user_id, rating.movie_id)
     values = {"score": rating.score, "rated_at": rating.rated_at, "import_seq": None}
-    statement = insert_for(connection.dialect.name)(ratings).values(
-        user_id=rating.user_id, movie_id=rating.movie_id, **values
-    )
-    connection.execute(statement.on_conflict_do_update(index_elements=["user_id", "movie_id"], set_=values))
+    key = {"user_id": rating.user_id, "movie_id": rating.movie_id}
+    connection.execute(database_of(connection).upsert(ratings, values), key | values)
     _count(connection, rating.movie_id, old, rating.score)
     note_changes(connection, 1, slot=rating.user_id)
     if old is not None:
@@ -54,9 +51,8 @@ def delete(connection: Connection, user_id: int, movie_id: int) -> None:
 
 
 def _add_first_rater(connection: Connection, user_id: int, movie_id: int) -> None:
-    first = insert_for(connection.dialect.name)(first_raters)
-    values = {"movie_id": movie_id, "user_id": user_id}
-    connection.execute(first.values(**values).on_conflict_do_nothing())
+    statement = database_of(connection).insert(first_raters).on_conflict_do_nothing()
+    connection.execute(statement, {"movie_id": movie_id, "user_id": user_id})
 
 
 def _renumber_first_rater(connection: Connection, user_id: int, movie_id: int) -> None:
@@ -181,12 +177,10 @@ def columns(
 
     One row a user, its movies and scores as strings: twelve times as fast as a row a rating.
     """
-    movie_ids: Any = sa.func.aggregate_strings(sa.cast(ratings.c.movie_id, sa.Text), ",")
-    steps: Any = sa.func.aggregate_strings(sa.cast(sa.cast(ratings.c.score * 2 - 1, sa.Integer), sa.Text), "")
-    if connection.dialect.name == "postgresql":  # SQLite reads a user's ratings in the order of the key
-        movie_ids = movie_ids.aggregate_order_by(ratings.c.movie_id)
-        steps = steps.aggregate_order_by(ratings.c.movie_id)
-    query = sa.select(ratings.c.user_id, sa.func.count(), movie_ids, steps).group_by(ratings.c.user_id)
+    movie_ids = sa.func.aggregate_strings(sa.cast(ratings.c.movie_id, sa.Text), ",")
+    steps = sa.func.aggregate_strings(sa.cast(sa.cast(ratings.c.score * 2 - 1, sa.Integer), sa.Text), "")
+    texts = [database_of(connection).ordered(text, ratings.c.movie_id) for text in (movie_ids, steps)]
+    query = sa.select(ratings.c.user_id, sa.func.count(), *texts).group_by(ratings.c.user_id)
     result = connection.execution_options(yield_per=users).execute(query.order_by(ratings.c.user_id))
     for part in result.partitions():
         user_ids, counts, movie_texts, step_texts = zip(*part, strict=True)

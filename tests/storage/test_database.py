@@ -117,7 +117,7 @@ def test_a_worker_writes_through_one_connection_and_counts_its_rows(
     monkeypatch.setattr(sqlite, "LEAST_ROWS", 1)
     database = open_database(Settings(data_dir=tmp_path), durable=False)
     assert isinstance(database, sqlite.SQLiteDatabase)
-    before, used = database._logged, set[int]()
+    before, used = database._wal_rows, set[int]()
     with database.read(), database.read():  # two more connections, which the pool then has to give
         pass
     for number in range(10):
@@ -129,7 +129,7 @@ def test_a_worker_writes_through_one_connection_and_counts_its_rows(
         with database.read():
             pass
     assert len(used) == 1
-    assert database._logged - before == 300
+    assert database._wal_rows - before == 300
     database.close()
 
 
