@@ -225,7 +225,7 @@ class _Merge:
                 if refused:
                     self._rejects.add(refused)
                 self._cursor |= {"after": some.end, "done": self._cursor["done"] + some.size}
-                is_full = self._cursor["done"] >= most or not imports.has_room(connection)
+                is_full = self._cursor["done"] >= most or not self._attempt.database.has_room(connection)
                 if is_full or self._attempt.database.has_waiters():
                     break
             if not self._dry_run:

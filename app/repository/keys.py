@@ -1,8 +1,8 @@
-"""Queries on idempotency keys: the answer to the first request under each.
+"""Queries on idempotency keys, each with the answer to the first request under it.
 
-A key is claimed by its row, in the transaction of the change: of two requests at once, the second waits at
-the primary key until the first has committed, and then finds its answer. A change that fails takes the row
-with it.
+A request claims its key by inserting the row, in the transaction of the change. A second request at the same
+time waits for that transaction at the primary key, and then finds the answer. A change that is rolled back
+takes the row with it.
 """
 
 from dataclasses import dataclass

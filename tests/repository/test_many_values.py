@@ -40,7 +40,7 @@ def many(settings: Settings) -> Iterator[Database]:
         given = imports.RatingColumns(
             np.full(MANY, 7), ids, np.full(MANY, 9, np.uint8), ids, np.zeros(MANY, np.int32)
         )
-        imports.put_ratings(connection, given)
+        database.put_ratings(connection, given)
     yield database
     database.close()
 
