@@ -27,13 +27,13 @@ from app.storage.private import close
 CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
 """Changed rows after which a worker checkpoints the WAL; few while others write, who share the disk."""
 LEAST_ROWS = 1_000
-"""Rows for which a transaction counts at least: one that changes few may still change a page for each."""
+"""Rows that a transaction counts as at least: each row that it changes may change a page of its own."""
 LATELY = 10.0
-"""Seconds."""
+"""Seconds after a waiter was seen in which `had_waiters` is true."""
 LONGEST_WAL = 8000
 """Pages of the WAL after which even a commit checkpoints it."""
 BUSY_MS = int(PATIENCE * 1000)
-"""Milliseconds that SQLite waits for its own locks. A worker tries again after them."""
+"""Milliseconds that SQLite waits for its own locks; a worker then tries again."""
 BEAT_STEPS = 1_000_000
 """Steps of SQLite's virtual machine between two beats within a statement: some ten milliseconds."""
 
@@ -41,10 +41,9 @@ log = logging.getLogger("matinee.storage")
 
 
 class SQLiteDatabase(Database):
-    """One file beside its write-ahead log (WAL). `durable` commits survive a power cut (synchronous=FULL).
+    """One file and its write-ahead log (WAL). `durable` commits survive a power cut (synchronous=FULL).
 
-    One that is not durable is a worker's: all its writes go through one connection, whose cache holds what
-    it wrote last.
+    A worker's is not durable, and writes through one connection only, whose cache holds what it wrote last.
     """
 
     values_at_once = 900
@@ -143,7 +142,7 @@ class SQLiteDatabase(Database):
 
     @contextmanager
     def _connection(self, deadline: float) -> Iterator[Connection]:
-        """A connection to write with: a worker's own, or one of the pool."""
+        """A connection to write with: a worker's only one, or one of the pool."""
         if self._durable:
             with self.engine.connect() as connection:
                 yield connection.execution_options(sqlite_immediate=True)
@@ -159,7 +158,7 @@ class SQLiteDatabase(Database):
 
     @contextmanager
     def _ended(self, transaction: Transaction, driver: Any) -> Iterator[None]:
-        """Commit at the end, or roll back: a step that only the disk holds up."""
+        """Commit at the end, or roll back on any error. A commit counts as busy: it waits for the disk."""
         try:
             yield
             with self.busy():

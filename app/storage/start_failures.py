@@ -9,7 +9,7 @@ from app.storage.failures import explain, failure
 
 
 def advise(error: BaseException, settings: Settings) -> str | None:
-    """The line for the person who starts it; None for what no setting can mend: a fault in the program."""
+    """The line for an operator; None for a fault of the program, which no setting can mend."""
     if isinstance(error, Unavailable) and (cause := error.__cause__) and settings.database_url:
         return _of_database(cause, settings)
     if isinstance(error, AppError):

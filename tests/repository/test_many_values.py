@@ -18,7 +18,7 @@ FIRST, MANY = 1_000_000, 40_000
 
 
 def limited(database: Database, most: int) -> Database:
-    """Every connection of it takes so many parameters, as where SQLite was built with its default."""
+    """Every connection takes `most` parameters a statement, as SQLite does by default."""
 
     def limit(connection: sqlite3.Connection, _record: object) -> None:
         connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, most)

@@ -47,7 +47,7 @@ def foreign_lock(settings: Settings) -> Iterator[None]:
 
 @contextlib.contextmanager
 def write_lock_taken(settings: Settings) -> Iterator[None]:
-    """Another process that has the turn, and does not go on."""
+    """Another process that holds the write lock, and does not go on."""
     descriptor = os.open(settings.data_dir / "turn.lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     yield
