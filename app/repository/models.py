@@ -42,9 +42,7 @@ class Active:
     catalogue: int  # its version; if it moved, other movies may exist or other titles be shown
     movies_deleted: int  # ever
     shown: int  # see `versions.shown`
-    last_first_rater: (
-        int  # see `ratings.last_first_rater`; if it moved, a cold-start movie may have to be folded in
-    )
+    first_rater: int  # the newest first rater; a change of it means that there may be movies to fold in
     newest: int  # the newest version; one above the active version may be about to be served
 
 
@@ -56,7 +54,7 @@ _ACTIVE = sa.select(
     counters.value("catalogue").scalar_subquery().label("catalogue"),
     counters.value("movies_deleted").scalar_subquery().label("movies_deleted"),
     versions.SHOWN.scalar_subquery().label("shown"),
-    LAST_FIRST_RATER.scalar_subquery().label("last_first_rater"),
+    LAST_FIRST_RATER.scalar_subquery().label("first_rater"),
     _NEWEST.label("newest"),
 ).where(models.c.active)
 

@@ -26,7 +26,9 @@ def put(connection: Connection, columns: RatingColumns, insert: str) -> None:
         name = f"image{len(names)}"
         driver.execute(f"ATTACH ':memory:' AS {name}")
         names.append(name)
-        driver.deserialize(ratings_image(*columns.take(slice(start, start + MOST_ROWS))), name=name)
+        some = columns.take(slice(start, start + MOST_ROWS))
+        image = ratings_image(some.user_id, some.movie_id, some.half_steps, some.rated_at, some.import_seq)
+        driver.deserialize(image, name=name)
         driver.execute(f"{insert} FROM {name}.rows")
 
 

@@ -51,7 +51,9 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_that_is_renamed_to_its_place_is_synced_with_its_folder(tmp_path: Path, synced: list[str]) -> None:
+def test_a_file_that_is_renamed_to_its_place_is_synced_with_its_folder(
+    tmp_path: Path, synced: list[str]
+) -> None:
     (tmp_path / "part").write_bytes(b"x")
     replace_durably(tmp_path / "part", tmp_path / "file")
     assert synced == ["rename", "sync folder"]
