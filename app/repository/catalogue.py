@@ -69,7 +69,7 @@ def put(connection: Connection, noun: str, rows: dict[int, dict[str, Any]]) -> N
     if rows:
         values = [{column.name: key} | _whole(noun, row) for key, row in rows.items()]
         changed = values[0].keys() - {column.name, "created_at"}
-        connection.execute(database_of(connection).upsert(table, changed), values)
+        connection.execute(database_of(connection).upsert(table, *sorted(changed)), values)
 
 
 def _whole(noun: str, row: dict[str, Any]) -> dict[str, Any]:

@@ -42,9 +42,10 @@ def changes_of(written: Sequence[RatingColumns], before: Sequence[RatingColumns]
 def _counted(ratings: Sequence[RatingColumns]) -> Changes:
     """The ratings of each movie and score, counted by one sort.
 
-    Movie and score make one number, the score in its lowest four bits: plain numbers sort in a third of the
-    time of an `argsort`. Equal neighbours are one cell of the table, and their distance is its count. Ids
-    too large to be shifted are replaced by their rank, and put back at the end.
+    Movie and score make one number, with the score in its lowest four bits: sorting plain numbers takes a
+    third of the time of an `argsort`. Equal numbers then are neighbours, so each number that differs from
+    the one before starts a cell of the table, and the distance to the next start is its count. Ids too large
+    to be shifted are replaced by their rank, and put back at the end.
     """
     movie_id = np.concatenate([_NO_IDS, *(some.movie_id for some in ratings)])
     half_steps = np.concatenate([_NO_IDS, *(some.half_steps for some in ratings)])

@@ -30,7 +30,7 @@ def put(connection: Connection, rating: Rating) -> bool:
     old = _take(connection, rating.user_id, rating.movie_id)
     values = {"score": rating.score, "rated_at": rating.rated_at, "import_seq": None}
     key = {"user_id": rating.user_id, "movie_id": rating.movie_id}
-    connection.execute(database_of(connection).upsert(ratings, values), key | values)
+    connection.execute(database_of(connection).upsert(ratings, *values), key | values)
     _count(connection, rating.movie_id, old, rating.score)
     note_changes(connection, 1, slot=rating.user_id)
     if old is not None:
@@ -166,10 +166,10 @@ def histogram(connection: Connection, movie_id: int) -> dict[str, int]:
 def columns(
     connection: Connection, users: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
-    """Users, movies and scores of every rating, by user and movie: three arrays [n] for so many `users`.
+    """Users, movies and scores of every rating as arrays [n], by user and movie, `users` users at a time.
 
-    A row is a user, with a text of the movies and one of the scores, a digit each (in half steps, less one):
-    twelve times as fast as a row a rating.
+    One row a user, with a text of the movies and one of the scores, a digit each (half steps, less one): it
+    takes a twelfth of the time of a row a rating.
     """
     movie_ids = sa.func.aggregate_strings(sa.cast(ratings.c.movie_id, sa.Text), ",")
     steps = sa.func.aggregate_strings(sa.cast(sa.cast(ratings.c.score * 2 - 1, sa.Integer), sa.Text), "")

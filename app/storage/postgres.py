@@ -98,7 +98,7 @@ class PostgresDatabase(Database):
 
     def put_ratings(self, connection: Connection, columns: RatingColumns) -> None:
         if rows := _rows(columns, "import_seq"):
-            connection.execute(self.upsert(ratings, ("score", "rated_at", "import_seq")), rows)
+            connection.execute(self.upsert(ratings, "score", "rated_at", "import_seq"), rows)
 
     def put_before_images(self, connection: Connection, columns: RatingColumns, import_seq: int) -> None:
         if rows := _rows(columns, "before_seq"):

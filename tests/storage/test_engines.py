@@ -83,7 +83,7 @@ def test_an_upsert_writes_the_named_columns_alone(database: Database) -> None:
         connection.execute(database.insert(counters).on_conflict_do_nothing(), row | {"value": 2})
         mine = sa.select(counters.c.value).where(counters.c.name == "mine")
         assert connection.execute(mine).scalar_one() == 1
-        connection.execute(database.upsert(counters, ["value"]), row | {"value": 3})
+        connection.execute(database.upsert(counters, "value"), row | {"value": 3})
         assert connection.execute(mine).scalar_one() == 3
 
 
