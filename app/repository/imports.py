@@ -71,26 +71,21 @@ def _columns(rows: Sequence[Any]) -> RatingColumns:
     return RatingColumns(*(column.astype(kind) for column, kind in zip(columns, _TYPES, strict=True)))
 
 
-# Built once: for a range of some thousand rows, building them would take longer than running them. By the
-# condition on the user alone the engines find the place in the key; that on the pair cuts the ends off.
-_FIRST, _LAST = (
-    sa.tuple_(sa.bindparam(f"{end}_user"), sa.bindparam(f"{end}_movie")) for end in ("first", "last")
-)
-_RATED_BETWEEN = _by_user(
-    sa.select(*_RATED)
-    .where(
-        ratings.c.user_id.between(sa.bindparam("first_user"), sa.bindparam("last_user")),
-        sa.tuple_(ratings.c.user_id, ratings.c.movie_id).between(_FIRST, _LAST),
+def _between(columns: Any) -> tuple[sa.ColumnElement[bool], ...]:
+    """The rows between two keys. The first condition leads the engine into the key, the second is exact."""
+    first, last = (
+        sa.tuple_(sa.bindparam(f"{end}_user"), sa.bindparam(f"{end}_movie")) for end in ("first", "last")
     )
-    .limit(sa.bindparam("most"))
-    .subquery()
+    users = columns.user_id.between(sa.bindparam("first_user"), sa.bindparam("last_user"))
+    return users, sa.tuple_(columns.user_id, columns.movie_id).between(first, last)
+
+
+# Built once: for a range of some thousand rows, building them would take longer than running them.
+_RATED_BETWEEN = _by_user(
+    sa.select(*_RATED).where(*_between(ratings.c)).limit(sa.bindparam("most")).subquery()
 )
 _IMAGE = rating_before_images.c
-_IMAGES_BETWEEN = (
-    _IMAGE.import_seq == sa.bindparam("seq"),
-    _IMAGE.user_id.between(sa.bindparam("first_user"), sa.bindparam("last_user")),
-    sa.tuple_(_IMAGE.user_id, _IMAGE.movie_id).between(_FIRST, _LAST),
-)
+_IMAGES_BETWEEN = (_IMAGE.import_seq == sa.bindparam("seq"), *_between(_IMAGE))
 _BEFORE_SEQ = _IMAGE.before_seq.label("import_seq")
 _IMAGES = _by_user(
     sa.select(_IMAGE.user_id, _IMAGE.movie_id, _IMAGE.score, _IMAGE.rated_at, _BEFORE_SEQ)
@@ -208,9 +203,7 @@ def settle_counts(connection: Connection) -> None:
     row = connection.execute(_TAKE_FIRST).scalar()
     if row is None:
         return
-    changes = unpacked(
-        row
-    )  # ascending by movie: two transactions that lock movies in one order cannot deadlock
+    changes = unpacked(row)  # sorted by movie: transactions that lock rows in one order do not deadlock
     names = ("movie", "more", "score", *(column.name for column in SCORED.values()))
     values = (changes.movie_id, changes.ratings, changes.half_steps / 2, *changes.scored.T)
     columns = dict(zip(names, (column.tolist() for column in values), strict=True))
@@ -257,9 +250,7 @@ def take_before_images(connection: Connection, import_seq: int, first: Key, last
 
 def delete_ratings(connection: Connection, user_id: Integers, movie_id: Integers) -> None:
     """Delete ratings, without their counts."""
-    keys = zip(user_id.tolist(), movie_id.tolist(), strict=True)
-    if values := [{"user": user, "movie": movie} for user, movie in keys]:
-        connection.execute(_DELETE, values)
+    execute_many(connection, _DELETE, {"user": user_id.tolist(), "movie": movie_id.tolist()})
 
 
 _DELETE: Any = ratings.delete().where(
@@ -270,10 +261,9 @@ _DELETE: Any = ratings.delete().where(
 def later_writes_of(connection: Connection, import_seq: int) -> Iterable[tuple[int, int]]:
     """(user, movie) of the ratings of an import that were changed or deleted after it, streamed."""
     later = later_writes.c
-    query = sa.select(later.user_id, later.movie_id).where(later.import_seq == import_seq)
-    rows = connection.execution_options(yield_per=10_000).execute(
-        query.order_by(later.user_id, later.movie_id)
-    )
+    query = sa.select(later.user_id, later.movie_id).order_by(later.user_id, later.movie_id)
+    query = query.where(later.import_seq == import_seq)
+    rows = connection.execution_options(yield_per=10_000).execute(query)
     return ((row[0], row[1]) for row in rows)
 
 
