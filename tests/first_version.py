@@ -12,9 +12,8 @@ from alembic.config import Config
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
+from app.storage import engine_of
 from app.storage.database import MIGRATIONS, Database
-from app.storage.postgres import PostgresDatabase
-from app.storage.sqlite import SQLiteDatabase
 
 Key = tuple[int, int]
 REVISION = "0005"
@@ -32,7 +31,8 @@ def _upgrade(database: Database) -> None:
 def _file() -> bytes:
     """An empty one on SQLite, made once."""
     with tempfile.TemporaryDirectory() as directory:
-        database = SQLiteDatabase(f"sqlite:///{directory}/matinee.db", durable=False)
+        settings = Settings(data_dir=Path(directory))
+        database = engine_of(settings)(settings, durable=False)
         _upgrade(database)
         database.close()
         return Path(directory, "matinee.db").read_bytes()
@@ -53,13 +53,11 @@ class FirstVersion:
     """Does what the first version did, by plain rows; `owner` is the import that wrote each rating last."""
 
     def __init__(self, settings: Settings) -> None:
-        self._database: Database
         if settings.url.startswith("sqlite"):
             settings.data_dir.mkdir(parents=True, exist_ok=True)
             (settings.data_dir / "matinee.db").write_bytes(_file())
-            self._database = SQLiteDatabase(settings.url, durable=False)
-        else:
-            self._database = PostgresDatabase(settings.url, settings.data_dir)
+        self._database = engine_of(settings)(settings, durable=False)
+        if not settings.url.startswith("sqlite"):
             _upgrade(self._database)
         self.tables = sa.MetaData()
         self.tables.reflect(self._database.engine)

@@ -29,6 +29,7 @@ ONLY_IN = {
     "psycopg": ("app.storage",),
     "redis": ("app.storage",),
     "alembic": ("app.storage",),
+    "sqlalchemy.dialects": ("app.storage",),
     "numba": ("app.compilation",),
 }
 
@@ -94,3 +95,26 @@ def test_frameworks_and_drivers_stay_where_they_belong() -> None:
         if within(target, library) and not any(within(name, home) for home in homes)
     ]
     assert wrong == []
+
+
+def test_what_differs_between_engines_is_a_method_of_the_engine() -> None:
+    """Nothing asks for the name of an engine, but migrations, which stay as they were written.
+
+    `engine_of` goes by the scheme of the URL, and refuses what it does not know.
+    """
+    names = [
+        f"{name}, line {node.lineno}"
+        for name, tree in modules()
+        for node in ast.walk(tree)
+        if not within(name, "app.storage.migrations")
+        and isinstance(node, ast.Attribute)
+        and (node.attr in ("get_backend_name", "drivername") or _is_dialect(node, name))
+    ]
+    assert names == []
+
+
+def _is_dialect(node: ast.Attribute, module: str) -> bool:
+    """`.dialect` outside of storage, `.dialect.name` anywhere."""
+    if within(module, "app.storage"):
+        return node.attr == "name" and isinstance(node.value, ast.Attribute) and node.value.attr == "dialect"
+    return node.attr == "dialect"

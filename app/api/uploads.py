@@ -15,7 +15,7 @@ from fastapi import Request
 
 from app.api.forms import FRAMING, FileOfForm
 from app.errors import AppError, Conflict, TooLarge, UnsupportedMediaType
-from app.storage.files import put
+from app.storage.files import replace_durably
 from app.storage.locks import try_lock
 
 WRITE_SIZE = 1 << 18
@@ -111,7 +111,7 @@ class Receiver:
 
     def keep(self, path: Path) -> None:
         """Move the file to its place; it is no longer this receiver's to remove."""
-        put(self.path, path)
+        replace_durably(self.path, path)
         self._kept = True
 
     def close(self) -> None:

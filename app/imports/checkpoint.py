@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from app.config import Settings
 from app.imports.rejects import RejectFile, rejects_path
 from app.storage import Database
-from app.storage.files import write_whole
+from app.storage.files import write_atomically
 from app.task import IMPORT_RATINGS, Task
 
 GONE = "What it had kept for going on is gone from the data directory, or damaged."
@@ -55,7 +55,7 @@ class Checkpoint:
             return json.loads(path.read_bytes())
         with self._database.read() as connection:
             text = json.dumps(query(connection)).encode()
-        write_whole(path, text)
+        write_atomically(path, text)
         self.kept[name] = describe(text)
         return json.loads(text)
 

@@ -212,7 +212,7 @@ class _Merge:
     def _rows(self) -> int:
         """Rows of the next range: few while others write too, who wait for its end."""
         rows = self._attempt.settings.import_chunk // RANGES
-        few = self._attempt.database.was_wanted() or time.monotonic() < self._careful_until
+        few = self._attempt.database.had_waiters() or time.monotonic() < self._careful_until
         leave_one_processor(few)
         return max(1, rows // GIVE_WAY if few else rows)
 
@@ -225,8 +225,8 @@ class _Merge:
                 if refused:
                     self._rejects.add(refused)
                 self._cursor |= {"after": some.end, "done": self._cursor["done"] + some.size}
-                is_full = self._cursor["done"] >= most or not imports.has_room(connection)
-                if is_full or self._attempt.database.is_wanted():
+                is_full = self._cursor["done"] >= most or not self._attempt.database.has_room(connection)
+                if is_full or self._attempt.database.has_waiters():
                     break
             if not self._dry_run:
                 merger.close(connection)

@@ -19,6 +19,7 @@ from app.repository import catalogue, imports, movies
 from app.repository.count_changes import changes_of
 from app.repository.imports import RatingColumns
 from app.repository.ratings import note_changes
+from app.storage import database_of
 
 CATALOGUE_ROWS = 500
 
@@ -103,7 +104,7 @@ class RatingMerger:
     ) -> list[Reject]:
         columns, others = some.rows
         if not dry_run:
-            imports.keep_writers_out(connection)
+            database_of(connection).lock_ratings(connection)
         columns, rejects = self._known(connection, columns)
         figures.duplicate += int(others.sum())
         figures.rejected += len(rejects)
@@ -145,8 +146,8 @@ class RatingMerger:
         return _Outcome(rows.take(written), old.take(replaced))
 
     def _write(self, connection: Connection, outcome: _Outcome) -> None:
-        imports.put_ratings(connection, outcome.written)
-        imports.put_before_images(connection, outcome.before, self._seq)
+        database_of(connection).put_ratings(connection, outcome.written)
+        database_of(connection).put_before_images(connection, outcome.before, self._seq)
         self._outcomes.append(outcome)
         self._changed += len(outcome.written.user_id)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.imports.spreadsheets import escape, unescape
-from app.storage.files import put
+from app.storage.files import replace_durably
 
 HEADER = ("line", "column", "value", "reason")
 LONGEST_VALUE = 200
@@ -95,7 +95,7 @@ class RejectFile:
                 file.flush()
                 os.fsync(file.fileno())
         self._published.parent.mkdir(parents=True, exist_ok=True)
-        put(self._path, self._published)
+        replace_durably(self._path, self._published)
         with self._published.open(encoding="utf-8", newline="") as file:
             return [_shown(row) for row in itertools.islice(csv.DictReader(file), first)]
 

@@ -14,6 +14,7 @@ from app.repository import catalogue, import_order, imports, movies, tasks
 from app.repository.count_changes import changes_of
 from app.repository.imports import Key
 from app.repository.ratings import note_changes
+from app.storage import database_of
 from app.task import CANCELLING, COMPLETE, IMPORT_RATINGS, Task
 
 CATALOGUE_ROWS = 500
@@ -80,13 +81,13 @@ def join(connection: Connection, import_id: str) -> Task | None:
 
 def undo_ratings(connection: Connection, keys: list[Key], import_seq: int, figures: UndoFigures) -> None:
     """Undo the ratings of sorted `keys` that are still as the import wrote them."""
-    imports.keep_writers_out(connection)
+    database_of(connection).lock_ratings(connection)
     there = imports.rated(connection, *np.array(keys, np.int64).T)
     written = there.take(there.import_seq == import_seq)
     images = imports.take_before_images(connection, import_seq, keys[0], keys[-1])
     found, places = matches(images, written)
     back, gone = images.take(found), written.take(np.delete(np.arange(len(written.user_id)), places))
-    imports.put_ratings(connection, back)
+    database_of(connection).put_ratings(connection, back)
     imports.delete_ratings(connection, gone.user_id, gone.movie_id)
     imports.change_counts(connection, changes_of([back], [written]))
     note_changes(connection, len(written.user_id))

@@ -1,8 +1,9 @@
 """Every query, once, for any engine. Each function takes the connection of a transaction of `Database`.
 
-`list_ratings()` alone opens the configured database by itself.
+Only `list_ratings()` opens the configured database by itself.
 """
 
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +20,4 @@ def _configured(settings: Settings) -> Database:
 def list_ratings() -> list[dict[str, Any]]:
     """Every rating of the configured database as `{"user_id", "movie_id", "score", "rated_at"}`."""
     with _configured(Settings.from_environment()).read() as connection:
-        return [
-            {"user_id": r.user_id, "movie_id": r.movie_id, "score": r.score, "rated_at": r.rated_at}
-            for r in ratings.every(connection)
-        ]
+        return [asdict(rating) for rating in ratings.every(connection)]

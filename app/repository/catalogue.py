@@ -1,4 +1,4 @@
-"""Queries of imports of movies and links: written by id, with what was there before."""
+"""Queries of imports of movies and links, which are written by id; what was there before is kept."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.movie import keys
-from app.storage.database import batches, insert_for
+from app.storage.database import database_of
 from app.storage.schema import catalogue_before_images, links, movies
 
 MOVIE, LINK = "movie", "link"
 MADE_HERE = "api"
-"""`movies.source` of what was made or changed through the API: no import writes over it."""
+"""`movies.source` of a movie that was made or changed through the API: no import writes over it."""
 
 _TABLES = {MOVIE: (movies, movies.c.id), LINK: (links, links.c.movie_id)}
 _KEPT = {
@@ -25,7 +25,7 @@ _COMPARED = {MOVIE: ("title", "year", "genre"), LINK: ("imdb_id", "tmdb_id")}
 
 @dataclass
 class Written:
-    """What became of some rows, by id; `kept` ones were left as they are, made through the API."""
+    """The ids of some rows, by what became of them. `kept`: left as they are, since the API made them."""
 
     new: list[int] = field(default_factory=list)
     replaced: list[int] = field(default_factory=list)
@@ -35,24 +35,24 @@ class Written:
 
 
 def existing(connection: Connection, noun: str, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """The rows of `ids` that are there."""
+    """The rows of `ids` that exist."""
     table, key = _TABLES[noun]
     return {
         row["key"]: {name: row[name] for name in _KEPT[noun]}
-        for some in batches(ids)
+        for some in database_of(connection).batches(ids)
         for row in connection.execute(sa.select(key.label("key"), table).where(key.in_(some))).mappings()
     }
 
 
 def judge(connection: Connection, noun: str, rows: dict[int, dict[str, Any]], import_seq: int) -> Written:
-    """What would become of `rows`, by id."""
+    """What `write` would make of `rows`."""
     return _judge(connection, noun, rows, existing(connection, noun, list(rows)), import_seq)
 
 
 def write(
     connection: Connection, noun: str, rows: dict[int, dict[str, Any]], import_seq: int, *, now: float
 ) -> Written:
-    """Write rows by id, and keep what was there before."""
+    """Write rows by id, and keep what was there before for the import's undo."""
     there = existing(connection, noun, list(rows))
     written = _judge(connection, noun, rows, there, import_seq)
     _keep_images(connection, noun, dict.fromkeys(written.new), import_seq)
@@ -64,14 +64,12 @@ def write(
 
 
 def put(connection: Connection, noun: str, rows: dict[int, dict[str, Any]]) -> None:
-    """Write rows by id over whatever is there; only `created_at` stays."""
+    """Write rows by id over whatever is there, except `created_at`."""
     table, column = _TABLES[noun]
     if rows:
-        statement = insert_for(connection.dialect.name)(table)
         values = [{column.name: key} | _whole(noun, row) for key, row in rows.items()]
-        stay = (column.name, "created_at")
-        set_ = {name: statement.excluded[name] for name in values[0] if name not in stay}
-        connection.execute(statement.on_conflict_do_update(index_elements=[column.name], set_=set_), values)
+        changed = values[0].keys() - {column.name, "created_at"}
+        connection.execute(database_of(connection).upsert(table, *sorted(changed)), values)
 
 
 def _whole(noun: str, row: dict[str, Any]) -> dict[str, Any]:
@@ -89,7 +87,7 @@ def _judge(
     written = Written()
     for key, row in rows.items():
         old = there.get(key)
-        if old is None:  # `again`: deleted since this import wrote it
+        if old is None:  # if it is in `again`, it was deleted after this import had written it
             (written.duplicate if key in again else written.new).append(key)
         elif all(old[name] == row[name] for name in _COMPARED[noun]):
             (written.duplicate if key in again else written.unchanged).append(key)
@@ -104,7 +102,9 @@ def _imaged(connection: Connection, noun: str, ids: Iterable[int], import_seq: i
     table = catalogue_before_images.c
     mine = sa.select(table.id).where(table.import_seq == import_seq, table.noun == noun)
     return {
-        key for some in batches(ids) for key in connection.execute(mine.where(table.id.in_(some))).scalars()
+        key
+        for some in database_of(connection).batches(ids)
+        for key in connection.execute(mine.where(table.id.in_(some))).scalars()
     }
 
 
@@ -119,7 +119,7 @@ def _keep_images(
 
 
 def take_images(connection: Connection, import_seq: int, limit: int) -> tuple[str, dict[int, Any]] | None:
-    """Take out some of what an import found in its place, of one noun: (noun, row or None by id)."""
+    """Delete and return up to `limit` before-images of an import, of one noun: (noun, row or None by id)."""
     image = catalogue_before_images.c
     mine = sa.select(image.noun, image.id, image.row).where(image.import_seq == import_seq)
     rows = connection.execute(mine.order_by(image.noun, image.id).limit(limit)).all()
@@ -128,7 +128,7 @@ def take_images(connection: Connection, import_seq: int, limit: int) -> tuple[st
     noun = rows[0].noun
     images = {row.id: row.row for row in rows if row.noun == noun}
     mine_of_noun = (image.import_seq == import_seq, image.noun == noun)
-    for some in batches(images):
+    for some in database_of(connection).batches(images):
         connection.execute(catalogue_before_images.delete().where(*mine_of_noun, image.id.in_(some)))
     return noun, images
 

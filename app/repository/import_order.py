@@ -8,7 +8,7 @@ Imports of older releases have none; they wrote in the order of `tasks.seq`, bef
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.storage.database import insert_for, serialize
+from app.storage.database import database_of, serialize
 from app.storage.schema import counters, tasks
 from app.task import ACTIVE, COMPLETE, IMPORT_RATINGS, UNDO_IMPORT, Task
 
@@ -27,7 +27,7 @@ def hold(connection: Connection) -> None:
 
 def next_order(connection: Connection) -> int:
     """The order of an import that begins to write: higher than any before."""
-    statement = insert_for(connection.dialect.name)(counters).values(name="imports_begun", value=1)
+    statement = database_of(connection).insert(counters).values(name="imports_begun", value=1)
     more = {"value": counters.c.value + 1}
     statement = statement.on_conflict_do_update(index_elements=["name"], set_=more)
     return int(connection.execute(statement.returning(counters.c.value)).scalar_one())

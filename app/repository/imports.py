@@ -1,4 +1,9 @@
-"""Queries of imports: ranges of ratings, what they were before, and the pending changes of movie counts."""
+"""Queries of imports: ranges of ratings, what they were before, and the pending changes of movie counts.
+
+A range is some thousand ratings, sorted by user and movie, that are written in one transaction. Values go
+in and out by the column, never by the row: in as the image of a table (`Database.put_ratings`), out as
+texts (`_by_user`).
+"""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -9,14 +14,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.arrays import Integers
+from app.repository import counters
+from app.repository import movies as movie_queries
 from app.repository.count_changes import Changes, packed, parts, total, unpacked
-from app.storage.bulk import RatingColumns, execute_many, has_room, put_before_images, put_ratings
-from app.storage.database import batches, insert_for
+from app.storage import Database, database_of
+from app.storage.bulk import RatingColumns, execute_many
 from app.storage.schema import (
     SCORED,
     catalogue_before_images,
     count_changes,
-    counters,
     later_writes,
     movies,
     rating_before_images,
@@ -24,21 +30,27 @@ from app.storage.schema import (
     tasks,
 )
 
-__all__ = ["RatingColumns", "has_room", "put_before_images", "put_ratings"]
+__all__ = ["RatingColumns"]
 
 Key = tuple[int, int]
-
+"""User and movie of a rating."""
 SUMMED_AT_ONCE = 300_000
 """Bytes of pending changes that are summed up in one transaction: two milliseconds."""
 SETTLED_AT_ONCE = 100
 """Movies whose counts are written in one transaction: a millisecond."""
 
-_RATED = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at, ratings.c.import_seq)
 _PAIRS = 400
+"""Pairs that one statement looks up, at two parameters each."""
+_TYPES: tuple[Any, ...] = (np.int64, np.int64, np.uint8, np.int64, np.int32)
+_RATED = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at, ratings.c.import_seq)
 
 
 def _by_user(rows: sa.Subquery) -> sa.Select[Any]:
-    """One row a user, their ratings as strings: three times as fast as a row a rating. In no order."""
+    """The ratings of `rows` as one row a user: how many, and a text for each other column; in no order.
+
+    The texts hold the numbers of the column, joined by commas, in the same order in each text. A row a
+    rating would take three times as long, since every value of it becomes a Python object.
+    """
     columns = (
         rows.c.movie_id,
         sa.cast(rows.c.score * 2, sa.Integer),
@@ -50,6 +62,7 @@ def _by_user(rows: sa.Subquery) -> sa.Select[Any]:
 
 
 def _columns(rows: Sequence[Any]) -> RatingColumns:
+    """The result of a `_by_user`: the texts of all users are joined, and parsed at once."""
     if not rows:
         return RatingColumns(*(np.empty(0, kind) for kind in _TYPES))
     user_id, counts, *texts = zip(*rows, strict=True)
@@ -58,45 +71,45 @@ def _columns(rows: Sequence[Any]) -> RatingColumns:
     return RatingColumns(*(column.astype(kind) for column, kind in zip(columns, _TYPES, strict=True)))
 
 
-_TYPES: tuple[Any, ...] = (np.int64, np.int64, np.uint8, np.int64, np.int32)
+def _between(columns: Any) -> tuple[sa.ColumnElement[bool], ...]:
+    """The rows between two keys. The first condition leads the engine into the key, the second is exact."""
+    first, last = (
+        sa.tuple_(sa.bindparam(f"{end}_user"), sa.bindparam(f"{end}_movie")) for end in ("first", "last")
+    )
+    users = columns.user_id.between(sa.bindparam("first_user"), sa.bindparam("last_user"))
+    return users, sa.tuple_(columns.user_id, columns.movie_id).between(first, last)
+
 
 # Built once: for a range of some thousand rows, building them would take longer than running them.
-_FIRST, _LAST = (
-    sa.tuple_(sa.bindparam(f"{end}_user"), sa.bindparam(f"{end}_movie")) for end in ("first", "last")
-)
 _RATED_BETWEEN = _by_user(
-    sa.select(*_RATED)
-    .where(
-        ratings.c.user_id.between(sa.bindparam("first_user"), sa.bindparam("last_user")),
-        sa.tuple_(ratings.c.user_id, ratings.c.movie_id).between(_FIRST, _LAST),
-    )
-    .limit(sa.bindparam("most"))
-    .subquery()
+    sa.select(*_RATED).where(*_between(ratings.c)).limit(sa.bindparam("most")).subquery()
 )
 _IMAGE = rating_before_images.c
-_IMAGES_BETWEEN = (
-    _IMAGE.import_seq == sa.bindparam("seq"),
-    _IMAGE.user_id.between(sa.bindparam("first_user"), sa.bindparam("last_user")),
-    sa.tuple_(_IMAGE.user_id, _IMAGE.movie_id).between(_FIRST, _LAST),
+_IMAGES_BETWEEN = (_IMAGE.import_seq == sa.bindparam("seq"), *_between(_IMAGE))
+_BEFORE_SEQ = _IMAGE.before_seq.label("import_seq")
+_IMAGES = _by_user(
+    sa.select(_IMAGE.user_id, _IMAGE.movie_id, _IMAGE.score, _IMAGE.rated_at, _BEFORE_SEQ)
+    .where(*_IMAGES_BETWEEN)
+    .subquery()
 )
-_MOVIES_DELETED = sa.select(counters.c.value).where(counters.c.name == "movies_deleted")
+_FORGET_IMAGES = rating_before_images.delete().where(*_IMAGES_BETWEEN)
+_MOVIES_DELETED = counters.value("movies_deleted")
 _CHANGE_COUNTS = count_changes.insert().values(changes=sa.bindparam("changed"))
 
 
-def keep_writers_out(connection: Connection) -> None:
-    """Until the transaction ends nobody else writes ratings: what it reads of them stays true."""
-    if connection.dialect.name == "postgresql":  # on SQLite a writer is alone anyway
-        connection.execute(sa.text("LOCK TABLE ratings IN SHARE ROW EXCLUSIVE MODE"))
-
-
 def rated(connection: Connection, user_id: Integers, movie_id: Integers) -> RatingColumns:
-    """Those of the pairs of user and movie, sorted, that are rated already, maybe with others between."""
+    """The ratings that exist for pairs sorted by user and movie; others that lie between may come too.
+
+    Most ranges are dense: what lies between their first and last pair is mostly of these pairs, and one scan
+    of the key reads it. A file with few ratings of many users is not, so the scan ends at a limit, a
+    multiple of the pairs; if it gets there, its result is dropped and the pairs are looked up one by one.
+    """
     if not len(user_id):
         return _columns([])
     most = 4 * len(user_id) + 1000
     first, last = (int(user_id[0]), int(movie_id[0])), (int(user_id[-1]), int(movie_id[-1]))
     found = connection.execute(_RATED_BETWEEN, _ends(first, last) | {"most": most}).all()
-    if sum(row[1] for row in found) == most:  # too many others: look the pairs up by themselves
+    if sum(row[1] for row in found) == most:
         keys = list(zip(user_id.tolist(), movie_id.tolist(), strict=True))
         found = [row for at in range(0, len(keys), _PAIRS) for row in _at(connection, keys[at : at + _PAIRS])]
     return _columns(found)
@@ -107,7 +120,7 @@ def _ends(first: Key, last: Key) -> dict[str, int]:
 
 
 def _at(connection: Connection, keys: list[Key]) -> Iterable[Any]:
-    """Ratings by key. A join: of a list of pairs in IN, SQLite makes a scan of the whole table."""
+    """Ratings by key. By a join, since SQLite scans the whole table for an IN of pairs."""
     columns = (sa.column("user_id", sa.BigInteger), sa.column("movie_id", sa.BigInteger))
     wanted = sa.values(*columns).data(keys).cte("wanted")
     same = sa.and_(ratings.c.user_id == wanted.c.user_id, ratings.c.movie_id == wanted.c.movie_id)
@@ -115,41 +128,45 @@ def _at(connection: Connection, keys: list[Key]) -> Iterable[Any]:
 
 
 def note_later_write(connection: Connection, import_seq: int, user_id: int, movie_id: int) -> None:
-    """Note that a rating which that import wrote is changed or deleted: its undo will keep it so.
+    """Note that a rating which that import wrote is changed or deleted: its undo will keep the later state.
 
-    Nothing is noted for an import that is forgotten.
+    Nothing is noted for an import whose task is deleted.
     """
     values = {"seq": import_seq, "user": user_id, "movie": movie_id}
-    connection.execute(_note_later_write(connection.dialect.name), values)
+    connection.execute(_note_later_write(type(database_of(connection))), values)
 
 
 @functools.cache
-def _note_later_write(dialect: str) -> Any:
+def _note_later_write(engine: type[Database]) -> Any:
     pair = (sa.bindparam("user", type_=sa.BigInteger), sa.bindparam("movie", type_=sa.BigInteger))
-    # The lock: a retention that forgets the task waits for this note, and takes it along.
+    # Under a lock on the task: a retention that is about to delete it waits, and then deletes the note too.
     kept = sa.select(tasks.c.seq, *pair).where(tasks.c.seq == sa.bindparam("seq"))
     kept = kept.with_for_update(read=True, key_share=True)
     columns = ["import_seq", "user_id", "movie_id"]
-    return insert_for(dialect)(later_writes).from_select(columns, kept).on_conflict_do_nothing()
+    return engine.insert(later_writes).from_select(columns, kept).on_conflict_do_nothing()
 
 
 def movies_deleted(connection: Connection) -> int:
-    """How many movies were ever deleted: as long as it is the same, the known ones are still there."""
+    """How many movies were ever deleted: while that stays the same, every known movie is still there."""
     return int(connection.execute(_MOVIES_DELETED).scalar_one())
 
 
 def change_counts(connection: Connection, changes: Changes) -> None:
-    """Note changes of movie counts; `settle_counts` makes them.
+    """Queue changes of movie counts as one row, which `settle_counts` applies later.
 
-    A range of ratings touches movies all over the catalogue: making the changes range by range would
-    write the whole table of movies over and over.
+    A range of ratings touches movies all over the catalogue: applied range by range, the changes would
+    write the whole table of movies over and over. The rows are summed up first (`compact_counts`).
     """
     if len(changes.movie_id):
         connection.execute(_CHANGE_COUNTS, {"changed": packed(changes)})
 
 
 def compact_counts(connection: Connection, at_once: int | None = None) -> None:
-    """Sum the oldest pending rows up, two at least, into a new one, or into rows of `at_once` movies."""
+    """Replace the oldest pending rows, two at least, by their sum: one row, or rows of `at_once` movies.
+
+    It takes as many rows as `SUMMED_AT_ONCE` allows, by their sizes; repeated until one row is left, it has
+    summed up everything. `at_once` then splits that row into parts for `settle_counts`.
+    """
     sizes = connection.execute(_OLDEST).all()
     read = np.cumsum([row.size for row in sizes])
     last = max(1, int(np.searchsorted(read, SUMMED_AT_ONCE, side="right")) - 1)
@@ -173,31 +190,28 @@ _TAKE_OLDEST = (
 
 
 def pending_counts(connection: Connection) -> int:
-    """How many rows of changes are waiting for `settle_counts`: none, one or two, which stand for several."""
+    """How many rows of changes are pending: 0, 1, or 2 for any higher number."""
     some = sa.select(count_changes.c.number).limit(2).subquery()
     return connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
 
 
 def settle_counts(connection: Connection) -> None:
-    """Make the changes of one waiting row, and forget the row."""
+    """Apply the oldest pending row of changes, and delete the row.
+
+    Where a movie was deleted between the import of its ratings and now, the ratings are deleted here.
+    """
     row = connection.execute(_TAKE_FIRST).scalar()
     if row is None:
         return
-    changes = unpacked(row)  # sorted by movie, so that nobody waits for us who has what we want
+    changes = unpacked(row)  # sorted by movie: transactions that lock rows in one order do not deadlock
     names = ("movie", "more", "score", *(column.name for column in SCORED.values()))
     values = (changes.movie_id, changes.ratings, changes.half_steps / 2, *changes.scored.T)
     columns = dict(zip(names, (column.tolist() for column in values), strict=True))
     if execute_many(connection, _ADD, columns) < len(changes.movie_id):
-        # Some were deleted after their ratings had been written, but before these counted.
-        ids = changes.movie_id.tolist()
-        there = {
-            movie_id
-            for some in batches(ids)
-            for movie_id in connection.execute(sa.select(movies.c.id).where(movies.c.id.in_(some))).scalars()
-        }
-        for gone in batches(movie_id for movie_id in ids if movie_id not in there):
-            connection.execute(ratings.delete().where(ratings.c.movie_id.in_(gone)))
-    connection.execute(_NOTE_SETTLED)
+        gone = changes.movie_id[~movie_queries.exist(connection, changes.movie_id)]
+        for batch in database_of(connection).batches(gone.tolist()):
+            connection.execute(ratings.delete().where(ratings.c.movie_id.in_(batch)))
+    counters.add(connection, "counts_settled")
 
 
 _FIRST_WAITING = sa.select(sa.func.min(count_changes.c.number)).scalar_subquery()
@@ -213,13 +227,10 @@ _ADD: Any = (
         **{column.name: column + sa.bindparam(column.name) for column in SCORED.values()},
     )
 )
-_NOTE_SETTLED = (
-    counters.update().where(counters.c.name == "counts_settled").values(value=counters.c.value + 1)
-)
 
 
 def written_by(connection: Connection, import_seq: int, after: Key, limit: int) -> list[Key]:
-    """The next ratings behind `after`, by user and movie, that are as that import wrote them."""
+    """The next ratings after `after`, by user and movie, that are as that import wrote them."""
     query = sa.select(ratings.c.user_id, ratings.c.movie_id).where(
         ratings.c.user_id >= after[0],
         sa.tuple_(ratings.c.user_id, ratings.c.movie_id) > sa.tuple_(*after),
@@ -230,21 +241,16 @@ def written_by(connection: Connection, import_seq: int, after: Key, limit: int) 
 
 
 def take_before_images(connection: Connection, import_seq: int, first: Key, last: Key) -> RatingColumns:
-    """Take out what that import replaced between two keys, in no order."""
+    """Delete and return what that import replaced between two keys, in no order."""
     ends = _ends(first, last) | {"seq": import_seq}
-    images = sa.select(
-        _IMAGE.user_id, _IMAGE.movie_id, _IMAGE.score, _IMAGE.rated_at, _IMAGE.before_seq.label("import_seq")
-    )
-    found = _columns(connection.execute(_by_user(images.where(*_IMAGES_BETWEEN).subquery()), ends).all())
-    connection.execute(rating_before_images.delete().where(*_IMAGES_BETWEEN), ends)
+    found = _columns(connection.execute(_IMAGES, ends).all())
+    connection.execute(_FORGET_IMAGES, ends)
     return found
 
 
 def delete_ratings(connection: Connection, user_id: Integers, movie_id: Integers) -> None:
-    """Delete ratings; the counts are the caller's."""
-    keys = zip(user_id.tolist(), movie_id.tolist(), strict=True)
-    if values := [{"user": user, "movie": movie} for user, movie in keys]:
-        connection.execute(_DELETE, values)
+    """Delete ratings, without their counts."""
+    execute_many(connection, _DELETE, {"user": user_id.tolist(), "movie": movie_id.tolist()})
 
 
 _DELETE: Any = ratings.delete().where(
@@ -253,17 +259,16 @@ _DELETE: Any = ratings.delete().where(
 
 
 def later_writes_of(connection: Connection, import_seq: int) -> Iterable[tuple[int, int]]:
-    """(user, movie) of the ratings of an import that were changed or deleted since."""
+    """(user, movie) of the ratings of an import that were changed or deleted after it, streamed."""
     later = later_writes.c
-    query = sa.select(later.user_id, later.movie_id).where(later.import_seq == import_seq)
-    rows = connection.execution_options(yield_per=10_000).execute(
-        query.order_by(later.user_id, later.movie_id)
-    )
+    query = sa.select(later.user_id, later.movie_id).order_by(later.user_id, later.movie_id)
+    query = query.where(later.import_seq == import_seq)
+    rows = connection.execution_options(yield_per=10_000).execute(query)
     return ((row[0], row[1]) for row in rows)
 
 
 def forget(connection: Connection, import_seq: int, limit: int | None = None) -> bool:
-    """Drop what was kept for the undo of an import, at most so many rows of a table; whether that was all."""
+    """Delete what was kept for an import's undo, up to `limit` rows a table; returns whether that was all."""
     done = True
     for table in (rating_before_images, later_writes, catalogue_before_images):
         mine = table.c.import_seq == import_seq

@@ -1,8 +1,8 @@
-"""Queries on idempotency keys: the answer to the first request under each.
+"""Queries on idempotency keys, each with the answer to the first request under it.
 
-A key is claimed by its row, in the transaction of the change: of two requests at once, the second waits at
-the primary key until the first has committed, and then finds its answer. A change that fails takes the row
-with it.
+A request claims its key by inserting the row, in the transaction of the change. A second request at the same
+time waits for that transaction at the primary key, and then finds the answer. A change that is rolled back
+takes the row with it.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.errors import Invalid
-from app.storage.database import insert_for
+from app.storage.database import database_of
 from app.storage.schema import idempotency_keys
 
 
@@ -37,7 +37,7 @@ class Answer:
 def claim(connection: Connection, key: Key, *, now: float) -> bool:
     """Take the key for this transaction; False if an earlier request has it."""
     values = {"scope": key.scope, "key": key.text, "fingerprint": key.fingerprint, "created_at": now}
-    statement = insert_for(connection.dialect.name)(idempotency_keys).values(**values)
+    statement = database_of(connection).insert(idempotency_keys).values(**values)
     claimed = statement.on_conflict_do_nothing().returning(idempotency_keys.c.key)
     return connection.execute(claimed).first() is not None
 

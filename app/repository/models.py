@@ -7,9 +7,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.errors import NotFound
-from app.repository import versions
+from app.repository import counters, versions
+from app.repository.ratings import LAST_FIRST_RATER
 from app.storage.database import serialize
-from app.storage.schema import counters, first_raters, models
+from app.storage.schema import models
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +34,27 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """What a request has to know of the active model, in one query."""
+    """What a request needs to know of the active model, in one query."""
 
     version: int
     checksum: str
     created_at: float
-    catalogue: int  # its version; a change of it means that other movies may exist, or other titles be shown
+    catalogue: int  # its version; if it moved, other movies may exist or other titles be shown
     movies_deleted: int  # ever
     shown: int  # see `versions.shown`
-    newcomers: int  # the newest first rater; a change of it means that there may be movies to fold in
-    newest: int  # the newest version; a higher one than the active may be about to be served
+    first_rater: int  # the newest first rater; a change of it means that there may be movies to fold in
+    newest: int  # the newest version; one above the active version may be about to be served
 
 
-_CATALOGUE, _DELETED = (
-    sa.select(counters.c.value).where(counters.c.name == name).scalar_subquery()
-    for name in ("catalogue", "movies_deleted")
-)
-_NEWCOMERS = sa.select(sa.func.coalesce(sa.func.max(first_raters.c.number), 0)).scalar_subquery()
 _NEWEST = sa.select(sa.func.max(models.c.version)).correlate(None).scalar_subquery()
 _ACTIVE = sa.select(
     models.c.version,
     models.c.checksum,
     models.c.created_at,
-    _CATALOGUE.label("catalogue"),
-    _DELETED.label("movies_deleted"),
+    counters.value("catalogue").scalar_subquery().label("catalogue"),
+    counters.value("movies_deleted").scalar_subquery().label("movies_deleted"),
     versions.SHOWN.scalar_subquery().label("shown"),
-    _NEWCOMERS.label("newcomers"),
+    LAST_FIRST_RATER.scalar_subquery().label("first_rater"),
     _NEWEST.label("newest"),
 ).where(models.c.active)
 
@@ -69,7 +65,7 @@ def active(connection: Connection) -> Active | None:
 
 
 def add(connection: Connection, **values: Any) -> int:
-    """Add a version, which is not served before it is activated; answers its number."""
+    """Add a version, which is not served before it is activated; returns its number."""
     serialize(connection, "models")
     statement = models.insert().values(active=False, **values).returning(models.c.version)
     return int(connection.execute(statement).scalar_one())
@@ -92,7 +88,7 @@ def get(connection: Connection, version: int) -> ModelVersion:
 
 
 def listing(connection: Connection, *, limit: int, before: int | None = None) -> list[ModelVersion]:
-    """Versions, newest first, from the one before `before`."""
+    """Versions below `before`, newest first."""
     query = sa.select(models).order_by(models.c.version.desc()).limit(limit)
     if before is not None:
         query = query.where(models.c.version < before)
@@ -105,7 +101,7 @@ def newest(connection: Connection) -> ModelVersion | None:
 
 
 def forget(connection: Connection, *, keep: int) -> set[str]:
-    """Delete all but the newest versions and the active one; answers the checksums of those that stay."""
+    """Delete all but the newest versions and the active one; returns the checksums of the rest."""
     newest_ones = sa.select(models.c.version).order_by(models.c.version.desc()).limit(keep)
     stay = sa.or_(models.c.active, models.c.version.in_(newest_ones.scalar_subquery()))
     connection.execute(models.delete().where(sa.not_(stay)))

@@ -10,14 +10,14 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from app.errors import Conflict, NotFound
 from app.movie import Movie, genre_key, keys, search_key
-from app.storage.database import batches, insert_for
-from app.storage.schema import LAST_OWN_ID, counters, first_raters, links, movies, ratings, retired_movie_ids
+from app.repository import counters
+from app.storage.database import database_of
+from app.storage.schema import LAST_OWN_ID, first_raters, links, movies, ratings, retired_movie_ids
 
 PRIOR_RATINGS = 20
-"""How many ratings of the mean score a movie of `top` is assumed to have besides its own."""
-
+"""Ratings of the overall mean that `top` adds to those of each movie."""
 IDS_AT_ONCE = 100
-"""Ids that are looked at in one query for a free one."""
+"""Ids that one query looks at for a free one."""
 
 _COLUMNS = (
     movies.c.id,
@@ -48,57 +48,49 @@ def create(
     now: float,
     source: str = "api",
 ) -> Movie:
-    """Add a movie under the next id of our own: from 1,000,000,000 up, one that no movie has or had."""
+    """Add a movie under the next id from 1,000,000,000 up that no movie has or had."""
     values = {"title": title, "year": year, "genre": genre, "source": source, "created_at": now}
     values |= keys(title, genre)
     while True:
         movie_id = _next_id(connection)
-        statement = insert_for(connection.dialect.name)(movies).values(id=movie_id, **values)
-        statement = statement.on_conflict_do_nothing()  # on PostgreSQL an import may have brought it just now
+        statement = database_of(connection).insert(movies).values(id=movie_id, **values)
+        statement = statement.on_conflict_do_nothing()  # on PostgreSQL an import may have added it just now
         if connection.execute(statement.returning(movies.c.id)).first():
             note_change(connection)
             return Movie(movie_id, title, year, genre)
 
 
 def _next_id(connection: Connection) -> int:
-    """Move the counter on; until the end of the transaction no other one can."""
+    """Move the counter on, under a lock until the end of the transaction."""
     last = connection.execute(_CREATED.with_for_update()).scalar_one()
     start, taken = last, set[int]()
     while len(taken) == start - last:  # every id so far
         start += IDS_AT_ONCE
         taken |= _taken(connection, start - IDS_AT_ONCE, start)
     movie_id = next(i for i in range(last + 1, start + 1) if i not in taken)
-    connection.execute(counters.update().where(_IS_CREATED).values(value=movie_id))
+    counters.add(connection, "movies_created", movie_id - last)
     if taken:
         connection.execute(retired_movie_ids.delete().where(retired_movie_ids.c.id < movie_id))
     return movie_id
 
 
 def _taken(connection: Connection, after: int, up_to: int) -> set[int]:
-    """The ids in between that a movie has, or had beyond the counter. One query: they change together."""
+    """The ids in between that a movie has or had. One query: a delete moves an id between the tables."""
     columns = (movies.c.id, retired_movie_ids.c.id)
     ids = (sa.select(column).where(column > after, column <= up_to) for column in columns)
     return set(connection.execute(sa.union_all(*ids)).scalars())
 
 
-_IS_CREATED = counters.c.name == "movies_created"
-_CREATED = sa.select(counters.c.value).where(_IS_CREATED)
+_CREATED = counters.value("movies_created")
 
 
 def note_change(connection: Connection) -> None:
-    """Move the version of the catalogue: what exists or is shown of it has changed in this transaction.
+    """Move the version of the catalogue: this transaction has changed what exists or is shown of it.
 
-    Last in a transaction: on PostgreSQL others that change the catalogue wait for this row from here on, and
-    none of them may hold a movie that is still to be locked here.
+    To be called last: on PostgreSQL it locks the counter, and a transaction that waits for that may hold a
+    movie that this one would still have to lock, which would be a deadlock.
     """
-    connection.execute(_MOVE, {"counter": "catalogue", "more": 1})
-
-
-_MOVE = (
-    counters.update()
-    .where(counters.c.name == sa.bindparam("counter"))
-    .values(value=counters.c.value + sa.bindparam("more"))
-)
+    counters.add(connection, "catalogue")
 
 
 def get(connection: Connection, movie_id: int, *, lock: bool = False) -> Movie:
@@ -113,7 +105,7 @@ def get(connection: Connection, movie_id: int, *, lock: bool = False) -> Movie:
 def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Movie]:
     """The movies of `ids` that exist, by id."""
     found: dict[int, Movie] = {}
-    for some in batches(ids):
+    for some in database_of(connection).batches(ids):
         query = sa.select(*_COLUMNS).where(movies.c.id.in_(some))
         found |= {movie.id: movie for movie in _all(connection, query)}
     return found
@@ -127,7 +119,7 @@ def listing(
     genre: str | None = None,
     years: tuple[int | None, int | None] = (None, None),
 ) -> list[Movie]:
-    """Movies in the order of their ids, from the one behind `after`, that match every filter."""
+    """Movies that match every filter, by id, from the one after `after`."""
     query = _filtered("", genre, years).where(movies.c.id > after).order_by(movies.c.id)
     return _all(connection, query.limit(limit))
 
@@ -141,12 +133,12 @@ def search(
     genre: str | None = None,
     years: tuple[int | None, int | None] = (None, None),
 ) -> list[Movie]:
-    """Movies with every one of `words` in the title, most rated first, from the one behind (count, id)."""
+    """Movies with every one of `words` in the title, most rated first, after the place (count, id)."""
     query = _filtered(words, genre, years)
     if after is not None:
         count, movie_id = after
-        behind = sa.and_(movies.c.rating_count == count, movies.c.id > movie_id)
-        query = query.where(sa.or_(movies.c.rating_count < count, behind))
+        same_count = sa.and_(movies.c.rating_count == count, movies.c.id > movie_id)
+        query = query.where(sa.or_(movies.c.rating_count < count, same_count))
     return _all(connection, query.order_by(movies.c.rating_count.desc(), movies.c.id).limit(limit))
 
 
@@ -156,21 +148,18 @@ def popular(connection: Connection, *, limit: int) -> list[Movie]:
 
 
 def top(connection: Connection, *, limit: int) -> list[Movie]:
-    """Rated movies by mean score, damped: each is given `PRIOR_RATINGS` more of the overall mean."""
-    totals = connection.execute(
-        sa.select(sa.func.sum(movies.c.rating_sum), sa.func.sum(movies.c.rating_count))
-    )
-    rating_sum, rating_count = totals.one()
+    """Rated movies by damped mean score, best first: each gets `PRIOR_RATINGS` more of the overall mean."""
+    totals = sa.select(sa.func.sum(movies.c.rating_sum), sa.func.sum(movies.c.rating_count))
+    rating_sum, rating_count = connection.execute(totals).one()
     mean = float(rating_sum) / float(rating_count) if rating_count else 0.0
     damped = (movies.c.rating_sum + PRIOR_RATINGS * mean) / (movies.c.rating_count + PRIOR_RATINGS)
+    order = (damped.desc(), movies.c.rating_count.desc(), movies.c.id)
     query = sa.select(*_COLUMNS).where(movies.c.rating_count > 0)
-    return _all(
-        connection, query.order_by(damped.desc(), movies.c.rating_count.desc(), movies.c.id).limit(limit)
-    )
+    return _all(connection, query.order_by(*order).limit(limit))
 
 
 def newest(connection: Connection, *, limit: int) -> list[Movie]:
-    """Movies that were added last, and those that nobody has rated, before the others."""
+    """Movies without ratings before the others, the ones added last first."""
     unrated_first = sa.case((movies.c.rating_count == 0, 0), else_=1)
     order = (unrated_first, movies.c.created_at.desc(), movies.c.id.desc())
     return _all(connection, sa.select(*_COLUMNS).order_by(*order).limit(limit))
@@ -192,7 +181,7 @@ def _filtered(
 
 
 def replace(connection: Connection, movie_id: int, title: str, year: int | None, genre: str | None) -> Movie:
-    """Give a movie another title, year and genre. Raises `NotFound`."""
+    """Replace the title, year and genre of a movie. Raises `NotFound`."""
     get(connection, movie_id, lock=True)
     values = {"title": title, "year": year, "genre": genre, "source": "api"} | keys(title, genre)
     connection.execute(movies.update().where(movies.c.id == movie_id).values(**values))
@@ -201,7 +190,7 @@ def replace(connection: Connection, movie_id: int, title: str, year: int | None,
 
 
 def delete(connection: Connection, movie_id: int, *, force: bool) -> int:
-    """Delete a movie and what is kept of it; with `force` its ratings too. Returns how many these were.
+    """Delete a movie and what is kept for it, with `force` its ratings too. Returns how many ratings it had.
 
     Raises `NotFound`, `Conflict`.
     """
@@ -220,7 +209,7 @@ def delete(connection: Connection, movie_id: int, *, force: bool) -> int:
 def remove(connection: Connection, ids: Sequence[int]) -> None:
     """Delete movies without ratings, and what is kept for them; their ids are not given out again.
 
-    `note_change` is the caller's, once for all that it does.
+    The caller calls `note_change`, once for all that it does.
     """
     if not ids:
         return
@@ -228,7 +217,7 @@ def remove(connection: Connection, ids: Sequence[int]) -> None:
     for statement in _REMOVE:
         connection.execute(statement, gone)
     _retire(connection, ids)
-    connection.execute(_MOVE, {"counter": "movies_deleted", "more": len(ids)})
+    counters.add(connection, "movies_deleted", len(ids))
 
 
 _REMOVE: Any = tuple(
@@ -238,10 +227,10 @@ _REMOVE: Any = tuple(
 
 
 def _retire(connection: Connection, ids: Sequence[int]) -> None:
-    """Remember the ids that the counter will come to."""
+    """Keep the ids that the counter has not reached, so that it passes over them."""
     created = connection.execute(_CREATED).scalar_one()
     if ahead := [{"id": movie_id} for movie_id in ids if created < movie_id <= LAST_OWN_ID]:
-        statement = insert_for(connection.dialect.name)(retired_movie_ids)
+        statement = database_of(connection).insert(retired_movie_ids)
         connection.execute(statement.on_conflict_do_nothing(), ahead)
 
 
@@ -259,7 +248,7 @@ def known_ids(connection: Connection) -> list[int]:
 
 
 def exist(connection: Connection, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which of `ids` [n] are movies. All ids come as one string: ten times as fast as a row each."""
+    """Which of `ids` [n] are movies. Every id comes in one text: ten times as fast as a row each."""
     text = connection.execute(sa.select(sa.func.aggregate_strings(sa.cast(movies.c.id, sa.Text), ",")))
     return np.isin(ids, np.fromstring(text.scalar() or "", np.int64, sep=","))
 

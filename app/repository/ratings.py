@@ -1,7 +1,6 @@
 """Queries on ratings. Every write keeps the counts and sums of `movies` right in the same transaction."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -10,28 +9,28 @@ from sqlalchemy.engine import Connection
 
 from app.errors import NotFound
 from app.rating import STEP, Rating
+from app.repository import counters as counter_queries
 from app.repository import movies as movie_queries
 from app.repository.imports import note_later_write
-from app.storage.database import insert_for
+from app.storage.database import database_of
 from app.storage.schema import SCORED, counters, first_raters, movies, ratings
 
 _COLUMNS = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at)
 
 CHANGE_SLOTS = 16
-
+"""Counters of changed ratings: on PostgreSQL writers would queue for the row of a single one."""
 FIRST_RATERS = 20
-"""So many raters of a movie are remembered, to fold it in before the next rebuild."""
+"""Raters of a movie that are kept, to fold it in before the next rebuild."""
+LAST_FIRST_RATER = sa.select(sa.func.coalesce(sa.func.max(first_raters.c.number), 0))
 
 
 def put(connection: Connection, rating: Rating) -> bool:
-    """Write a rating over any other: True when there was none. Raises `NotFound` without the movie."""
-    movie = movie_queries.get(connection, rating.movie_id, lock=True)  # keeps two writers of one rating apart
+    """Write a rating over whatever is there; returns whether there was none. Raises `NotFound`."""
+    movie = movie_queries.get(connection, rating.movie_id, lock=True)  # one writer of a rating at a time
     old = _take(connection, rating.user_id, rating.movie_id)
     values = {"score": rating.score, "rated_at": rating.rated_at, "import_seq": None}
-    statement = insert_for(connection.dialect.name)(ratings).values(
-        user_id=rating.user_id, movie_id=rating.movie_id, **values
-    )
-    connection.execute(statement.on_conflict_do_update(index_elements=["user_id", "movie_id"], set_=values))
+    key = {"user_id": rating.user_id, "movie_id": rating.movie_id}
+    connection.execute(database_of(connection).upsert(ratings, *values), key | values)
     _count(connection, rating.movie_id, old, rating.score)
     note_changes(connection, 1, slot=rating.user_id)
     if old is not None:
@@ -42,7 +41,7 @@ def put(connection: Connection, rating: Rating) -> bool:
 
 
 def delete(connection: Connection, user_id: int, movie_id: int) -> None:
-    """Take a rating back. Raises `NotFound`."""
+    """Delete a rating. Raises `NotFound`."""
     movie_queries.get(connection, movie_id, lock=True)
     old = _take(connection, user_id, movie_id)
     if old is None:
@@ -54,20 +53,19 @@ def delete(connection: Connection, user_id: int, movie_id: int) -> None:
 
 
 def _add_first_rater(connection: Connection, user_id: int, movie_id: int) -> None:
-    first = insert_for(connection.dialect.name)(first_raters)
-    values = {"movie_id": movie_id, "user_id": user_id}
-    connection.execute(first.values(**values).on_conflict_do_nothing())
+    statement = database_of(connection).insert(first_raters).on_conflict_do_nothing()
+    connection.execute(statement, {"movie_id": movie_id, "user_id": user_id})
 
 
 def _renumber_first_rater(connection: Connection, user_id: int, movie_id: int) -> None:
-    """Whoever folded the movie in has to do it again: the score of one of its first raters has changed."""
+    """Give a first rater whose score has changed a new number, so that the movie is folded in again."""
     mine = (first_raters.c.movie_id == movie_id, first_raters.c.user_id == user_id)
     if connection.execute(first_raters.delete().where(*mine)).rowcount:
         _add_first_rater(connection, user_id, movie_id)
 
 
 def _take(connection: Connection, user_id: int, movie_id: int) -> float | None:
-    """The score that is about to change, if any; the undo of the import that wrote it has to know."""
+    """The score that is about to change, if any; noted for the undo of the import that wrote it."""
     columns = (ratings.c.score, ratings.c.import_seq)
     query = sa.select(*columns).where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id)
     row = connection.execute(query).first()
@@ -79,7 +77,7 @@ def _take(connection: Connection, user_id: int, movie_id: int) -> float | None:
 
 
 def _count(connection: Connection, movie_id: int, old: float | None, new: float | None) -> None:
-    """Keep the counts of a movie right where a score comes for another; None: there is none."""
+    """Adjust the counts of a movie where the score `new` replaces `old`; None: no rating."""
     if old == new:
         return
     values = {
@@ -94,16 +92,8 @@ def _count(connection: Connection, movie_id: int, old: float | None, new: float 
 
 
 def note_changes(connection: Connection, changed: int, *, slot: int = 0) -> None:
-    """Count changed ratings. Several slots: on PostgreSQL writers would queue for the row of a single one."""
-    name = f"ratings_changed_{slot % CHANGE_SLOTS}"
-    connection.execute(_NOTE_CHANGES, {"counter": name, "changed": changed})
-
-
-_NOTE_CHANGES = (
-    counters.update()
-    .where(counters.c.name == sa.bindparam("counter"))
-    .values(value=counters.c.value + sa.bindparam("changed"))
-)
+    """Count changed ratings, in the counter of the slot (see `CHANGE_SLOTS`)."""
+    counter_queries.add(connection, f"ratings_changed_{slot % CHANGE_SLOTS}", changed)
 
 
 def changes(connection: Connection) -> int:
@@ -113,26 +103,25 @@ def changes(connection: Connection) -> int:
 
 
 def newly_rated(connection: Connection, after: int) -> list[int]:
-    """The movies with a first rater above that number, once each, the one rated last first."""
+    """The movies with a first rater whose number is above `after`, once each, the one rated last first."""
     newest = sa.func.max(first_raters.c.number)
     query = sa.select(first_raters.c.movie_id).where(first_raters.c.number > after)
     return list(connection.execute(query.group_by(first_raters.c.movie_id).order_by(newest.desc())).scalars())
 
 
 def first_raters_of(connection: Connection, movie_id: int) -> list[int]:
-    """The users who were the first to rate that movie through the API, the newest first."""
+    """The users who were the first to rate that movie through the API, newest first."""
     query = sa.select(first_raters.c.user_id).where(first_raters.c.movie_id == movie_id)
     return list(connection.execute(query.order_by(first_raters.c.number.desc())).scalars())
 
 
 def last_first_rater(connection: Connection) -> int:
-    """The number of the newest of them, 0 without any."""
-    newest = sa.select(sa.func.coalesce(sa.func.max(first_raters.c.number), 0))
-    return int(connection.execute(newest).scalar_one())
+    """The number of the newest first rater of any movie, 0 without any."""
+    return int(connection.execute(LAST_FIRST_RATER).scalar_one())
 
 
 def forget_first_raters(connection: Connection, *, up_to: int) -> None:
-    """A model that was built from ratings up to there, and is served, knows their movies."""
+    """Delete first raters up to that number; the model that is served was built with their ratings."""
     connection.execute(first_raters.delete().where(first_raters.c.number <= up_to))
 
 
@@ -150,7 +139,7 @@ def listing(
     user_id: int | None = None,
     movie_id: int | None = None,
 ) -> list[Rating]:
-    """Ratings in the order (user, movie), from the one behind `after`."""
+    """Ratings by user and movie, from the one after `after`."""
     query = sa.select(*_COLUMNS).where(sa.tuple_(ratings.c.user_id, ratings.c.movie_id) > sa.tuple_(*after))
     if user_id is not None:
         query = query.where(ratings.c.user_id == user_id)
@@ -168,7 +157,7 @@ def every(connection: Connection) -> Iterator[Rating]:
 
 
 def histogram(connection: Connection, movie_id: int) -> dict[str, int]:
-    """How many ratings of each score a movie has, from the counts kept per movie; zeros for no movie."""
+    """How many ratings of each score a movie has, from the counts kept per movie; zeros without the movie."""
     row = connection.execute(sa.select(*SCORED.values()).where(movies.c.id == movie_id)).first()
     counts = row or [0] * len(SCORED)
     return {f"{step * STEP:.1f}": count for step, count in zip(SCORED, counts, strict=True)}
@@ -177,16 +166,15 @@ def histogram(connection: Connection, movie_id: int) -> dict[str, int]:
 def columns(
     connection: Connection, users: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
-    """Users, movies and scores of every rating, by user and movie, in parts of so many users.
+    """Users, movies and scores of every rating as arrays [n], by user and movie, `users` users at a time.
 
-    One row a user, its movies and scores as strings: twelve times as fast as a row a rating.
+    One row a user, with a text of the movies and one of the scores, a digit each (half steps, less one): it
+    takes a twelfth of the time of a row a rating.
     """
-    movie_ids: Any = sa.func.aggregate_strings(sa.cast(ratings.c.movie_id, sa.Text), ",")
-    steps: Any = sa.func.aggregate_strings(sa.cast(sa.cast(ratings.c.score * 2 - 1, sa.Integer), sa.Text), "")
-    if connection.dialect.name == "postgresql":  # SQLite reads a user's ratings in the order of the key
-        movie_ids = movie_ids.aggregate_order_by(ratings.c.movie_id)
-        steps = steps.aggregate_order_by(ratings.c.movie_id)
-    query = sa.select(ratings.c.user_id, sa.func.count(), movie_ids, steps).group_by(ratings.c.user_id)
+    movie_ids = sa.func.aggregate_strings(sa.cast(ratings.c.movie_id, sa.Text), ",")
+    steps = sa.func.aggregate_strings(sa.cast(sa.cast(ratings.c.score * 2 - 1, sa.Integer), sa.Text), "")
+    texts = [database_of(connection).ordered(text, ratings.c.movie_id) for text in (movie_ids, steps)]
+    query = sa.select(ratings.c.user_id, sa.func.count(), *texts).group_by(ratings.c.user_id)
     result = connection.execution_options(yield_per=users).execute(query.order_by(ratings.c.user_id))
     for part in result.partitions():
         user_ids, counts, movie_texts, step_texts = zip(*part, strict=True)
@@ -200,6 +188,5 @@ def columns(
 
 def count(connection: Connection) -> int:
     """The number of ratings, from the counts kept per movie."""
-    return int(
-        connection.execute(sa.select(sa.func.coalesce(sa.func.sum(movies.c.rating_count), 0))).scalar_one()
-    )
+    total = sa.select(sa.func.coalesce(sa.func.sum(movies.c.rating_count), 0))
+    return int(connection.execute(total).scalar_one())

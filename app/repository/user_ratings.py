@@ -11,7 +11,7 @@ from app.storage.schema import movies, ratings
 
 @dataclass(frozen=True, slots=True)
 class RatedMovie:
-    """A movie (without its counts), the user's score of it and when it was given, in epoch seconds."""
+    """A movie (without its counts), the user's score of it, and when it was given (epoch seconds)."""
 
     movie: Movie
     score: float
@@ -21,7 +21,7 @@ class RatedMovie:
 def newest(
     connection: Connection, user_id: int, *, limit: int, before: tuple[int, int] | None = None
 ) -> list[RatedMovie]:
-    """What the user rated, newest first, from the one behind `before`: (rated_at, movie id)."""
+    """The movies that the user rated, newest first, after the place `before`: (rated_at, movie id)."""
     movie = (movies.c.id, movies.c.title, movies.c.year, movies.c.genre)
     query = (
         sa.select(*movie, ratings.c.score, ratings.c.rated_at)

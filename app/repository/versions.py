@@ -1,4 +1,4 @@
-"""Versions of what is shown: each grows with every change, in the transaction of the change."""
+"""The version of what is shown: it grows with every change, in the transaction of the change."""
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -12,5 +12,5 @@ SHOWN = sa.select(sa.cast(sa.func.sum(counters.c.value), sa.BigInteger)).where(
 
 
 def shown(connection: Connection) -> int:
-    """Of all movies with their counts, and of all ratings: none of its parts ever goes back."""
+    """The version of all movies with their counts, and of all ratings. No counter in it ever goes back."""
     return int(connection.execute(SHOWN).scalar_one())

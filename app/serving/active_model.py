@@ -34,7 +34,7 @@ class _Prepared:
         return (
             self.base is base
             and self.state.catalogue >= active.catalogue
-            and self.state.newcomers >= active.newcomers
+            and self.state.first_rater >= active.first_rater
         )
 
 
@@ -67,7 +67,7 @@ class ActiveModel:
         prepared = self._prepared
         if prepared is None or not prepared.is_current(base, active):
             prepared = self._prepare(connection, base, active)
-        state = (active.catalogue, active.newcomers)
+        state = (active.catalogue, active.first_rater)
         return Serving(connection, prepared.model, prepared.existing, state, active.shown)
 
     def _foresee(self, version: int) -> None:
@@ -129,7 +129,7 @@ def _made(connection: Connection, base: Model, active: models.Active, before: _P
         newcomers = fold_in(connection, base, {}, 0)
         model = with_newcomers(base, newcomers)
     else:
-        newcomers = fold_in(connection, base, before.newcomers, before.state.newcomers)
+        newcomers = fold_in(connection, base, before.newcomers, before.state.first_rater)
         same = newcomers is before.newcomers
         model = before.model if same else with_newcomers(base, newcomers)
     mask = movies.exist(connection, model.movie_ids)

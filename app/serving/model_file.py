@@ -10,7 +10,7 @@ import numpy as np
 
 from app.errors import AppError
 from app.recommender.model import Model, Objective
-from app.storage.files import write_whole
+from app.storage.files import write_atomically
 
 FORMAT = 1
 ARRAYS = {
@@ -67,7 +67,7 @@ def from_bytes(data: bytes, *, version: int = 0, created_at: float = 0.0) -> Mod
 def save(model: Model, path: Path) -> str:
     """Write the file whole or not at all; returns its SHA-256 in hexadecimal."""
     data = to_bytes(model)
-    write_whole(path, data)
+    write_atomically(path, data)
     return hashlib.sha256(data).hexdigest()
 
 

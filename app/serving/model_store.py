@@ -8,7 +8,7 @@ from typing import Protocol
 from app.config import Settings
 from app.recommender.model import Model
 from app.serving import model_file
-from app.storage.files import write_whole
+from app.storage.files import write_atomically
 
 
 class Shared(Protocol):
@@ -42,7 +42,7 @@ class ModelStore:
         """Write a model; returns its checksum. The same model again changes nothing."""
         data = model_file.to_bytes(model)
         checksum = hashlib.sha256(data).hexdigest()
-        write_whole(self.path(checksum), data)
+        write_atomically(self.path(checksum), data)
         return checksum
 
     def share(self, checksum: str) -> None:
@@ -75,7 +75,7 @@ class ModelStore:
             return
         data = self._shared.get(checksum)
         if data and hashlib.sha256(data).hexdigest() == checksum:
-            write_whole(self.path(checksum), data)
+            write_atomically(self.path(checksum), data)
 
     def read(self, checksum: str, *, version: int, created_at: float) -> Model:
         """As `load`, past what is in memory."""

@@ -2,23 +2,37 @@
 
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from app.config import Settings
 from app.errors import ConfigurationError
-from app.storage.database import Database
+from app.storage.database import Database, database_of
 from app.storage.heartbeat import Heartbeat
 from app.storage.private import make_private
 
-__all__ = ["Database", "lock_directory", "open_database"]
+__all__ = ["Database", "database_of", "engine_of", "lock_directory", "open_database"]
+
+
+def engine_of(settings: Settings) -> type[Database]:
+    """The engine that serves the scheme of the URL. Raises `ConfigurationError` if there is none.
+
+    Engines are imported here, since each imports its driver.
+    """
+    scheme = settings.url.split(":", 1)[0].split("+", 1)[0]
+    if scheme == "sqlite":
+        from app.storage.sqlite import SQLiteDatabase
+
+        return SQLiteDatabase
+    if scheme == "postgresql":
+        from app.storage.postgres import PostgresDatabase
+
+        return PostgresDatabase
+    raise ConfigurationError(
+        f"MATINEE_DATABASE_URL has the scheme {scheme!r}; set it to sqlite:///FILE or postgresql://..."
+    )
 
 
 def lock_directory(settings: Settings) -> Path:
     """Where this machine keeps the locks and heartbeats of the database."""
-    url = sa.make_url(settings.url)
-    if url.get_backend_name() == "sqlite":
-        return Path(url.database or "").absolute().parent
-    return settings.data_dir.absolute()
+    return engine_of(settings).lock_directory(settings)
 
 
 def open_database(
@@ -30,20 +44,7 @@ def open_database(
     for locks without bound. Raises `ConfigurationError` for a scheme that no engine serves, `Unavailable`
     if the database cannot be had, or another process brings it up to date.
     """
-    scheme = settings.url.split(":", 1)[0].split("+", 1)[0]
     make_private(settings.data_dir)
-    database: Database
-    if scheme == "sqlite":
-        from app.storage.sqlite import SQLiteDatabase
-
-        database = SQLiteDatabase(settings.url, durable=durable, heartbeat=heartbeat)
-    elif scheme == "postgresql":
-        from app.storage.postgres import PostgresDatabase
-
-        database = PostgresDatabase(settings.url, settings.data_dir.absolute(), heartbeat=heartbeat)
-    else:
-        raise ConfigurationError(
-            f"MATINEE_DATABASE_URL has the scheme {scheme!r}; set it to sqlite:///FILE or postgresql://..."
-        )
+    database = engine_of(settings)(settings, durable=durable, heartbeat=heartbeat)
     database.migrate()
     return database

@@ -1,13 +1,13 @@
-"""One database, whatever the engine: transactions, and the few things in which the engines differ."""
+"""One database, whatever the engine: transactions, and everything in which the engines differ, as methods."""
 
+import functools
 import math
-import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -15,34 +15,128 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from app import deadline
+from app.config import Settings
 from app.errors import AppError, ConfigurationError, Unavailable
+from app.storage.bulk import RatingColumns
 from app.storage.heartbeat import Heartbeat
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE = 5.0
 """Seconds that a request waits for a lock or a connection at most."""
+_DATABASE = "database"
 
 
 class Database(ABC):
     """An open database. `read` and `write` each are one transaction; `write` commits or rolls back whole.
 
-    Every wait is bounded by `PATIENCE`, but for a database with a `heartbeat`: a worker waits as long as
-    it takes, and its heart beats meanwhile. Both raise `Unavailable` when the database cannot be had.
+    Every wait is bounded by `PATIENCE`, except with a `heartbeat`: a worker waits as long as it takes, and
+    its heart beats meanwhile. Both raise `Unavailable` when the database cannot be had.
+
+    A repository function finds the database of its connection by `database_of`.
     """
 
-    engine: Engine
-    heartbeat: Heartbeat | None = None
+    values_at_once: ClassVar[int]
+    """Values of one IN that a statement takes, with room for some other parameters."""
+
+    def __init__(
+        self, settings: Settings, *, durable: bool = True, heartbeat: Heartbeat | None = None
+    ) -> None:
+        self._durable, self.heartbeat = durable, heartbeat
+        self._directory = self.lock_directory(settings)
+        self.engine = self._create_engine(settings)
+        sa.event.listen(self.engine, "connect", self._claim)
+
+    @abstractmethod
+    def _create_engine(self, settings: Settings) -> Engine:
+        """A pool of connections that are set up for this engine."""
+
+    def _claim(self, _connection: Any, record: Any) -> None:
+        record.info[_DATABASE] = self
+
+    @staticmethod
+    @abstractmethod
+    def lock_directory(settings: Settings) -> Path:
+        """Where this machine keeps the locks and heartbeats of the database."""
+
+    @staticmethod
+    @abstractmethod
+    def advice(reason: str, url: sa.URL) -> str:
+        """What to do about a database that cannot be opened for that reason, in a line for an operator."""
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads: it waits for nobody."""
+        """A transaction that only reads; it never waits for writers."""
         self.beat()
         with self._translated(), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @abstractmethod
     def write(self) -> AbstractContextManager[Connection]:
-        """A transaction that writes: takes its turn, commits at the end, rolls back on any error."""
+        """A transaction that writes: waits for the lock, commits at the end, rolls back on any error."""
+
+    @abstractmethod
+    def has_waiters(self) -> bool:
+        """Whether another writer waits for the end of the caller's own write transaction."""
+
+    @abstractmethod
+    def had_waiters(self) -> bool:
+        """Whether `has_waiters` was true lately: a task that writes much should do so in small steps."""
+
+    @staticmethod
+    @abstractmethod
+    def insert(table: sa.Table) -> Any:
+        """An INSERT that has `on_conflict_do_nothing`, `on_conflict_do_update` and `excluded`."""
+
+    @classmethod
+    @functools.cache
+    def upsert(cls, table: sa.Table, *names: str) -> Any:
+        """An INSERT that writes the columns `names` over those of a row with the same primary key.
+
+        Built once, since that takes ten times as long as executing it for a row.
+        """
+        statement = cls.insert(table)
+        changed = {name: statement.excluded[name] for name in names}
+        return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed)
+
+    @classmethod
+    def batches(cls, values: Iterable[int]) -> Iterator[list[int]]:
+        """The values, few enough at a time for an IN."""
+        rest = iter(values)
+        while batch := list(islice(rest, cls.values_at_once)):
+            yield batch
+
+    @staticmethod
+    @abstractmethod
+    def ordered(aggregate: Any, by: sa.Column[Any]) -> Any:
+        """The aggregate with its values in the order of `by`, where the rest of the key makes the groups."""
+
+    @abstractmethod
+    def serialize(self, connection: Connection, name: str) -> None:
+        """Let no other transaction pass its own `serialize` of that name until this one ends."""
+
+    @abstractmethod
+    def lock_ratings(self, connection: Connection) -> None:
+        """Let no other transaction write ratings until this one ends: what it reads of them stays true."""
+
+    @abstractmethod
+    def put_ratings(self, connection: Connection, columns: RatingColumns) -> None:
+        """Write ratings over whatever is there; fastest if sorted by user and movie."""
+
+    @abstractmethod
+    def put_before_images(self, connection: Connection, columns: RatingColumns, import_seq: int) -> None:
+        """Note that these ratings are what an import replaces. None of them may be noted for it yet."""
+
+    @abstractmethod
+    def has_room(self, connection: Connection) -> bool:
+        """Whether this transaction can put ratings and before-images once more, some two million each."""
+
+    @abstractmethod
+    def unbounded(self, connection: Connection) -> None:
+        """Lift the limit on how long a statement of this transaction may take."""
+
+    @abstractmethod
+    def size(self) -> int:
+        """Bytes that the database takes on disk."""
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
@@ -56,11 +150,12 @@ class Database(ABC):
 
     @abstractmethod
     def _lock(self, name: str) -> AbstractContextManager[None]:
-        """Hold the lock, waiting for it."""
+        """Hold the lock, after waiting for it."""
 
-    @abstractmethod
     def lock_file(self, name: str) -> Path:
         """The file that stands for the lock on this machine."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        return self._directory / f"{name}.lock"
 
     def beat(self) -> None:
         """Say that the worker makes progress."""
@@ -68,17 +163,17 @@ class Database(ABC):
             self.heartbeat.beat()
 
     def busy(self) -> AbstractContextManager[None]:
-        """A step of the worker without beats, whose CPU time counts as progress."""
+        """A step of the worker without beats, during which its CPU time counts as progress."""
         return nullcontext() if self.heartbeat is None else self.heartbeat.busy()
 
     @property
     def patience(self) -> float:
-        """Seconds that a wait may last: fewer where the request has waited for its place already."""
+        """Seconds that a wait may last: fewer after the request has waited for its place already."""
         return deadline.left(PATIENCE) if self.heartbeat is None else math.inf
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Raise what the engine says in the form in which a caller gets it."""
+        """Raise an engine's errors as the `AppError`s that they mean to a caller."""
         try:
             yield
         except NoFreeConnection as error:
@@ -94,18 +189,6 @@ class Database(ABC):
     def _meaning(self, error: BaseException, _lost: bool) -> AppError | None:
         """What an error of the driver means to a caller, if anything. `_lost`: the connection broke."""
 
-    def is_wanted(self) -> bool:
-        """Whether somebody waits for the end of the caller's own write transaction."""
-        return False
-
-    def was_wanted(self) -> bool:
-        """Whether `is_wanted` was true lately: whoever writes much should do so in small steps."""
-        return False
-
-    @abstractmethod
-    def size(self) -> int:
-        """Bytes that the database takes on disk."""
-
     def migrate(self) -> None:
         """Bring the schema to the newest revision; costs one query when it is there already."""
         revision = self._revision()
@@ -119,9 +202,6 @@ class Database(ABC):
         with self.exclusive("migrate"), self.write() as connection:
             self.unbounded(connection)
             _upgrade(connection)
-
-    def unbounded(self, connection: Connection) -> None:  # noqa: B027
-        """Let the statements of this transaction take their time."""
 
     def _revision(self) -> str | None:
         with self.read() as connection:
@@ -139,37 +219,15 @@ def unavailable(what: str) -> Unavailable:
     return Unavailable(f"{what} Try again in a few seconds.", headers={"Retry-After": "2"})
 
 
-def insert_for(dialect: str) -> Callable[[sa.Table], Any]:
-    """The engine's INSERT with `on_conflict_do_update`, which SQLAlchemy keeps per dialect."""
-    if dialect == "sqlite":
-        from sqlalchemy.dialects import sqlite
-
-        return sqlite.insert
-    from sqlalchemy.dialects import postgresql
-
-    return postgresql.insert
-
-
-AT_ONCE = 900
-"""Values of one IN: SQLite takes 32,766 parameters a statement by default, 999 before version 3.32."""
-
-
-def batches(values: Iterable[int]) -> Iterator[list[int]]:
-    """The values, few enough at a time for an IN."""
-    rest = iter(values)
-    while some := list(islice(rest, AT_ONCE)):
-        yield some
+def database_of(connection: Connection) -> Database:
+    """The database that opened the connection. Raises `KeyError` for a connection of another engine."""
+    database: Database = connection.info[_DATABASE]
+    return database
 
 
 def serialize(connection: Connection, name: str) -> None:
-    """Until this transaction ends, no other one that serializes on `name` goes on from here."""
-    if connection.dialect.name == "postgresql":  # on SQLite a writer is alone anyway
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_number(name))))
-
-
-def lock_number(name: str) -> int:
-    """The number that stands for `name` among PostgreSQL's advisory locks."""
-    return zlib.crc32(name.encode())
+    """`Database.serialize`, of the connection's database."""
+    database_of(connection).serialize(connection, name)
 
 
 def head_revision() -> str:

@@ -1,4 +1,4 @@
-"""Faults of the surroundings - disk, permissions, database server - as errors that a caller can act on."""
+"""Faults of the environment - disk, permissions, database server - as errors that a caller can act on."""
 
 import errno
 import sqlite3
@@ -66,7 +66,7 @@ _BY_SQLSTATE: dict[str, _Make] = {
 
 
 def failure(error: BaseException) -> AppError | None:
-    """What `error` is to a caller; None for a fault of the program.
+    """The error that a caller gets for `error`; None for a fault of the program.
 
     507 for a full disk, 503 for what may pass or be mended, 422 for a value that no engine takes.
     """
@@ -103,7 +103,7 @@ def _of_sqlite(error: sqlite3.Error) -> _Make | None:
 
 
 def explain(error: BaseException) -> str:
-    """What went wrong in one line, without the values of the statement: ratings do not belong in a log."""
+    """What went wrong, in one line without the values of the statement: ratings do not belong in a log."""
     driver = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
     name = getattr(driver, "sqlite_errorname", None) or getattr(driver, "sqlstate", None)
     diagnosis = getattr(driver, "diag", None)
@@ -112,7 +112,7 @@ def explain(error: BaseException) -> str:
 
 
 def trace(error: BaseException) -> str:
-    """The traceback of a fault of the program, without the values that the driver's own texts hold."""
+    """The traceback of a fault of the program, without the values that a driver writes into its messages."""
     if isinstance(error, exc.DBAPIError):
         return "".join(traceback.format_tb(error.__traceback__)) + explain(error)
     return "".join(traceback.format_exception(error))

@@ -5,10 +5,10 @@ import threading
 from pathlib import Path
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes) -> None:
     """Write a file over whatever is there; its folder is made if it is missing. Raises `OSError`.
 
-    The data is written beside it first, under a name that no other writer takes.
+    The data goes into a file beside it first, whose name is that of this thread of this process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
@@ -17,13 +17,13 @@ def write_whole(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        put(beside, path)
+        replace_durably(beside, path)
     finally:
         beside.unlink(missing_ok=True)
 
 
-def put(written: Path, path: Path) -> None:
-    """Move a file that is written and synced to its place, over whatever is there. Raises `OSError`."""
+def replace_durably(written: Path, path: Path) -> None:
+    """Rename a synced file over whatever is at `path`, and sync the folder. Raises `OSError`."""
     written.replace(path)
     descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:

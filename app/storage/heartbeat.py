@@ -1,7 +1,7 @@
-"""Heartbeats: the thread that works under a lock says that it gets on, in a small file beside the lock.
+"""Heartbeats: the thread that works under a lock records its progress in a small file beside the lock.
 
-A lock says that a process exists, a heartbeat that it makes progress. The record is one line of JSON of a
-fixed size, written in place: it needs neither room on the disk nor a sync, and is read by other processes.
+A lock shows that a process exists, a heartbeat that it makes progress. The record is one line of JSON of a
+fixed size, written in place for other processes to read: it needs neither room on the disk nor a sync.
 """
 
 import contextlib
@@ -21,20 +21,21 @@ from app.storage.locks import open_file
 SIZE = 1024
 """Bytes of a record."""
 LEAST_PAUSE = 0.1
-"""Seconds between two writes of the record; beats in between are written with the next one."""
+"""Seconds between two writes of the record; the next one includes the beats in between."""
 LONGEST_SILENCE = 10.0
-"""Seconds without a beat that a step may take, unless it states another time."""
-
+"""Seconds that a step may take without a beat, unless it states another time."""
 VARYING = ("busy", "count", "at")
+"""Fields that are different in every beat."""
 
 log = logging.getLogger("matinee.heartbeat")
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A record. `place`, `pid` and `started` name one process for ever: a number that was given out again
-    belongs to one that started at another time. `at` is CLOCK_MONOTONIC, the same in all processes of a boot.
-    `busy`: the CPU time of its threads counts as progress, too, but for those `aside` from the work.
+    """A record. `place`, `pid` and `started` identify one process for ever: a pid that is used again belongs
+    to a process that started at another time. `at` is CLOCK_MONOTONIC, the same in all processes of a boot.
+    `silence`: seconds that may pass without a beat. `busy`: the CPU time of its threads counts as progress,
+    too, without those in `aside` (ids of the system).
     """
 
     place: str
@@ -50,7 +51,7 @@ class Beat:
 
 
 class Heartbeat:
-    """Of the thread that makes it; beats of other threads do not count."""
+    """The heartbeat of the thread that makes it; calls by other threads do not count."""
 
     def __init__(self) -> None:
         self._thread = threading.get_ident()
@@ -64,20 +65,20 @@ class Heartbeat:
         self._written = 0.0
 
     def beat(self) -> None:
-        """Say that the thread gets on. Costs next to nothing, and never raises."""
+        """Record that the thread makes progress. Costs next to nothing, and never raises."""
         if threading.get_ident() == self._thread:
             self._count += 1
             if self._files and time.monotonic() - self._written >= LEAST_PAUSE:
                 self._write()
 
     def work_on(self, task: str | None, kind: str | None = None, silence: float = LONGEST_SILENCE) -> None:
-        """What the beats are of from here on, and how long one may take to come."""
+        """Name the task that the beats are for from here on; `silence`: seconds that may pass without one."""
         self._beat = replace(self._beat, task=task, kind=kind, silence=silence)
         self._fixed = ""
         self._write()
 
     def stand_aside(self) -> None:
-        """The calling thread does none of the work: what it does is no progress."""
+        """Exclude the calling thread: its CPU time is no progress of the work."""
         if threading.get_ident() != self._thread:
             self._aside += (threading.get_native_id(),)
             self._fixed = ""
@@ -103,12 +104,12 @@ class Heartbeat:
 
     @contextmanager
     def beside(self, lock: Path) -> Iterator[None]:
-        """Keep the record of a lock that this thread holds."""
+        """Keep the record of a lock while this thread holds it."""
         file = None
         try:
             file = open_file(record_of(lock))
             self._files.append(file)
-        except OSError as error:  # a disk that is full: better a worker without a watchdog than none
+        except OSError as error:  # such as a full disk: a worker without a watchdog is better than none
             log.warning("no heartbeat can be kept beside %s: %s", lock, error)
         self._write()
         try:
@@ -148,7 +149,7 @@ def read_beat(path: Path) -> Beat | None:
 
 
 def place() -> str:
-    """The boot and the process namespace: a process number means the same process within both only."""
+    """The boot and the process namespace: a pid identifies a process only within both."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {os.stat('/proc/self/ns/pid').st_ino}"
@@ -157,20 +158,23 @@ def place() -> str:
 
 
 def start_of(pid: int) -> int | None:
-    """When a process began, in clock ticks since the boot; None if it is gone or the system does not say."""
-    stat = _stat(f"/proc/{pid}/stat")
-    return int(stat[19]) if stat and stat[0] != "Z" else None
+    """When a process started, in clock ticks since the boot; None if it is gone or that is not known."""
+    try:  # the fields of proc(5) from the state on: the name before it may hold spaces and parentheses
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return int(stat[19]) if stat[0] != "Z" else None
 
 
 class Usage(NamedTuple):
-    """Of the threads of a process together: seconds on a processor, and seconds that they waited for one."""
+    """Sums over the threads of a process: seconds on a processor, and seconds that they waited for one."""
 
     cpu: float
     delay: float
 
 
 def usage_of(pid: int, aside: Sequence[int] = ()) -> Usage | None:
-    """Without the threads `aside`; None if the process is gone or the system does not say.
+    """The usage of a process without its threads `aside`; None if it is gone or the system does not say.
 
     By /proc/PID/task/TID/schedstat (Documentation/scheduler/sched-stats.rst of Linux), in nanoseconds.
     """
@@ -184,11 +188,3 @@ def usage_of(pid: int, aside: Sequence[int] = ()) -> Usage | None:
     except (OSError, ValueError, IndexError):
         return None
     return Usage(cpu / 1e9, delay / 1e9) if cpu else None
-
-
-def _stat(path: str) -> list[str] | None:
-    """The fields of proc(5) from the state on: the name before it may hold spaces and parentheses."""
-    try:
-        return Path(path).read_text().rpartition(")")[2].split()
-    except OSError:
-        return None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 PAGE = 65_536
 FIRST_ROWID = 1 << 14
 MOST_ROWS = (1 << 21) - FIRST_ROWID
-"""Row ids from `FIRST_ROWID` below 2^21 take three bytes: every row has the same size."""
+"""Row ids from `FIRST_ROWID` to 2^21 - 1 take three bytes each, so every row has the same size."""
 
 _ROW = np.dtype(
     [
@@ -33,7 +33,7 @@ _CHILD = np.dtype([("page", ">u4"), ("rowid", "u1", 3)])  # a page, and the last
 _LEAF, _INTERIOR = 13, 5
 _POINTER = np.dtype(">u2")
 _LEAF_HEADER = struct.Struct(">BHHHB")  # kind, free block, cells, where they start, free bytes in between
-_INTERIOR_HEADER = struct.Struct(">BHHHBI")  # and the page behind the last cell
+_INTERIOR_HEADER = struct.Struct(">BHHHBI")  # and the page after the last cell
 _PAGES_AT = 28  # of the whole header of a database
 LEAF_ROWS = (PAGE - _LEAF_HEADER.size) // (_ROW.itemsize + _POINTER.itemsize)
 
@@ -69,7 +69,7 @@ def ratings_image(
 
 @functools.lru_cache(2)
 def _empty_rows(size: int) -> NDArray[np.void]:
-    """What rows have in common whatever their values."""
+    """Rows with what does not depend on their values."""
     rows = np.zeros(size, _ROW)
     rows["payload"] = _ROW.itemsize - 4
     rows["rowid"] = _varints(np.arange(FIRST_ROWID, FIRST_ROWID + size))
@@ -78,7 +78,7 @@ def _empty_rows(size: int) -> NDArray[np.void]:
 
 
 def _write_cells(page: NDArray[np.uint8], cells: NDArray[np.void], header: int) -> int:
-    """Write cells to the end of a page and where they are behind its header; answers where they start."""
+    """Write cells to the end of a page and pointers to them after its header; returns where cells start."""
     start = PAGE - cells.nbytes
     page[start:] = cells.view(np.uint8)
     pointers = np.arange(start, PAGE, cells.itemsize).astype(_POINTER)

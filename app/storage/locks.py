@@ -1,6 +1,6 @@
-"""Locks between processes of one machine, by flock(2): the system lets go of them when a process dies.
+"""Locks between processes of one machine, by flock(2): the system releases them when a process dies.
 
-flock(2) knows no timeout, so a wait with one tries again after a pause, a fiftieth of the wait so far.
+flock(2) knows no timeout, so a bounded wait polls; each pause is a fiftieth of the wait so far.
 """
 
 import fcntl
@@ -16,13 +16,9 @@ from pathlib import Path
 from app.errors import Unavailable
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.0002, 0.1
-"""Seconds between two tries of a lock."""
+"""Seconds between two attempts at a lock."""
 BEAT_EVERY = 1.0
-"""Seconds after which a thread that waits in the queue of its process says so."""
-
-
-def _nothing() -> None:
-    """Where nothing is to be done while waiting."""
+"""Seconds between two calls of `waiting` by a thread in the queue of its process."""
 
 
 @contextmanager
@@ -36,7 +32,7 @@ def file_lock(path: Path, seconds: float = math.inf) -> Iterator[None]:
         if seconds == math.inf:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         else:
-            _lock(descriptor, time.monotonic() + seconds, _nothing)
+            _lock(descriptor, time.monotonic() + seconds, lambda: None)
         yield
     finally:
         os.close(descriptor)
@@ -53,7 +49,7 @@ def try_lock(path: Path) -> int | None:
             return None
         if _is_at(descriptor, path):
             return descriptor
-        os.close(descriptor)  # its last holder moved or removed the file after we opened it
+        os.close(descriptor)  # its last holder moved or removed the file after it was opened here
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
@@ -63,14 +59,17 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
 
 
-class Turns:
-    """Writers of one SQLite file take turns, first come first served but for ties.
+class WriteLock:
+    """The lock of everything that writes into one SQLite file, between processes and threads.
 
-    SQLite's own busy wait sleeps and starves whoever polls less often. Here a writer first takes the
-    place `next`, then waits there for the `turn`: one that has just finished has to queue behind it.
+    SQLite's own busy wait sleeps longer and longer, so a writer starves beside one that writes all the
+    time. Here the file locks `next` and `turn` make a queue: a process takes `next`, holds it while it
+    waits for `turn`, then releases it. So one that has just released `turn` cannot have it again before the
+    process that holds `next`. Processes that wait for `next` get it in no certain order.
 
-    The threads of a process queue within it, so that one of them tries the locks. Those that stand in the
-    queue when it gets the turn use it after each other: they came before any other process that waits.
+    Threads of a process queue within it, and only the first of them tries the file locks. Those that are in
+    the queue when it gets `turn` use it one after the other, since they came before any other process
+    that waits; threads that come later have to wait for the next one.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -78,15 +77,15 @@ class Turns:
         self._turn = directory / "turn.lock"
         self._mutex = threading.Lock()
         self._queue: deque[threading.Event] = deque()
-        self._taken = False  # a thread of this process has the turn, or waits for it at the locks
-        self._held: int | None = None
-        self._sharing = 0  # threads of the queue that may still use this turn
+        self._taken = False  # a thread of this process writes, or waits at the file locks
+        self._held: int | None = None  # the descriptor of `turn`
+        self._sharing = 0  # threads of the queue that may still write before it is released
 
     @contextmanager
-    def take(self, deadline: float = math.inf, waiting: Callable[[], None] = _nothing) -> Iterator[None]:
-        """Have the turn. `deadline`: by `time.monotonic`; raises `Unavailable` if it does not come by then.
+    def hold(self, deadline: float = math.inf, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold the lock. Waits for it until `deadline` (of `time.monotonic`), then raises `Unavailable`.
 
-        `waiting` is called now and then meanwhile.
+        `waiting` is called once a second or more often meanwhile.
         """
         self._enter(deadline, waiting)
         try:
@@ -118,7 +117,7 @@ class Turns:
             if mine in self._queue:
                 self._queue.remove(mine)
                 return
-        self._leave()  # it was called at this moment
+        self._leave()  # its event was set at this moment: let the next one go on
 
     def _leave(self) -> None:
         with self._mutex:
@@ -145,8 +144,8 @@ class Turns:
             raise
         return turn
 
-    def is_wanted(self) -> bool:
-        """Whether somebody waits for the turn that the caller has."""
+    def has_waiters(self) -> bool:
+        """Whether another thread or process waits for the lock, which the caller holds."""
         if self._queue:
             return True
         place = open_file(self._next)
@@ -160,7 +159,7 @@ class Turns:
 
 
 def locked() -> Unavailable:
-    """What a caller is told who waited for a lock of the database for too long."""
+    """The error of a caller that has waited for a lock of the database for too long."""
     return Unavailable(
         "Another process keeps the database locked. Nothing was changed; try again in a few seconds.",
         headers={"Retry-After": "2"},
@@ -183,5 +182,5 @@ def _lock(descriptor: int, deadline: float, waiting: Callable[[], None]) -> None
 
 
 def open_file(path: Path) -> int:
-    """A descriptor of a small file that is there or made; closed in programs that this one starts."""
+    """A descriptor of a file, made if it is missing; programs that this one starts do not inherit it."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

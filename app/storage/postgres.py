@@ -1,5 +1,6 @@
-"""PostgreSQL, by psycopg 3: locks are advisory ones, writers need no turns."""
+"""PostgreSQL, by psycopg 3: locks are advisory ones, and writers need no lock of all."""
 
+import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,44 +8,63 @@ from typing import Any
 
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Connection, Engine
 
+from app.config import Settings
 from app.errors import AppError
-from app.storage.database import PATIENCE, Database, lock_number, unavailable
+from app.storage.bulk import RatingColumns
+from app.storage.database import PATIENCE, Database, unavailable
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import locked
+from app.storage.schema import rating_before_images, ratings
 
 STATEMENT_SECONDS = 30
 """The longest statement of a request; one that reads much does so in parts."""
-NETWORK = {"connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
-"""Of libpq: a server that is gone without a word is noticed."""
-NETWORK |= {"tcp_user_timeout": 10_000}
+NETWORK = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Options of libpq, in seconds (the last in milliseconds): a server that vanished is noticed."""
 
 
 class PostgresDatabase(Database):
     """A PostgreSQL database; connections are checked before use, so that a restart of it is survived.
 
-    `directory`: where this machine keeps the files of its locks.
+    Every commit is as durable as the server makes it, whatever `durable` says.
     """
 
-    def __init__(self, url: str, directory: Path, *, heartbeat: Heartbeat | None = None) -> None:
-        self.heartbeat = heartbeat
-        self._directory = directory
-        self.engine = sa.create_engine(
-            url,
+    values_at_once = 10_000
+    """A statement takes 65,535 parameters."""
+
+    def _create_engine(self, settings: Settings) -> Engine:
+        given = sa.make_url(settings.url).query
+        engine = sa.create_engine(
+            settings.url,
             pool_size=8,
             max_overflow=32,
             pool_timeout=PATIENCE,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={
-                name: value for name, value in NETWORK.items() if name not in sa.make_url(url).query
-            },
+            connect_args={name: value for name, value in NETWORK.items() if name not in given},
         )
-        if heartbeat is None:
-            sa.event.listen(self.engine, "connect", _bound)
+        if self.heartbeat is None:
+            sa.event.listen(engine, "connect", _bound)
         else:
-            sa.event.listen(self.engine, "do_connect", _beating(heartbeat))
+            sa.event.listen(engine, "do_connect", _beating(self.heartbeat))
+        return engine
+
+    @staticmethod
+    def lock_directory(settings: Settings) -> Path:
+        return settings.data_dir.absolute()
+
+    @staticmethod
+    def advice(reason: str, url: sa.URL) -> str:
+        where = url.render_as_string(hide_password=True).replace("+psycopg", "")
+        return f"The database {where} cannot be reached: {reason}. Start it, or correct MATINEE_DATABASE_URL."
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -53,30 +73,54 @@ class PostgresDatabase(Database):
             yield connection
         self.beat()
 
+    def has_waiters(self) -> bool:
+        return False  # writers wait for rows, not for one another's transactions
+
+    def had_waiters(self) -> bool:
+        return False
+
+    @staticmethod
+    def insert(table: sa.Table) -> postgresql.Insert:
+        return postgresql.insert(table)
+
+    @staticmethod
+    def ordered(aggregate: Any, by: sa.Column[Any]) -> Any:
+        return aggregate.aggregate_order_by(by)
+
+    def serialize(self, connection: Connection, name: str) -> None:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_lock_number(name))))
+
+    def lock_ratings(self, connection: Connection) -> None:
+        connection.execute(sa.text("LOCK TABLE ratings IN SHARE ROW EXCLUSIVE MODE"))
+
+    def unbounded(self, connection: Connection) -> None:
+        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+
+    def put_ratings(self, connection: Connection, columns: RatingColumns) -> None:
+        if rows := _rows(columns, "import_seq"):
+            connection.execute(self.upsert(ratings, "score", "rated_at", "import_seq"), rows)
+
+    def put_before_images(self, connection: Connection, columns: RatingColumns, import_seq: int) -> None:
+        if rows := _rows(columns, "before_seq"):
+            connection.execute(rating_before_images.insert().values(import_seq=import_seq), rows)
+
+    def has_room(self, connection: Connection) -> bool:  # noqa: ARG002
+        return True
+
     def size(self) -> int:
+        query = sa.select(sa.func.pg_database_size(sa.func.current_database()))
         with self.read() as connection:
-            return int(
-                connection.execute(
-                    sa.select(sa.func.pg_database_size(sa.func.current_database()))
-                ).scalar_one()
-            )
+            return int(connection.execute(query).scalar_one())
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
-        key = lock_number(name)
+        key = _lock_number(name)
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.select(sa.func.pg_advisory_lock(key)))
             try:
                 yield
             finally:
                 connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
-
-    def lock_file(self, name: str) -> Path:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        return self._directory / f"{name}.lock"
-
-    def unbounded(self, connection: Connection) -> None:
-        connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
 
     def _meaning(self, error: BaseException, _lost: bool) -> AppError | None:
         if isinstance(error, psycopg.errors.LockNotAvailable):
@@ -90,8 +134,21 @@ class PostgresDatabase(Database):
         return None
 
 
+def _lock_number(name: str) -> int:
+    """The number that stands for `name` among the advisory locks."""
+    return zlib.crc32(name.encode())
+
+
+def _rows(columns: RatingColumns, seq: str) -> list[dict[str, Any]]:
+    """One dictionary a rating. `seq`: the name of the column for the import's number."""
+    lists = (columns.user_id, columns.movie_id, columns.half_steps / 2, columns.rated_at, columns.import_seq)
+    names = ("user_id", "movie_id", "score", "rated_at", seq)
+    rows = zip(*(column.tolist() for column in lists), strict=True)
+    return [dict(zip(names, (*row[:4], row[4] or None), strict=True)) for row in rows]
+
+
 def _bound(connection: Any, _record: Any) -> None:
-    """No statement of a request waits for long: neither for a lock nor for its end."""
+    """Give every statement of a request a limit for its waits for locks, and for itself."""
     connection.autocommit = True
     connection.execute(f"SET lock_timeout = {int(PATIENCE * 1000)}")
     connection.execute(f"SET statement_timeout = {STATEMENT_SECONDS * 1000}")
@@ -99,7 +156,7 @@ def _bound(connection: Any, _record: Any) -> None:
 
 
 def _beating(heartbeat: Heartbeat) -> Any:
-    """Connections whose waits for the server beat: they are no fault of the worker."""
+    """Connects so that waits for the server beat: a worker that waits for it is not stuck."""
 
     def beating(steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         try:

@@ -1,4 +1,4 @@
-"""What is kept on disk is for the user of the service alone: folders 0700, files 0600."""
+"""Data on disk is for the user of the service alone: folders 0700, files 0600."""
 
 import os
 import stat
@@ -10,15 +10,15 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def be_private() -> None:
-    """From here on this process makes no file that other users can read. For processes of our own only."""
+    """Make no file that other users can read from here on. Only for processes of the service's own."""
     os.umask(_OTHERS)
 
 
 def make_private(data_dir: Path) -> None:
-    """Close an existing data directory to others, as far as it is ours to close.
+    """Close an existing data directory to other users, if it holds files of the service alone.
 
-    A directory that holds anything else is left open, and what we keep in it is closed: nothing in a closed
-    folder can be reached, whatever its own mode.
+    If it holds anything else, it stays open and the service's own files and folders in it are closed.
+    Nothing in a closed folder can be reached, whatever its own mode.
     """
     with suppress(FileNotFoundError):
         ours = [path for path in data_dir.iterdir() if _is_ours(path)]

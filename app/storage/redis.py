@@ -5,11 +5,11 @@ from typing import Any
 from app.errors import ConfigurationError, Unavailable
 
 KEEP = 30 * 24 * 3600
-"""Seconds that a published model stays; a rebuild or an activation by then is taken for granted."""
+"""Seconds that a published model stays. A rebuild or an activation publishes again, sooner as a rule."""
 
 
 class SharedModels:
-    """Model files by their checksum. Whoever reads one checks it: nothing here is trusted."""
+    """Model files by their checksum. Nothing here is trusted: a reader verifies the checksum."""
 
     def __init__(self, url: str) -> None:
         try:

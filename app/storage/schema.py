@@ -1,7 +1,7 @@
 """The tables. Times of ratings are epoch seconds (UTC); times of everything else epoch seconds as double.
 
-Rows that the engine numbers have `sqlite_autoincrement`: without it SQLite gives the number of a deleted last
-row again, while other rows still refer to it. PostgreSQL's sequences never go back.
+Tables whose rows the engine numbers have `sqlite_autoincrement`: without it SQLite would give the number of a
+deleted last row again, while other rows still refer to it. PostgreSQL's sequences never go back.
 """
 
 import sqlalchemy as sa
@@ -14,9 +14,9 @@ metadata = sa.MetaData(
 )
 
 FIRST_OWN_ID = 1_000_000_000
-"""Movies made through the API are numbered from here, so that no catalogue import meets them by accident."""
+"""Movies made through the API have ids from here on, so that no catalogue import meets them by accident."""
 LAST_OWN_ID = 2**53 - 1
-"""Up to here a JSON number is exact everywhere; the counter of movies does not get that far."""
+"""The largest integer that every reader of JSON takes exactly; no counter gets that far."""
 
 Key = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """An integer key; on SQLite it is the rowid itself."""
@@ -74,10 +74,8 @@ tasks = sa.Table(
     sa.Column("started_at", sa.Double),
     sa.Column("finished_at", sa.Double),
     sa.Column("rate", sa.Double),  # units a second in this phase
-    sa.Column("worker", sa.Text),  # who runs it, or ran it last
-    sa.Column(
-        "failures", sa.Integer, nullable=False, server_default="0"
-    ),  # transient, since the last progress
+    sa.Column("worker", sa.Text),  # that runs it, or ran it last
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),  # transient, since progress
     sa.Column("not_before", sa.Double, nullable=False, server_default="0"),  # when a retry is due
     sa.Column("undo_refused", sa.Text),  # why an import cannot be undone although it wrote something
     sa.Index(None, "status", "seq"),
@@ -189,7 +187,7 @@ count_changes = sa.Table(
     "count_changes",
     metadata,
     sa.Column("number", Key, primary_key=True, autoincrement=True),
-    sa.Column("changes", sa.LargeBinary, nullable=False),  # `repository.count_changes`
+    sa.Column("changes", sa.LargeBinary, nullable=False),  # as `app.repository.count_changes` packs them
     sqlite_autoincrement=True,
 )
 

@@ -1,4 +1,4 @@
-"""SQLite: pragmas, turn-taking, locks."""
+"""SQLite: pragmas, the write lock, ratings as images, checkpoints of the WAL."""
 
 import logging
 import os
@@ -11,66 +11,85 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Transaction
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import Connection, Engine, Transaction
 from sqlalchemy.exc import OperationalError
 
+from app.config import Settings
 from app.errors import AppError
-from app.storage.bulk import detach_images
+from app.storage import attached
+from app.storage.bulk import RatingColumns
 from app.storage.database import PATIENCE, Database
 from app.storage.heartbeat import Heartbeat
-from app.storage.locks import Turns, file_lock, locked
+from app.storage.locks import WriteLock, file_lock, locked
 from app.storage.private import close
 
 CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
-"""Changed rows after which the log is moved into the database; few while others write, who share the disk."""
+"""Changed rows after which a worker checkpoints the WAL; few while others write, who share the disk."""
 LEAST_ROWS = 1_000
-"""Rows for which a transaction counts at least: one that changes few may still change a page for each."""
+"""Rows that a transaction counts as at least: each row that it changes may change a page of its own."""
 LATELY = 10.0
-"""Seconds."""
-LONGEST_LOG = 8000
-"""Pages of the log after which even a commit does that."""
+"""Seconds after a waiter was seen in which `had_waiters` is true."""
+LONGEST_WAL = 8000
+"""Pages of the WAL after which even a commit checkpoints it."""
 BUSY_MS = int(PATIENCE * 1000)
-"""Milliseconds that SQLite waits for its own locks. A worker tries again after them."""
+"""Milliseconds that SQLite waits for its own locks; a worker then tries again."""
 BEAT_STEPS = 1_000_000
-"""Steps of SQLite's machine between two beats within a statement: some ten milliseconds."""
+"""Steps of SQLite's virtual machine between two beats within a statement: some ten milliseconds."""
 
 log = logging.getLogger("matinee.storage")
 
 
 class SQLiteDatabase(Database):
-    """One file beside its write-ahead log. `durable` commits survive a power cut (synchronous=FULL).
+    """One file and its write-ahead log (WAL). `durable` commits survive a power cut (synchronous=FULL).
 
-    One that is not durable is a worker's: all its writes go through one connection, whose cache holds what
-    it wrote last.
+    A worker's is not durable, and writes through one connection only, whose cache holds what it wrote last.
     """
 
-    def __init__(self, url: str, *, durable: bool = True, heartbeat: Heartbeat | None = None) -> None:
-        self.heartbeat = heartbeat
-        self._durable = durable
-        self._logged = 0  # rows since the log was moved into the database
-        self._wanted_at = float("-inf")
-        self._file = Path(sa.make_url(url).database or "").absolute()
-        self._log = self._file.with_name(f"{self._file.name}-wal")
-        self._directory = self._file.parent
+    values_at_once = 900
+    """By default a statement takes 32,766 parameters, before version 3.32 it took 999."""
+
+    def __init__(
+        self, settings: Settings, *, durable: bool = True, heartbeat: Heartbeat | None = None
+    ) -> None:
+        super().__init__(settings, durable=durable, heartbeat=heartbeat)
+        self._wal_rows = 0  # changed since the WAL was checkpointed
+        self._waited_for_at = float("-inf")
+        self._file = _file(settings)
+        self._wal = self._file.with_name(f"{self._file.name}-wal")
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self._file.exists():
-            self._file.touch(0o600)  # SQLite gives its log the mode of the database
-        for path in (self._file, self._log, self._file.with_name(f"{self._file.name}-shm")):
+            self._file.touch(0o600)  # SQLite gives its WAL the mode of the database
+        for path in (self._file, self._wal, self._file.with_name(f"{self._file.name}-shm")):
             if path.is_file():
                 close(path)
-        self._turns = Turns(self._directory)
+        self._write_lock = WriteLock(self._directory)
         self._writing = threading.Lock()
         self._writer: Connection | None = None
-        self.engine = sa.create_engine(
-            url,
+
+    def _create_engine(self, settings: Settings) -> Engine:
+        engine = sa.create_engine(
+            settings.url,
             pool_size=8,
             max_overflow=64,
             hide_parameters=True,
             pool_timeout=PATIENCE,
             connect_args={"check_same_thread": False, "timeout": PATIENCE},
         )
-        sa.event.listen(self.engine, "connect", self._connected)
-        sa.event.listen(self.engine, "begin", self._begin)
+        sa.event.listen(engine, "connect", self._connected)
+        sa.event.listen(engine, "begin", self._begin)
+        return engine
+
+    @staticmethod
+    def lock_directory(settings: Settings) -> Path:
+        return _file(settings).parent
+
+    @staticmethod
+    def advice(reason: str, url: sa.URL) -> str:
+        advice = "Make its folder writable for this user, or set MATINEE_DATA_DIR to another one."
+        if "not a database" in reason:
+            advice = "Put it back from a backup or move it away, or set MATINEE_DATA_DIR to another folder."
+        return f"The database {url.database} cannot be opened: {reason}. {advice}"
 
     def _connected(self, connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # the driver's own BEGIN comes too late; ours is in _begin
@@ -82,7 +101,7 @@ class SQLiteDatabase(Database):
             f"synchronous={'FULL' if self._durable else 'NORMAL'}",
             "foreign_keys=ON",
             "cache_size=-16000",
-            f"wal_autocheckpoint={LONGEST_LOG}",
+            f"wal_autocheckpoint={LONGEST_WAL}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -107,23 +126,23 @@ class SQLiteDatabase(Database):
         deadline = time.monotonic() + self.patience
         self.beat()
         with self._translated(), self._connection(deadline) as connection:
-            detach_images(connection)
             driver: Any = connection.connection.driver_connection
+            attached.detach(connection)
             before = driver.total_changes
-            with self._turns.take(deadline, self.beat):
+            with self._write_lock.hold(deadline, self.beat):
                 with _waiting_at_most(driver, deadline - time.monotonic()):
                     transaction = connection.begin()
                 with self._ended(transaction, driver):
                     yield connection
-                wanted = not self._durable and self.is_wanted()
+                waited_for = not self._durable and self.has_waiters()
             if not self._durable:
                 with self.busy():
-                    self._tidy(driver, driver.total_changes - before, wanted)
+                    self._checkpoint(driver, driver.total_changes - before, waited_for)
         self.beat()
 
     @contextmanager
     def _connection(self, deadline: float) -> Iterator[Connection]:
-        """A connection to write with: a worker's own, or one of the pool."""
+        """A connection to write with: a worker's only one, or one of the pool."""
         if self._durable:
             with self.engine.connect() as connection:
                 yield connection.execution_options(sqlite_immediate=True)
@@ -139,7 +158,7 @@ class SQLiteDatabase(Database):
 
     @contextmanager
     def _ended(self, transaction: Transaction, driver: Any) -> Iterator[None]:
-        """Commit at the end, or roll back: a step that only the disk holds up."""
+        """Commit at the end, or roll back on any error. A commit counts as busy: it waits for the disk."""
         try:
             yield
             with self.busy():
@@ -150,40 +169,70 @@ class SQLiteDatabase(Database):
                 driver.execute("ROLLBACK")
             raise
 
+    def _checkpoint(self, driver: Any, changed: int, waited_for: bool) -> None:
+        """Sync the WAL, or checkpoint it once it has grown, after the write lock is given back.
+
+        Else the next durable commit would have to wait for all of it, and SQLite by itself would checkpoint
+        within a commit of a request. `changed`: rows of the transaction. `waited_for`: a writer that waited
+        has begun, and will soon be at the disk: then a sync is left out, and a checkpoint comes later.
+        """
+        if changed:
+            self._wal_rows += max(changed, LEAST_ROWS)
+        most = FEW_ROWS if self.had_waiters() else CHECKPOINT_ROWS
+        if self._wal_rows >= most * (2 if waited_for else 1):
+            driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._wal_rows = 0
+        elif changed and not waited_for and self.had_waiters():
+            _sync(self._wal)
+
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
         super().close()
 
-    def _tidy(self, driver: Any, changed: int, wanted: bool) -> None:
-        """Send the log to the disk, and into the database once it has grown: while others have their turn.
+    def has_waiters(self) -> bool:
+        found = self._write_lock.has_waiters()
+        if found:
+            self._waited_for_at = time.monotonic()
+        return found
 
-        Else the next one to commit durably would wait for all of it, and SQLite by itself would move it
-        within somebody's commit. `changed`: rows of the transaction. `wanted`: somebody who waited has
-        begun, and will soon be at the disk.
-        """
-        if changed:
-            self._logged += max(changed, LEAST_ROWS)
-        if self._logged >= (FEW_ROWS if self.was_wanted() else CHECKPOINT_ROWS) * (2 if wanted else 1):
-            driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            self._logged = 0
-        elif changed and not wanted and self.was_wanted():
-            _sync(self._log)
+    def had_waiters(self) -> bool:
+        return time.monotonic() - self._waited_for_at < LATELY
 
-    def is_wanted(self) -> bool:
-        wanted = self._turns.is_wanted()
-        if wanted:
-            self._wanted_at = time.monotonic()
-        return wanted
+    @staticmethod
+    def insert(table: sa.Table) -> sqlite.Insert:
+        return sqlite.insert(table)
 
-    def was_wanted(self) -> bool:
-        return time.monotonic() - self._wanted_at < LATELY
+    @staticmethod
+    def ordered(aggregate: Any, by: sa.Column[Any]) -> Any:  # noqa: ARG004
+        """As it is: a table WITHOUT ROWID is read in the order of its key."""
+        return aggregate
+
+    def serialize(self, connection: Connection, name: str) -> None:
+        """Nothing is to be done: a transaction that writes is alone from its start."""
+
+    def lock_ratings(self, connection: Connection) -> None:
+        """Nothing is to be done: a transaction that writes is alone from its start."""
+
+    def unbounded(self, connection: Connection) -> None:
+        """Nothing is to be done: statements have no limit."""
+
+    def put_ratings(self, connection: Connection, columns: RatingColumns) -> None:
+        into = "ratings (user_id, movie_id, score, rated_at, import_seq)"
+        attached.put(connection, columns, f"INSERT OR REPLACE INTO {into} SELECT {attached.COLUMNS}")
+
+    def put_before_images(self, connection: Connection, columns: RatingColumns, import_seq: int) -> None:
+        into = "rating_before_images (user_id, movie_id, score, rated_at, before_seq, import_seq)"
+        attached.put(connection, columns, f"INSERT INTO {into} SELECT {attached.COLUMNS}, {int(import_seq)}")
+
+    def has_room(self, connection: Connection) -> bool:
+        return attached.has_room(connection)
 
     def size(self) -> int:
         total = 0
-        for file in (self._file, self._log):
-            with suppress(FileNotFoundError):  # the log goes when the last connection is closed
+        for file in (self._file, self._wal):
+            with suppress(FileNotFoundError):  # the WAL goes when the last connection is closed
                 total += file.stat().st_size
         return total
 
@@ -192,16 +241,17 @@ class SQLiteDatabase(Database):
         with file_lock(self.lock_file(name), self.patience):
             yield
 
-    def lock_file(self, name: str) -> Path:
-        return self._directory / f"{name}.lock"
-
     def _meaning(self, error: BaseException, _lost: bool) -> AppError | None:
         return locked() if _is_busy(error) else None
 
 
+def _file(settings: Settings) -> Path:
+    return Path(sa.make_url(settings.url).database or "").absolute()
+
+
 @contextmanager
 def _waiting_at_most(driver: Any, seconds: float) -> Iterator[None]:
-    """Within it SQLite waits so long for its own lock, where that is shorter than ever."""
+    """Within it SQLite waits so long at most for its own lock, if that is shorter than it does by default."""
     short = max(0, int(seconds * 1000)) if seconds < PATIENCE * 0.9 else None
     if short is not None:
         driver.execute(f"PRAGMA busy_timeout={short}")
@@ -213,11 +263,8 @@ def _waiting_at_most(driver: Any, seconds: float) -> Iterator[None]:
 
 
 def _is_busy(error: BaseException | None) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0) or 0
-    return isinstance(error, sqlite3.OperationalError) and code & 0xFF in (
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-    )
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _sync(path: Path) -> None:

@@ -293,7 +293,7 @@ def test_a_file_that_is_parsed_again_comes_to_the_same_rows(
     path.write_text(text)
     task = queue(database, path, "ratings.csv", user_id=1)
     settings = replace(engine_settings, import_chunk=1)
-    monkeypatch.setattr(database, "is_wanted", lambda: True)
+    monkeypatch.setattr(database, "has_waiters", lambda: True)
     execute(attempt(database, settings, stopping=lambda: len(ratings(database)) == 1))
     with database.write() as connection:
         stopped = tasks.get(connection, task.id)
@@ -340,7 +340,7 @@ def test_a_few_ratings_among_very_many_others(run_import: Import, database: Data
 def test_a_transaction_ends_with_its_range_when_somebody_waits(
     run_import: Import, database: Database, monkeypatch: pytest.MonkeyPatch, wanted: bool, transactions: int
 ) -> None:
-    monkeypatch.setattr(database, "is_wanted", lambda: wanted)
+    monkeypatch.setattr(database, "has_waiters", lambda: wanted)
     monkeypatch.setattr(import_ratings, "CAREFUL", 0)
     closed: list[int] = []
     monkeypatch.setattr(RatingMerger, "close", lambda *_: closed.append(1))

@@ -12,14 +12,13 @@ from app.config import Settings
 from app.repository import catalogue, imports, movies, ratings
 from app.repository.count_changes import Changes
 from app.storage import Database, open_database
-from app.storage.database import AT_ONCE
 from app.storage.schema import metadata
 
 FIRST, MANY = 1_000_000, 40_000
 
 
 def limited(database: Database, most: int) -> Database:
-    """Every connection of it takes so many parameters, as where SQLite was built with its default."""
+    """Every connection takes `most` parameters a statement, as SQLite does by default."""
 
     def limit(connection: sqlite3.Connection, _record: object) -> None:
         connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, most)
@@ -41,7 +40,7 @@ def many(settings: Settings) -> Iterator[Database]:
         given = imports.RatingColumns(
             np.full(MANY, 7), ids, np.full(MANY, 9, np.uint8), ids, np.zeros(MANY, np.int32)
         )
-        imports.put_ratings(connection, given)
+        database.put_ratings(connection, given)
     yield database
     database.close()
 
@@ -61,7 +60,7 @@ def test_a_user_with_more_ratings_than_parameters_is_served(
 
 
 def test_any_number_of_ids_is_looked_up(many: Database) -> None:
-    limited(many, AT_ONCE + 24)  # those of the IN, and a few beside
+    limited(many, many.values_at_once + 24)  # those of the IN, and a few beside
     ids = range(FIRST, FIRST + MANY)
     with many.write() as connection:
         assert list(movies.by_ids(connection, ids)) == list(ids)
@@ -82,7 +81,7 @@ def test_any_number_of_ids_is_looked_up(many: Database) -> None:
 
 
 def test_counts_of_any_number_of_movies_that_are_gone_are_settled(many: Database) -> None:
-    limited(many, AT_ONCE + 24)
+    limited(many, many.values_at_once + 24)
     gone = np.arange(FIRST, FIRST + MANY)
     with many.write() as connection:
         connection.execute(metadata.tables["movies"].delete().where(metadata.tables["movies"].c.id >= FIRST))

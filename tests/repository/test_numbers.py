@@ -152,7 +152,7 @@ def test_a_write_beside_a_retention_keeps_nothing(database: Database) -> None:
 
     def is_waiting() -> bool:
         if connection.dialect.name == "sqlite":
-            return database.is_wanted()
+            return database.has_waiters()
         return bool(connection.execute(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar())
 
     with ThreadPoolExecutor(1) as pool:

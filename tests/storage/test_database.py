@@ -117,7 +117,7 @@ def test_a_worker_writes_through_one_connection_and_counts_its_rows(
     monkeypatch.setattr(sqlite, "LEAST_ROWS", 1)
     database = open_database(Settings(data_dir=tmp_path), durable=False)
     assert isinstance(database, sqlite.SQLiteDatabase)
-    before, used = database._logged, set[int]()
+    before, used = database._wal_rows, set[int]()
     with database.read(), database.read():  # two more connections, which the pool then has to give
         pass
     for number in range(10):
@@ -129,11 +129,11 @@ def test_a_worker_writes_through_one_connection_and_counts_its_rows(
         with database.read():
             pass
     assert len(used) == 1
-    assert database._logged - before == 300
+    assert database._wal_rows - before == 300
     database.close()
 
 
-def test_who_writes_sees_that_somebody_waits_for_it(tmp_path: Path) -> None:
+def test_a_writer_sees_that_another_waits_for_it(tmp_path: Path) -> None:
     one, two = open_database(Settings(data_dir=tmp_path)), open_database(Settings(data_dir=tmp_path))
     order: list[str] = []
 
@@ -143,13 +143,13 @@ def test_who_writes_sees_that_somebody_waits_for_it(tmp_path: Path) -> None:
 
     thread = threading.Thread(target=second)
     with one.write():
-        assert not one.is_wanted()
+        assert not one.has_waiters()
         thread.start()
-        poll(one.is_wanted)
+        poll(one.has_waiters)
         order.append("first")
     thread.join(10)
     assert order == ["first", "second"]
     with one.write():
-        assert not one.is_wanted()
+        assert not one.has_waiters()
     one.close()
     two.close()

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and last."""
+"""Files are written whole or not at all, and survive a power cut."""
 
 import os
 import stat
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.files import put, write_whole
+from app.storage.files import replace_durably, write_atomically
 
 
 @pytest.fixture
@@ -30,29 +30,31 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_file_is_synced_renamed_once_and_its_folder_is_synced(tmp_path: Path, synced: list[str]) -> None:
     path = tmp_path / "new" / "file"
-    write_whole(path, b"one")
+    write_atomically(path, b"one")
     assert synced == ["sync file", "rename", "sync folder"]
-    write_whole(path, b"two")
+    write_atomically(path, b"two")
     assert path.read_bytes() == b"two"
     assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
-    write_whole(path, b"one")
+    write_atomically(path, b"one")
 
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="space"):
-        write_whole(path, b"two")
+        write_atomically(path, b"two")
     assert path.read_bytes() == b"one"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_file_that_is_moved_to_its_place_lasts(tmp_path: Path, synced: list[str]) -> None:
+def test_a_file_that_is_renamed_to_its_place_is_synced_with_its_folder(
+    tmp_path: Path, synced: list[str]
+) -> None:
     (tmp_path / "part").write_bytes(b"x")
-    put(tmp_path / "part", tmp_path / "file")
+    replace_durably(tmp_path / "part", tmp_path / "file")
     assert synced == ["rename", "sync folder"]
     assert (tmp_path / "file").read_bytes() == b"x"

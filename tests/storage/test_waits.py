@@ -22,7 +22,7 @@ from app.repository import movies
 from app.storage import Database, open_database, sqlite
 from app.storage import database as databases
 from app.storage.heartbeat import Heartbeat, read_beat, record_of
-from app.storage.locks import Turns
+from app.storage.locks import WriteLock
 from tests.postgres import PostgresServer
 from tests.server import poll
 
@@ -46,15 +46,15 @@ def foreign_lock(settings: Settings) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def turn_taken(settings: Settings) -> Iterator[None]:
-    """Another process that has the turn, and does not go on."""
+def write_lock_taken(settings: Settings) -> Iterator[None]:
+    """Another process that holds the write lock, and does not go on."""
     descriptor = os.open(settings.data_dir / "turn.lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     yield
     os.close(descriptor)
 
 
-@pytest.mark.parametrize("held", [foreign_lock, turn_taken])
+@pytest.mark.parametrize("held", [foreign_lock, write_lock_taken])
 @pytest.mark.usefixtures("impatient")
 def test_a_write_waits_for_a_while_and_is_refused_with_503(
     client: TestClient, settings: Settings, held: Held
@@ -90,7 +90,7 @@ def test_every_thread_that_waits_is_refused_in_time_and_the_queue_goes_on(settin
         for thread in threads:
             thread.join(20)
 
-    with turn_taken(settings):
+    with write_lock_taken(settings):
         together(12)
     assert len(refused) == 12
     assert max(refused) < LONGEST + 4
@@ -99,24 +99,24 @@ def test_every_thread_that_waits_is_refused_in_time_and_the_queue_goes_on(settin
     database.close()
 
 
-def test_threads_of_a_process_share_a_turn_in_the_order_in_which_they_came(tmp_path: Path) -> None:
-    ours, theirs, order = Turns(tmp_path), Turns(tmp_path), list[str]()
+def test_threads_of_a_process_share_the_write_lock_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+    ours, theirs, order = WriteLock(tmp_path), WriteLock(tmp_path), list[str]()
 
-    def take(turns: Turns, name: str) -> None:
-        with turns.take():
+    def write(lock: WriteLock, name: str) -> None:
+        with lock.hold():
             order.append(name)
 
     threads: list[threading.Thread] = []
 
-    def wait_in_line(turns: Turns, name: str, arrived: int) -> None:
-        threads.append(threading.Thread(target=take, args=(turns, name)))
+    def wait_in_line(lock: WriteLock, name: str, arrived: int) -> None:
+        threads.append(threading.Thread(target=write, args=(lock, name)))
         threads[-1].start()
-        if turns is ours:
+        if lock is ours:
             poll(lambda: len(ours._queue) == arrived)
 
-    with theirs.take():
+    with theirs.hold():
         wait_in_line(ours, "first", 0)
-        poll(theirs.is_wanted)
+        poll(theirs.has_waiters)
         wait_in_line(ours, "second", 1)
         wait_in_line(ours, "third", 2)
     for thread in threads:
