@@ -1,199 +1,101 @@
-"""The second phase: range by range into the database, each with the cursor in one short transaction."""
+"""The second phase: range by range into the database, each with the checkpoint in one short transaction."""
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
 
-import numpy as np
 from sqlalchemy.engine import Connection
 
-from app.imports import runs
-from app.imports.columns import Columns
-from app.imports.rejects import Reject
-from app.imports.runs import matches
-from app.imports.strict import UNKNOWN_MOVIE
-from app.repository import catalogue, imports, movies
-from app.repository.count_changes import changes_of
-from app.repository.imports import RatingColumns
-from app.repository.ratings import note_changes
-
-CATALOGUE_ROWS = 500
-
-Item = TypeVar("Item")
+from app.imports import mergers, parse, rejects
+from app.imports.checkpoint import Checkpoint, saving
+from app.imports.counts import settle
+from app.imports.readers import reader
+from app.imports.sizes import Sizes
+from app.process import collect_now, leave_one_processor
+from app.repository import catalogue, imports
+from app.tasks.attempt import Attempt
 
 
-@dataclass
-class Figures:
-    """What became of the rows that were read; the others add up to `read`."""
+class Merge:
+    """Merges the parts of an import from a checkpoint on, and keeps that up to date.
 
-    read: int = 0
-    new: int = 0
-    replaced: int = 0
-    unchanged: int = 0
-    older: int = 0
-    duplicate: int = 0
-    rejected: int = 0
-
-
-class Range(NamedTuple):
-    """`size` rows that are written at once. `end`: where the next range starts, for the cursor."""
-
-    rows: Any
-    size: int
-    end: Any
-
-
-class Merger(Protocol):
-    """Writes one part of an import."""
-
-    def ranges(self, after: Any) -> Iterator[Range]:
-        """The ranges behind `after`, the `end` of another; from the start for None."""
-
-    def merge(
-        self, connection: Connection, some: Range, figures: Figures, *, dry_run: bool = False
-    ) -> list[Reject]:
-        """Write a range and count what became of it; answers what cannot be taken after all."""
-
-    def close(self, connection: Connection) -> None:
-        """Write what the ranges of one transaction leave to its end."""
-
-
-class _Outcome(NamedTuple):
-    """What a range of ratings comes to: what is to be written, and what was there instead."""
-
-    written: RatingColumns
-    before: RatingColumns
-
-
-def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items, each made in a thread while the one before it is used."""
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = thread.submit(next, items, None)
-            yield item
-
-
-class RatingMerger:
-    """Merges the runs of a part, `rows()` at a time. `movies_deleted`: as of the parse."""
+    `start`: of the import, epoch seconds.
+    """
 
     def __init__(
-        self, found: Sequence[runs.Run], import_seq: int, movies_deleted: int, rows: Callable[[], int]
+        self,
+        attempt: Attempt,
+        checkpoint: Checkpoint,
+        parts: list[parse.Part],
+        reject_file: rejects.RejectFile,
+        start: int,
+        sizes: Sizes,
     ) -> None:
-        self._runs, self._seq, self._rows = found, import_seq, rows
-        self._movies_deleted = movies_deleted
-        self._outcomes: list[_Outcome] = []
-        self._changed = 0
+        self._attempt, self._checkpoint, self._parts = attempt, checkpoint, parts
+        self._rejects, self._start, self._sizes = reject_file, start, sizes
+        self._dry_run = bool(attempt.task.params.get("dry_run"))
+        self._give_way_until = time.monotonic() + sizes.give_way_seconds
 
-    def ranges(self, after: list[int] | None) -> Iterator[Range]:
-        user_id, movie_id = after or (-1, -1)
-        for columns, others in ahead(runs.merge(self._runs, (user_id, movie_id))):
-            start = 0
-            while start < len(others):
-                rows = slice(start, start + self._rows())
-                some, more, start = columns[rows], others[rows], rows.stop
-                end = [int(some.user_id[-1]), int(some.movie_id[-1])]
-                yield Range((some, more), len(more), end)
+    def run(self) -> None:
+        with self._attempt.database.busy():
+            collect_now()
+        try:
+            self._merge_parts()
+        finally:
+            leave_one_processor(False)
 
-    def merge(
-        self, connection: Connection, some: Range, figures: Figures, *, dry_run: bool = False
-    ) -> list[Reject]:
-        columns, others = some.rows
-        if not dry_run:
-            imports.keep_writers_out(connection)
-        columns, rejects = self._known(connection, columns)
-        figures.duplicate += int(others.sum())
-        figures.rejected += len(rejects)
-        outcome = self._judge(connection, columns, figures)
-        if not dry_run:
-            self._write(connection, outcome)
-        return rejects
+    def _merge_parts(self) -> None:
+        checkpoint = self._checkpoint
+        for part in self._parts[checkpoint.part :]:
+            merger = self._merger(part)
+            ranges = merger.ranges(checkpoint.after)
+            for first in ranges:
+                self._merge(merger, chain([first], ranges))
+            checkpoint.part, checkpoint.after = checkpoint.part + 1, None
+        checkpoint.merged = True
+        with saving(self._attempt, checkpoint):
+            pass  # from here on the parts are not needed again
+        settle(self._attempt.database, self._attempt.transaction)
 
-    def _known(self, connection: Connection, columns: Columns) -> tuple[Columns, list[Reject]]:
-        """Without the ratings of movies that were deleted since the parse."""
-        if imports.movies_deleted(connection) == self._movies_deleted:
-            return columns, []
-        known = movies.exist(connection, columns.movie_id)
-        gone = columns.movie_id[~known].tolist()
-        return columns[known], [Reject(None, "movie_id", str(i), f"{UNKNOWN_MOVIE} by now") for i in gone]
+    def _merger(self, part: parse.Part) -> mergers.Merger:
+        seq = self._attempt.task.seq
+        if part.rows == reader.RATINGS:
+            return mergers.RatingMerger(part.sorted, seq, self._checkpoint.movies_deleted, self._rows)
+        noun = catalogue.MOVIE if part.rows == reader.MOVIES else catalogue.LINK
+        return mergers.CatalogueMerger(part.spool, noun, seq, self._sizes.catalogue_rows, self._start)
 
-    def _judge(self, connection: Connection, columns: Columns, figures: Figures) -> _Outcome:
-        """Newer ratings win, of equally new ones the import's; counted into `figures`."""
-        seq = np.full(len(columns), self._seq, np.int32)
-        rows = imports.RatingColumns(
-            columns.user_id, columns.movie_id, columns.half_steps(), columns.rated_at, seq
-        )
-        there = imports.rated(connection, columns.user_id, columns.movie_id)
-        if not len(there.user_id):
-            figures.new += len(columns)
-            return _Outcome(rows, there)
-        found, places = matches(there, rows)
-        old, new = there.take(found), rows.take(places)
-        same_time = columns.untimed()[places] | (new.rated_at == old.rated_at)
-        unchanged = (new.half_steps == old.half_steps) & same_time
-        older = ~unchanged & (new.rated_at < old.rated_at)
-        replaced = ~unchanged & ~older
-        written = np.ones(len(columns), np.bool_)
-        written[places[~replaced]] = False
-        figures.new += len(columns) - len(places)
-        figures.unchanged += int(unchanged.sum())
-        figures.older += int(older.sum())
-        figures.replaced += int(replaced.sum())
-        return _Outcome(rows.take(written), old.take(replaced))
+    def _rows(self) -> int:
+        """Rows of the next range: few while there are other writers, who wait for its end."""
+        rows = self._attempt.settings.import_chunk // self._sizes.ranges
+        few = self._attempt.database.was_wanted() or time.monotonic() < self._give_way_until
+        leave_one_processor(few)
+        return max(1, rows // self._sizes.give_way if few else rows)
 
-    def _write(self, connection: Connection, outcome: _Outcome) -> None:
-        imports.put_ratings(connection, outcome.written)
-        imports.put_before_images(connection, outcome.before, self._seq)
-        self._outcomes.append(outcome)
-        self._changed += len(outcome.written.user_id)
+    def _merge(self, merger: mergers.Merger, ranges: Iterator[mergers.Range]) -> None:
+        """One transaction: it takes range after range until another writer waits for it, or it is large."""
+        checkpoint = self._checkpoint
+        most = checkpoint.done + self._attempt.settings.import_chunk
+        with self._transaction() as connection:
+            for some in ranges:
+                refused = merger.merge(connection, some, checkpoint.figures, dry_run=self._dry_run)
+                if refused:
+                    self._rejects.add(refused)
+                checkpoint.after, checkpoint.done = some.end, checkpoint.done + some.size
+                is_full = checkpoint.done >= most or not imports.has_room(connection)
+                if is_full or self._attempt.database.is_wanted():
+                    break
+            if not self._dry_run:
+                merger.close(connection)
+            checkpoint.rejects = self._rejects.checkpoint
+            self._attempt.note(done=checkpoint.done)
 
-    def close(self, connection: Connection) -> None:
-        note_changes(connection, self._changed)
-        written, before = [o.written for o in self._outcomes], [o.before for o in self._outcomes]
-        imports.change_counts(connection, changes_of(written, before))
-        self._outcomes, self._changed = [], 0
-
-
-_FIELDS = {catalogue.MOVIE: ("title", "year", "genre"), catalogue.LINK: ("imdb_id", "tmdb_id")}
-_KEPT = "the movie was made or changed here, and is kept"
-
-
-class CatalogueMerger:
-    """Merges a spool of movies or links (`noun`) by id, the last row of an id. `now`: epoch seconds."""
-
-    def __init__(self, spool: Path, noun: str, import_seq: int, now: float) -> None:
-        self._spool, self._noun, self._seq, self._now = spool, noun, import_seq, now
-        self._changed = False
-
-    def ranges(self, after: int | None) -> Iterator[Range]:
-        at = after or 0
-        with self._spool.open("rb") as spool:
-            spool.seek(at)
-            while lines := [line for _, line in zip(range(CATALOGUE_ROWS), spool, strict=False)]:
-                at += sum(map(len, lines))
-                yield Range([json.loads(line) for line in lines], len(lines), at)
-
-    def merge(
-        self, connection: Connection, some: Range, figures: Figures, *, dry_run: bool = False
-    ) -> list[Reject]:
-        lines = {row[1]: row[0] for row in some.rows}
-        rows = {row[1]: dict(zip(_FIELDS[self._noun], row[2:], strict=True)) for row in some.rows}
-        if dry_run:
-            written = catalogue.judge(connection, self._noun, rows, self._seq)
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        if self._dry_run:
+            with self._attempt.database.read() as connection:
+                yield connection
+            self._attempt.report()
         else:
-            written = catalogue.write(connection, self._noun, rows, self._seq, now=self._now)
-            self._changed |= bool(written.new or written.replaced or written.duplicate)
-        figures.new += len(written.new)
-        figures.replaced += len(written.replaced)
-        figures.unchanged += len(written.unchanged)
-        figures.duplicate += len(written.duplicate) + some.size - len(rows)
-        figures.rejected += len(written.kept)
-        return [Reject(lines[key], "", str(key), _KEPT) for key in written.kept]
-
-    def close(self, connection: Connection) -> None:
-        if self._changed:
-            movies.note_change(connection)
-        self._changed = False
+            with saving(self._attempt, self._checkpoint) as connection:
+                yield connection

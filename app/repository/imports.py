@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.arrays import Integers
+from app.rating import RatingColumns
 from app.repository.count_changes import Changes, packed, parts, total, unpacked
-from app.storage.bulk import RatingColumns, execute_many, has_room, put_before_images, put_ratings
+from app.storage.bulk import execute_many, has_room, put_before_images, put_ratings
 from app.storage.database import batches, insert_for
 from app.storage.schema import (
     SCORED,
@@ -24,7 +25,7 @@ from app.storage.schema import (
     tasks,
 )
 
-__all__ = ["RatingColumns", "has_room", "put_before_images", "put_ratings"]
+__all__ = ["has_room", "put_before_images", "put_ratings"]
 
 Key = tuple[int, int]
 

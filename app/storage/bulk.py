@@ -1,14 +1,12 @@
 """Writing many ratings at once, where the engines differ most."""
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
-from app.arrays import Selection
+from app.rating import RatingColumns
 from app.storage.database import insert_for
 from app.storage.image import MOST_ROWS, ratings_image
 from app.storage.schema import rating_before_images, ratings
@@ -17,25 +15,6 @@ _ATTACHED = "images"
 MOST_ATTACHED = 10
 """Databases that one connection of SQLite takes beside its own, unless it was built for more."""
 _IMAGE = "user_id, movie_id, half_steps * 0.5, rated_at, nullif(import_seq, 0)"
-
-
-class RatingColumns(NamedTuple):
-    """n ratings: `user_id`, `movie_id`, `rated_at` int64 [n]; `half_steps`, 1 to 10, uint8 [n];
-    `import_seq`, the number of the import that wrote them or 0 for none, int32 [n].
-    """
-
-    user_id: NDArray[np.int64]
-    movie_id: NDArray[np.int64]
-    half_steps: NDArray[np.uint8]
-    rated_at: NDArray[np.int64]
-    import_seq: NDArray[np.int32]
-
-    def take(self, rows: Selection) -> "RatingColumns":
-        """Some of the ratings."""
-        user_id, movie_id, half_steps, rated_at, import_seq = self
-        return RatingColumns(
-            user_id[rows], movie_id[rows], half_steps[rows], rated_at[rows], import_seq[rows]
-        )
 
 
 def put_ratings(connection: Connection, columns: RatingColumns) -> None:
@@ -81,7 +60,13 @@ def _compiled(statement: Any, dialect: sa.Dialect) -> tuple[str, list[str] | Non
 
 def _rows(columns: RatingColumns, seq: str) -> list[dict[str, Any]]:
     """A dictionary each. `seq`: the name of the column of the imports."""
-    lists = (columns.user_id, columns.movie_id, columns.half_steps / 2, columns.rated_at, columns.import_seq)
+    lists = (
+        columns.user_id,
+        columns.movie_id,
+        columns.half_steps / 2,
+        columns.rated_at,
+        columns.import_seqs(),
+    )
     names = ("user_id", "movie_id", "score", "rated_at", seq)
     rows = zip(*(column.tolist() for column in lists), strict=True)
     return [dict(zip(names, (*row[:4], row[4] or None), strict=True)) for row in rows]
@@ -94,7 +79,9 @@ def _put_images(connection: Connection, columns: RatingColumns, insert: str) -> 
     for start in range(0, len(columns.user_id), MOST_ROWS):
         driver.execute(f"ATTACH ':memory:' AS image{len(names)}")
         names.append(f"image{len(names)}")
-        driver.deserialize(ratings_image(*columns.take(slice(start, start + MOST_ROWS))), name=names[-1])
+        some = columns.take(slice(start, start + MOST_ROWS))
+        image = ratings_image(some.user_id, some.movie_id, some.half_steps, some.rated_at, some.import_seqs())
+        driver.deserialize(image, name=names[-1])
         driver.execute(f"{insert} FROM {names[-1]}.rows")
 
 

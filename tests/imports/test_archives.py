@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import AppError, Invalid, TooLarge
 from app.imports import files
-from app.imports.formats import check
+from app.imports.readers import check
 from app.storage import Database
 from tests.imports.conftest import Import, ratings, table
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import Invalid
-from app.imports.formats import check
+from app.imports.readers import check
 
 
 def checked(directory: Path, content: bytes, filename: str = "file.csv") -> str:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.imports.formats import is_personal
-from app.imports.personal import Matcher
+from app.imports.matching import Matcher
+from app.imports.readers import is_personal
 from app.storage import Database
 from tests.imports.conftest import Import, counts_are_right, ratings
 
