@@ -46,39 +46,31 @@ class RatingColumns:
         """The ratings of several, one after the other."""
         parts = list(parts)
         parts = [part for part in parts if len(part)] or parts[:1]
-        return cls(
-            np.concatenate([part.user_id for part in parts]),
-            np.concatenate([part.movie_id for part in parts]),
-            np.concatenate([part.half_steps for part in parts]),
-            np.concatenate([part.rated_at for part in parts]),
-            _joined([(part.import_seq, len(part)) for part in parts]),
-            _joined([(part.timed, len(part)) for part in parts]),
-        )
+        columns = zip(*(part._columns() for part in parts), strict=True)
+        return cls(*(_joined(column, [len(part) for part in parts]) for column in columns))
 
     def __len__(self) -> int:
         return len(self.user_id)
 
     def take(self, rows: Selection) -> "RatingColumns":
         """Some of the ratings."""
-        return RatingColumns(
-            self.user_id[rows],
-            self.movie_id[rows],
-            self.half_steps[rows],
-            self.rated_at[rows],
-            self.import_seq[rows] if isinstance(self.import_seq, np.ndarray) else self.import_seq,
-            self.timed[rows] if isinstance(self.timed, np.ndarray) else self.timed,
-        )
+        columns = self._columns()
+        return RatingColumns(*(c[rows] if isinstance(c, np.ndarray) else c for c in columns))
+
+    def _columns(self) -> list[Any]:
+        return [getattr(self, name) for name in self.__slots__]
 
     def import_seqs(self) -> NDArray[np.int32]:
         """`import_seq` of each rating [n], to be read only."""
         return np.broadcast_to(np.asarray(self.import_seq, np.int32), len(self))
 
 
-def _joined(columns: list[tuple[Any, int]]) -> Any:
-    first = columns[0][0]
-    if not isinstance(first, np.ndarray) and all(column is first for column, _ in columns):
-        return first
-    return np.concatenate([np.broadcast_to(column, size) for column, size in columns])
+def _joined(column: tuple[Any, ...], sizes: list[int]) -> Any:
+    """The parts of a column as one."""
+    if not isinstance(column[0], np.ndarray) and all(part is column[0] for part in column):
+        return column[0]
+    parts = zip(column, sizes, strict=True)
+    return np.concatenate([np.broadcast_to(part, size) for part, size in parts])
 
 
 # Which rating wins: of two of one user and movie the one with the later `rated_at`, of equally late ones

@@ -62,10 +62,10 @@ def _start(
     if upload is None:
         params |= {"file": None, "filename": "", "size": 0, "sha256": ""}
     else:
-        name = readers.check(upload.path, upload.filename)
-        if readers.is_personal(name) and params["user_id"] is None:
+        reader = readers.check(upload.path, upload.filename)
+        if reader.personal and params["user_id"] is None:
             raise Invalid(
-                f"A {name} export holds one person's ratings. Say whose: POST /imports?user_id=7.",
+                f"A {reader.name} export holds one person's ratings. Say whose: POST /imports?user_id=7.",
                 errors=[{"detail": "whose ratings the file holds is missing", "parameter": "user_id"}],
             )
         receiver.keep(kept)

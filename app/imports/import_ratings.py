@@ -149,13 +149,11 @@ def _no_good_row(checkpoint: Checkpoint, shown: list[dict[str, Any]]) -> Invalid
     parsed = checkpoint.parsed
     if not parsed.read:
         return Invalid("The file has a header and no rows. Nothing was imported.")
-    advice = "See the reasons."
-    if parsed.unknown_movies:
-        advice = (
-            "Import movies.csv first."
-            if parsed.unknown_movies == parsed.rejected
-            else (f"{parsed.unknown_movies} of them rate unknown movies: import movies.csv first.")
-        )
+    advice, unknown = "See the reasons.", parsed.unknown_movies
+    if 0 < unknown == parsed.rejected:
+        advice = "Import movies.csv first."
+    elif unknown:
+        advice = f"{unknown} of them rate unknown movies: import movies.csv first."
     errors = [
         {"detail": f"line {row['line']}, {row['column'] or 'whole line'}: {row['reason']}", "pointer": ""}
         for row in shown

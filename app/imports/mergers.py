@@ -70,7 +70,6 @@ class RatingMerger:
         self._runs, self._seq, self._rows = found, import_seq, rows
         self._movies_deleted = movies_deleted
         self._outcomes: list[_Outcome] = []
-        self._changed = 0
 
     def ranges(self, after: list[int] | None) -> Iterator[Range]:
         user_id, movie_id = after or (-1, -1)
@@ -127,13 +126,12 @@ class RatingMerger:
         imports.put_ratings(connection, outcome.written)
         imports.put_before_images(connection, outcome.before, self._seq)
         self._outcomes.append(outcome)
-        self._changed += len(outcome.written)
 
     def close(self, connection: Connection) -> None:
-        note_changes(connection, self._changed)
         written, before = [o.written for o in self._outcomes], [o.before for o in self._outcomes]
+        note_changes(connection, sum(map(len, written)))
         imports.change_counts(connection, changes_of(written, before))
-        self._outcomes, self._changed = [], 0
+        self._outcomes = []
 
 
 _FIELDS = {catalogue.MOVIE: ("title", "year", "genre"), catalogue.LINK: ("imdb_id", "tmdb_id")}

@@ -6,6 +6,7 @@ parts, as long as the known movies are those of the first time.
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,35 +27,33 @@ class Part(NamedTuple):
     spool: Path = Path()
 
 
+@dataclass
 class Parser:
     """Parses the files of one upload; what does not stay in memory goes to `directory`.
 
     `reject` takes the rows that are no good. `parts` are in the order in which they are merged.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        context: reader.Context,
-        reject: Callable[[list[rejects.Reject]], object],
-        report: Callable[..., object],
-    ) -> None:
-        self._directory, self._context, self._reject, self._report = directory, context, reject, report
-        self.parsed = Parsed()
-        self.parts: list[Part] = []
-        self._done = 0
+    directory: Path
+    context: reader.Context
+    reject: Callable[[list[rejects.Reject]], object]
+    report: Callable[..., object]
+    parsed: Parsed = field(default_factory=Parsed)
+    parts: list[Part] = field(default_factory=list)
+    done: int = 0
+    """Stored bytes that were read."""
 
     def parse(self, file: readers.Recognised) -> None:
         """Read one file whole. Raises `Invalid`, `TooLarge`."""
         self.parsed.formats.append(file.reader.name)
-        path = self._directory / str(len(self.parts))
+        path = self.directory / str(len(self.parts))
         parse = self._ratings if file.reader.rows == reader.RATINGS else self._spool
         self.parts.append(parse(file, path))
 
     def _ratings(self, file: readers.Recognised, directory: Path) -> Part:
         directory.mkdir(parents=True)
-        room, sizes = self._room(file.member.size), self._context.sizes
-        with runs.RunWriter(directory, room, sizes, lambda: self._report(done=self._done)) as writer:
+        room, sizes = self._room(file.member.size), self.context.sizes
+        with runs.RunWriter(directory, room, sizes, lambda: self.report(done=self.done)) as writer:
             for good in self._good(file):
                 writer.add(good)
         self.parsed.duplicate += writer.duplicates
@@ -62,9 +61,7 @@ class Parser:
 
     def _room(self, size: int) -> int:
         """How many rows of a file may stay in memory: none where its size says that they are too many."""
-        room = self._context.sizes.rows_in_memory - sum(
-            len(run) for part in self.parts for run in part.sorted
-        )
+        room = self.context.sizes.rows_in_memory - sum(len(run) for part in self.parts for run in part.sorted)
         return room if size <= room * ROW_BYTES else 0
 
     def _spool(self, file: readers.Recognised, path: Path) -> Part:
@@ -75,17 +72,17 @@ class Parser:
 
     def _good(self, file: readers.Recognised) -> Iterator[Any]:
         """The good rows of each batch of a file; the others are counted and rejected."""
-        before = self._done
+        before = self.done
         with file.member.open() as source:
-            for batch in file.reader.read(source, self._context):
+            for batch in file.reader.read(source, self.context):
                 self._count(batch)
                 yield batch.good
-                self._done = before + source.position()
-                self._report(done=self._done)
+                self.done = before + source.position()
+                self.report(done=self.done)
 
     def _count(self, batch: reader.Batch) -> None:
         self.parsed.read += batch.read
         self.parsed.rejected += len(batch.rejects)
         self.parsed.unknown_movies += sum(reject.reason == UNKNOWN_MOVIE for reject in batch.rejects)
         if batch.rejects:
-            self._reject(batch.rejects)
+            self.reject(batch.rejects)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.imports.sizes import DEFAULT, Sizes
+from app.imports.sizes import Sizes
 from app.imports.spreadsheets import escape, unescape
 from app.storage.files import put
 
@@ -44,12 +44,7 @@ class RejectFile:
     """
 
     def __init__(
-        self,
-        directory: Path,
-        attempt: int,
-        published: Path,
-        checkpoint: list[Any] | None,
-        sizes: Sizes = DEFAULT,
+        self, directory: Path, attempt: int, published: Path, checkpoint: list[Any] | None, sizes: Sizes
     ) -> None:
         self._path, self._published = directory / f"rejects-{attempt}.csv", published
         self._most_rows, self._most_bytes = sizes.rejects, sizes.rejects_bytes
@@ -62,14 +57,6 @@ class RejectFile:
         elif name != self._path.name:
             before = directory / name
             shutil.copyfile(before if before.exists() else published, self._path)
-
-    @staticmethod
-    def is_there(directory: Path, published: Path, checkpoint: list[Any]) -> bool:
-        """Whether what counts of an earlier attempt's file is there; once published, it is only there."""
-        name, size = checkpoint[:2]
-        before = directory / name
-        path = before if before.exists() else published
-        return path.is_file() and path.stat().st_size >= size
 
     @property
     def checkpoint(self) -> list[Any]:

@@ -50,7 +50,12 @@ class FileRun:
         timed = ratings.timed is True
         steps = ratings.half_steps if timed else ratings.half_steps | np.where(ratings.timed, 0, _UNTIMED)
         with path.open("wb") as file:
-            for column in (ratings.user_id, ratings.movie_id, ratings.rated_at, steps.astype(np.uint8)):
+            for column in (
+                ratings.user_id,
+                ratings.movie_id,
+                ratings.rated_at,
+                steps.astype(np.uint8, copy=False),
+            ):
                 column.tofile(file)
         return cls(path, len(ratings), timed)
 

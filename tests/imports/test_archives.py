@@ -28,7 +28,7 @@ def packed(entries: Mapping[str, str | bytes]) -> bytes:
 def checked(directory: Path, content: bytes, filename: str = "upload.zip") -> str:
     path = directory / "upload"
     path.write_bytes(content)
-    return check(path, filename)
+    return check(path, filename).name
 
 
 def test_a_movielens_release_is_imported_as_it_is(

@@ -12,7 +12,7 @@ from app.imports.readers import check
 def checked(directory: Path, content: bytes, filename: str = "file.csv") -> str:
     path = directory / "upload"
     path.write_bytes(content)
-    return check(path, filename)
+    return check(path, filename).name
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.config import Settings
 from app.imports.readers.lines import blocks
 from app.imports.rejects import Reject, RejectFile, rejects_path
-from app.imports.sizes import Sizes
+from app.imports.sizes import DEFAULT, Sizes
 from app.imports.spreadsheets import escape, unescape
 from tests.imports.conftest import Import
 from tests.imports.test_export import is_formula
@@ -97,9 +97,9 @@ def test_what_is_left_out_is_counted_across_attempts(tmp_path: Path, room: Sizes
 
 
 def test_a_checkpoint_of_an_earlier_release_is_understood(tmp_path: Path) -> None:
-    file = RejectFile(tmp_path, 1, tmp_path / "published", None)
+    file = RejectFile(tmp_path, 1, tmp_path / "published", None, DEFAULT)
     file.add([Reject(2, "score", "9", "bad")])
-    again = RejectFile(tmp_path, 2, tmp_path / "published", file.checkpoint[:2])
+    again = RejectFile(tmp_path, 2, tmp_path / "published", file.checkpoint[:2], DEFAULT)
     assert len(again.publish(5)) == 1
 
 

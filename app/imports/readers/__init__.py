@@ -82,14 +82,9 @@ def recognise_all(path: Path, filename: str) -> tuple[list[Recognised], list[str
     return sorted(found, key=lambda one: _ORDER.index(one.reader.rows)), left_out
 
 
-def check(path: Path, filename: str) -> str:
-    """The name of the format of an upload, from its head (also inside .gz and .zip).
+def check(path: Path, filename: str) -> reader.Reader:
+    """The reader of an upload, from its head (also inside .gz and .zip).
 
     Of a zip with several files it is that of the ratings. Raises `Invalid`, `TooLarge`.
     """
-    return recognise_all(path, filename)[0][-1].reader.name
-
-
-def is_personal(name: str) -> bool:
-    """Whether files of that format are one user's ratings, so that the caller has to say whose."""
-    return any(known.name == name and known.personal for known in READERS)
+    return recognise_all(path, filename)[0][-1].reader
