@@ -60,7 +60,7 @@ class Merge:
     def _merger(self, part: parse.Part) -> mergers.Merger:
         seq = self.attempt.task.seq
         if part.rows == reader.RATINGS:
-            return mergers.RatingMerger(part.sorted, seq, self.checkpoint.movies_deleted, self._rows)
+            return mergers.RatingMerger(part.sorted_runs, seq, self.checkpoint.movies_deleted, self._rows)
         noun = catalogue.MOVIE if part.rows == reader.MOVIES else catalogue.LINK
         return mergers.CatalogueMerger(part.spool, noun, seq, self.sizes.catalogue_rows, self.start)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from sqlalchemy.engine import Connection
@@ -30,28 +30,6 @@ class Range(NamedTuple):
     end: Any
 
 
-class Merger(Protocol):
-    """Writes one part of an import."""
-
-    def ranges(self, after: Any) -> Iterator[Range]:
-        """The ranges after `after`, the `end` of another; from the start for None."""
-
-    def merge(
-        self, connection: Connection, some: Range, figures: Figures, *, dry_run: bool = False
-    ) -> list[Reject]:
-        """Write a range and count what became of it; returns what cannot be taken after all."""
-
-    def close(self, connection: Connection) -> None:
-        """Write what the ranges of one transaction leave to its end."""
-
-
-class _Outcome(NamedTuple):
-    """What a range of ratings comes to: what is to be written, and what is stored in its place."""
-
-    written: RatingColumns
-    before: RatingColumns
-
-
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
     """The same items, each made in a thread while the one before it is used."""
     with ThreadPoolExecutor(1) as thread:
@@ -69,9 +47,11 @@ class RatingMerger:
     ) -> None:
         self._runs, self._seq, self._rows = found, import_seq, rows
         self._movies_deleted = movies_deleted
-        self._outcomes: list[_Outcome] = []
+        self._written: list[RatingColumns] = []
+        self._before: list[RatingColumns] = []
 
     def ranges(self, after: list[int] | None) -> Iterator[Range]:
+        """The ranges after `after`, the `end` of another; from the start for None."""
         user_id, movie_id = after or (-1, -1)
         for ratings, others in ahead(runs.merge(self._runs, (user_id, movie_id))):
             start = 0
@@ -84,15 +64,19 @@ class RatingMerger:
     def merge(
         self, connection: Connection, some: Range, figures: Figures, *, dry_run: bool = False
     ) -> list[Reject]:
+        """Write a range and count what became of it; returns what cannot be taken after all."""
         ratings, others = some.rows
         if not dry_run:
             imports.keep_writers_out(connection)
         ratings, rejects = self._known(connection, ratings)
         figures.duplicate += int(others.sum())
         figures.rejected += len(rejects)
-        outcome = self._judge(connection, ratings, figures)
+        written, before = self._judge(connection, ratings, figures)
         if not dry_run:
-            self._write(connection, outcome)
+            imports.put_ratings(connection, written)
+            imports.put_before_images(connection, before, self._seq)
+            self._written.append(written)
+            self._before.append(before)
         return rejects
 
     def _known(self, connection: Connection, ratings: RatingColumns) -> tuple[RatingColumns, list[Reject]]:
@@ -103,13 +87,15 @@ class RatingMerger:
         gone, reason = ratings.movie_id[~known].tolist(), f"{UNKNOWN_MOVIE} by now"
         return ratings.take(known), [Reject(None, "movie_id", str(i), reason) for i in gone]
 
-    def _judge(self, connection: Connection, ratings: RatingColumns, figures: Figures) -> _Outcome:
-        """What is to be written; counted into `figures`."""
+    def _judge(
+        self, connection: Connection, ratings: RatingColumns, figures: Figures
+    ) -> tuple[RatingColumns, RatingColumns]:
+        """What is to be written, and what is stored in its place; counted into `figures`."""
         rows = replace(ratings, import_seq=self._seq)
         stored = imports.rated(connection, rows.user_id, rows.movie_id)
         if not len(stored):
             figures.new += len(rows)
-            return _Outcome(rows, stored)
+            return rows, stored
         found, places = matches(stored, rows)
         old, new = stored.take(found), rows.take(places)
         unchanged, older = judge(old, new)
@@ -120,18 +106,13 @@ class RatingMerger:
         figures.unchanged += int(unchanged.sum())
         figures.older += int(older.sum())
         figures.replaced += int(replaced.sum())
-        return _Outcome(rows.take(written), old.take(replaced))
-
-    def _write(self, connection: Connection, outcome: _Outcome) -> None:
-        imports.put_ratings(connection, outcome.written)
-        imports.put_before_images(connection, outcome.before, self._seq)
-        self._outcomes.append(outcome)
+        return rows.take(written), old.take(replaced)
 
     def close(self, connection: Connection) -> None:
-        written, before = [o.written for o in self._outcomes], [o.before for o in self._outcomes]
-        note_changes(connection, sum(map(len, written)))
-        imports.change_counts(connection, changes_of(written, before))
-        self._outcomes = []
+        """Write what the ranges of one transaction leave to its end."""
+        note_changes(connection, sum(map(len, self._written)))
+        imports.change_counts(connection, changes_of(self._written, self._before))
+        self._written, self._before = [], []
 
 
 _FIELDS = {catalogue.MOVIE: ("title", "year", "genre"), catalogue.LINK: ("imdb_id", "tmdb_id")}
@@ -177,3 +158,6 @@ class CatalogueMerger:
         if self._changed:
             movies.note_change(connection)
         self._changed = False
+
+
+Merger = RatingMerger | CatalogueMerger

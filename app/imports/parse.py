@@ -23,7 +23,7 @@ class Part(NamedTuple):
     """What one file came to. `rows`: ratings, which have runs, or movies or links, which have a spool."""
 
     rows: str
-    sorted: Sequence[runs.Run] = ()
+    sorted_runs: Sequence[runs.Run] = ()
     spool: Path = Path()
 
 
@@ -61,7 +61,9 @@ class Parser:
 
     def _room(self, size: int) -> int:
         """How many rows of a file may stay in memory: none where its size says that they are too many."""
-        room = self.context.sizes.rows_in_memory - sum(len(run) for part in self.parts for run in part.sorted)
+        room = self.context.sizes.rows_in_memory - sum(
+            len(run) for part in self.parts for run in part.sorted_runs
+        )
         return room if size <= room * ROW_BYTES else 0
 
     def _spool(self, file: readers.Recognised, path: Path) -> Part:

@@ -72,11 +72,8 @@ class RejectFile:
             if not self._size:
                 self._size = file.write(_line(HEADER))
             for reject in rejects:
-                if self._more or self._rows >= self._most_rows:
-                    self._more += 1
-                    continue
-                line = _line(_row(reject))
-                if self._size + len(line) > self._most_bytes:
+                is_full = self._more or self._rows >= self._most_rows
+                if is_full or self._size + len(line := _line(_row(reject))) > self._most_bytes:
                     self._more += 1
                     continue
                 self._size += file.write(line)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -24,17 +23,6 @@ BATCH_ROWS = 131_072
 THREADS = 2
 _UNTIMED = 0x80
 """Bit beside the half steps in a file: the row came without a time."""
-
-
-class Run(Protocol):
-    """Sorted ratings, in memory (`RatingColumns`) or in a file."""
-
-    @property
-    def user_id(self) -> Integers: ...
-
-    def __len__(self) -> int: ...
-
-    def take(self, rows: slice, /) -> RatingColumns: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +65,10 @@ class FileRun:
     @property
     def user_id(self) -> Integers:
         return self._integers(0, 0, self.rows)
+
+
+Run = RatingColumns | FileRun
+"""Sorted ratings, in memory or in a file."""
 
 
 class RunWriter:

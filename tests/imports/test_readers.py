@@ -1,4 +1,4 @@
-"""A source that Matinee does not know: its reader is one object in the list of readers."""
+"""A source that Matinee does not know is one object in the list of readers; sizes change no outcome."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +11,12 @@ from app.config import Settings
 from app.imports.files import Source
 from app.imports.readers import READERS, reader
 from app.imports.rejects import Reject
+from app.imports.sizes import DEFAULT, Sizes
 from app.main import create_app
 from app.rating import RatingColumns
+from app.storage import Database
 from app.tasks.worker import run_next
+from tests.imports.conftest import Import, Undo, ratings
 
 HEADER = b"who\twhat\tstars\n"
 
@@ -62,3 +65,23 @@ def test_a_reader_from_outside_is_asked_and_its_file_imported(
     assert rejected == [(4, "what", "999999")]
     rated = api.get("/users/7/ratings").json()
     assert {row["movie_id"]: row["score"] for row in rated} == {1: 4.0, 2: 5.0}
+
+
+@pytest.mark.parametrize("header", ["user_id,movie_id,score", "user_id,movie_id,score,rated_at"])
+def test_sizes_change_nothing_of_what_an_import_comes_to(
+    run_import: Import, run_undo: Undo, database: Database, catalogue: list[int], header: str
+) -> None:
+    """Compiled or not, in memory or in files, in one block or many: with and without times."""
+    time = ",{}" if "rated_at" in header else ""
+    times = ("", "5", "2023-01-05", "9")
+    lines = [f"{i % 4},{i % 9},{i % 5 + 1}{time.format(times[i % 4])}\n" for i in range(60)]
+    found = []
+    for sizes in (DEFAULT, Sizes(compiled_from=0, block=64, run_rows=5), Sizes(rows_in_memory=0, run_rows=7)):
+        task = run_import(header + "\n" + "".join(lines), sizes=sizes)
+        assert task.result is not None
+        shown = {name: task.result[name] for name in ("read", "new", "duplicate", "rejected", "rejects")}
+        found.append((ratings(database), shown))
+        run_undo(task)
+    assert found[0] == found[1] == found[2]
+    assert ratings(database) == {}
+    assert found[0][1]["rejected"] == 7

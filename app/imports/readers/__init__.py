@@ -1,4 +1,4 @@
-"""Readers, one a source: which of them reads a file is told by its first bytes."""
+"""Readers, one a source: the first bytes of a file say which of them reads it."""
 
 from pathlib import Path
 from typing import NamedTuple

@@ -161,7 +161,7 @@ def _half_steps(buffer: NDArray[np.uint8], position: int) -> tuple[int, int]:
 
 @_compiled
 def _digits(buffer: NDArray[np.uint8], position: int) -> tuple[int, int]:
-    """What the digits at a position come to, modulo 2^64, and the position behind them."""
+    """What the digits at a position come to, modulo 2^64, and the position after them."""
     value = np.uint64(0)
     digit = np.uint64(buffer[position]) - np.uint64(_ZERO)  # what is below a zero wraps to a large number
     while digit <= np.uint64(9):

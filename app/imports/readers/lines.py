@@ -18,7 +18,7 @@ MakeLane = Callable[["LineReader", list[str], reader.Context, int], Lane]
 """From the reader, the names in the header, the context, and how many stored bytes the file has."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LineReader:
     """A `Reader` of files with a header line. `columns` maps our names to those in the header.
 
@@ -76,8 +76,8 @@ def blocks(stream: BinaryIO, sizes: Sizes = DEFAULT) -> Iterator[bytes]:
 def _blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
     """Blocks of any number of lines.
 
-    `rest` is the start of the line in which a read ended. It is never longer than `LONGEST_LINE` + 2: that
-    much is too long by any line end, so that what follows of the line need not be kept to reject it.
+    `rest` is the start of the line in which a read ended. Of a line without end no more is kept than
+    `LONGEST_LINE` + 2 bytes: that is too long even if the last one is a CR, so the line will be rejected.
     """
     rest = b""
     first = True
@@ -88,7 +88,7 @@ def _blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
         if not end:  # no line ends in what was read
             rest = (rest + data)[: LONGEST_LINE + 2]
             continue
-        # A rest that was cut is completed by the line end alone: what was dropped of it leaves a gap.
+        # After a rest that was cut comes its line end alone: between the two some bytes were dropped.
         yield rest + data[data.find(b"\n") if len(rest) > LONGEST_LINE + 1 else 0 : end]
         rest = data[end:][: LONGEST_LINE + 2]
     if rest:

@@ -1,4 +1,4 @@
-"""Files of one user's ratings, whose movies are told by title and year, or by IMDb id."""
+"""Files of one user's ratings, whose movies are found by title and year, or by IMDb id."""
 
 import re
 from collections.abc import Callable

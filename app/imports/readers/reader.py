@@ -25,7 +25,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a reader is told. `start`: of the import, epoch seconds; `user_id`: whose ratings, if it was said.
+    """What a reader is given. `start`: of the import, epoch seconds; `user_id`: whose ratings, if known.
 
     `known_movies` are the ids in the database; a reader of movies adds those that it reads. `titles` reads
     (id, title, year) of each movie and [IMDb id, movie id] of each link.
@@ -44,12 +44,9 @@ class Reader(Protocol):
     `personal`: such files are one user's ratings, so that the caller has to say whose.
     """
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def rows(self) -> str: ...
-    @property
-    def personal(self) -> bool: ...
+    name: str
+    rows: str
+    personal: bool
 
     def recognises(self, head: bytes) -> bool:
         """Whether a file is of its kind, from its first bytes."""
