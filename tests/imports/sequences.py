@@ -47,7 +47,7 @@ from tests.imports.conftest import adds_up, counts_are_right, perform, table
 
 BASE = 6
 """Films 1 to 6 are there at first; up to 9 may be imported."""
-SMALL = Sizes(run_rows=3, block=64, catalogue_rows=2)
+SMALL = Sizes(run_rows=3, block=64, catalogue_rows=2, rows_in_memory=4)
 """Everything in small parts, so that much lies between them."""
 RATINGS_HEADER = "user_id,movie_id,score,rated_at\n"
 IMAGES = ("rating_before_images", "catalogue_before_images", "later_writes")

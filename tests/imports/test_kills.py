@@ -29,7 +29,7 @@ RATINGS = "user_id,movie_id,score,rated_at\n" + "".join(
     for user in (5, 2, 9, 1)
 )
 MOVIES = "id,title,year,genre\n" + "".join(f"{i},Film {i} new,2000,\n" for i in (1, 2, 3, 20, 3, 21)) + "x\n"
-SMALL = Sizes(run_rows=7, block=64, rejects=2, catalogue_rows=2)
+SMALL = Sizes(run_rows=7, block=64, rejects=2, catalogue_rows=2, rows_in_memory=8)
 KEPT = ("ratings", "movies", "rating_before_images", "catalogue_before_images", "links", "count_changes")
 
 
