@@ -3,7 +3,7 @@
 import csv
 
 from app.sample import FIRST_USER, MOVIES, RATINGS
-from app.sample.generate import FIRST_TIME, USERS, rows
+from benchmarks.sample import FIRST_TIME, USERS, rows
 
 
 def test_the_file_is_what_its_generator_makes() -> None:

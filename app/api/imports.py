@@ -16,7 +16,7 @@ from app.api.tasks import Started, find_task, task_answer
 from app.api.uploads import Receiver, Upload
 from app.api.values import Id, TaskId
 from app.errors import Invalid, NotFound
-from app.imports import formats
+from app.imports import readers
 from app.imports.rejects import rejects_path
 from app.repository import tasks
 from app.service import Service
@@ -62,10 +62,10 @@ def _start(
     if upload is None:
         params |= {"file": None, "filename": "", "size": 0, "sha256": ""}
     else:
-        name = formats.check(upload.path, upload.filename)
-        if formats.is_personal(name) and params["user_id"] is None:
+        reader = readers.check(upload.path, upload.filename)
+        if reader.personal and params["user_id"] is None:
             raise Invalid(
-                f"A {name} export holds one person's ratings. Say whose: POST /imports?user_id=7.",
+                f"A {reader.name} export holds one person's ratings. Say whose: POST /imports?user_id=7.",
                 errors=[{"detail": "whose ratings the file holds is missing", "parameter": "user_id"}],
             )
         receiver.keep(kept)

@@ -1,32 +1,119 @@
-"""What an import keeps on disk between its attempts, so that they all merge the same rows.
+"""Where an import or undo resumes: what the task's row keeps, in the transaction that it belongs to."""
 
-The cursor, in the database, tells the size and the checksum of each file: an attempt goes on only with the
-very files that the first one left.
-"""
-
-import hashlib
-import json
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
-from app.imports.rejects import RejectFile, rejects_path
-from app.storage import Database
-from app.storage.files import write_atomically
+from app.imports.workspace import Workspace
 from app.task import IMPORT_RATINGS, Task
+from app.tasks.attempt import Attempt
 
 GONE = "What it had kept for going on is gone from the data directory, or damaged."
-OLD = {"catalogue": None}
-"""What an import that began in an older release has kept: without a checksum."""
 UPLOAD_GONE = "The upload is gone from the data directory."
 
 
-def work_directory(settings: Settings, task_id: str) -> Path:
-    """The folder for what a task has to keep on disk between its attempts."""
-    return settings.data_dir / "work" / task_id
+@dataclass
+class Parsed:
+    """What the parse found. `left_out`: files of a zip that are no ratings, movies or links."""
+
+    read: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    unknown_movies: int = 0
+    formats: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> int:
+        return self.read - self.duplicate - self.rejected
+
+
+@dataclass
+class Figures:
+    """What became of the rows that were read; the others add up to `read`."""
+
+    read: int = 0
+    new: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+    older: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+
+
+@dataclass
+class UndoFigures:
+    """How many ratings, movies and links were deleted and put back, and how many are kept as they are now."""
+
+    deleted: int = 0
+    restored: int = 0
+    kept: int = 0
+
+
+@dataclass
+class Checkpoint:
+    """Of a merge. `done` rows are merged: parts before `part`, and of that the ranges up to `after`.
+
+    `merged` says that all of them are. `order`: see `import_order`. `movies_deleted`: as of the parse.
+    `rejects`: what counts of the `RejectFile`. `kept`: see `Workspace`; by default what an import has kept
+    that began in the first release, without a checksum.
+    """
+
+    parsed: Parsed
+    figures: Figures
+    part: int = 0
+    after: Any = None
+    done: int = 0
+    merged: bool = False
+    order: int = 0
+    movies_deleted: int = 0
+    rejects: list[Any] | None = None
+    kept: dict[str, Any] = field(default_factory=lambda: {"catalogue": None})
+
+    @classmethod
+    def of(cls, parsed: Parsed) -> "Checkpoint":
+        """Before the first range."""
+        return cls(parsed, Figures(parsed.read, duplicate=parsed.duplicate, rejected=parsed.rejected))
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Checkpoint":
+        return cls(**data | {"parsed": Parsed(**data["parsed"]), "figures": Figures(**data["figures"])})
+
+    def to_json(self) -> dict[str, Any]:
+        return vars(self) | {"parsed": vars(self.parsed), "figures": dict(vars(self.figures))}
+
+
+@dataclass
+class UndoCheckpoint:
+    """Of an undo: `done` rows, and of ratings those up to `after`, a pair of user and movie."""
+
+    figures: UndoFigures = field(default_factory=UndoFigures)
+    after: list[int] = field(default_factory=lambda: [-1, -1])
+    done: int = 0
+    rejects: list[Any] | None = None
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "UndoCheckpoint":
+        return cls(**data | {"figures": UndoFigures(**data["figures"])})
+
+    def to_json(self) -> dict[str, Any]:
+        return vars(self) | {"figures": dict(vars(self.figures))}
+
+
+@contextmanager
+def saving(
+    attempt: Attempt, checkpoint: Checkpoint | UndoCheckpoint, **progress: Any
+) -> Iterator[Connection]:
+    """A transaction that writes the checkpoint as it is at its end. Raises as `Attempt.transaction` does."""
+    saved: dict[str, Any] = {}
+    with attempt.transaction(cursor=saved, **progress) as connection:
+        yield connection
+        saved.update(checkpoint.to_json())
 
 
 def upload_path(settings: Settings, file: str) -> Path:
@@ -38,46 +125,17 @@ def upload_path(settings: Settings, file: str) -> Path:
     return here if here.exists() else settings.data_dir / file
 
 
-class Checkpoint:
-    """What was in the database as it was first asked for, in files of `directory`.
-
-    `going_on`: from a cursor; else the database is asked. `kept`: what the cursor has to keep, by name.
-    """
-
-    def __init__(self, directory: Path, database: Database, *, going_on: bool) -> None:
-        self._directory, self._database, self._going_on = directory, database, going_on
-        self.kept: dict[str, Any] = {}
-
-    def read(self, name: str, query: Callable[[Connection], Any]) -> Any:
-        """What `query` found when it was asked for first."""
-        path = self._directory / f"{name}.json"
-        if self._going_on and path.exists():
-            return json.loads(path.read_bytes())
-        with self._database.read() as connection:
-            text = json.dumps(query(connection)).encode()
-        write_atomically(path, text)
-        self.kept[name] = describe(text)
-        return json.loads(text)
-
-
-def describe(content: bytes) -> list[Any]:
-    """Size and checksum."""
-    return [len(content), hashlib.sha256(content).hexdigest()]
-
-
 def missing(settings: Settings, task: Task) -> str | None:
-    """What an import or undo lacks to go on from its cursor: one sentence; None if it lacks nothing."""
-    cursor = task.cursor or {}
-    directory, published = work_directory(settings, task.id), rejects_path(settings.data_dir, task.id)
-    if cursor.get("rejects") and not RejectFile.is_there(directory, published, cursor["rejects"]):
+    """What an import or undo lacks to go on from its checkpoint: one sentence; None if it lacks nothing."""
+    if task.cursor is None:
         return GONE
-    if task.kind != IMPORT_RATINGS or cursor.get("merged"):
+    workspace, is_import = Workspace(settings, task), task.kind == IMPORT_RATINGS
+    checkpoint = (Checkpoint if is_import else UndoCheckpoint).from_json(task.cursor)
+    if not workspace.has_rejects(checkpoint.rejects):
+        return GONE
+    if not isinstance(checkpoint, Checkpoint) or checkpoint.merged:
         return None
-    for name, description in cursor.get("kept", OLD).items():
-        path = directory / f"{name}.json"
-        if not path.is_file() or description not in (None, describe(path.read_bytes())):
-            return GONE
-    return missing_upload(settings, task.params)
+    return missing_upload(settings, task.params) if workspace.has(checkpoint.kept) else GONE
 
 
 def missing_upload(settings: Settings, params: dict[str, Any]) -> str | None:

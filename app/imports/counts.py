@@ -10,22 +10,21 @@ from app.storage import Database
 
 
 def settle(database: Database, transaction: Callable[[], AbstractContextManager[Connection]]) -> None:
-    """Make every pending change, whichever import left it: one that was cancelled or killed has some.
+    """Make every pending change, also those that a cancelled or killed import has left.
 
     Each `transaction` makes some and forgets them, so that a kill in between neither loses nor doubles one.
     """
+
+    def waiting_after(step: Callable[[Connection], None]) -> int:
+        with transaction() as connection:
+            step(connection)
+            return imports.pending_counts(connection)
+
     with database.read() as connection:
         waiting = imports.pending_counts(connection)
-    if not waiting:
-        return
     while waiting > 1:
-        with transaction() as connection:
-            imports.compact_counts(connection)
-            waiting = imports.pending_counts(connection)
-    with transaction() as connection:
-        imports.compact_counts(connection, imports.SETTLED_AT_ONCE)
-        waiting = imports.pending_counts(connection)
+        waiting = waiting_after(imports.compact_counts)
+    if waiting:
+        waiting = waiting_after(lambda some: imports.compact_counts(some, imports.SETTLED_AT_ONCE))
     while waiting:
-        with transaction() as connection:
-            imports.settle_counts(connection)
-            waiting = imports.pending_counts(connection)
+        waiting = waiting_after(imports.settle_counts)

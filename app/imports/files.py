@@ -33,10 +33,11 @@ _IN_ZIP64 = 0xFFFFFFFF
 
 
 class Source(NamedTuple):
-    """An open member: its bytes unpacked, and how many stored bytes have been read for them."""
+    """An open member: its bytes unpacked, how many stored bytes were read for them, and how many it has."""
 
     stream: BinaryIO
     position: Callable[[], int]
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +70,14 @@ def members(path: Path, filename: str) -> list[Member]:
 @contextmanager
 def _plain(path: Path) -> Iterator[Source]:
     with path.open("rb") as file:
-        yield Source(file, file.tell)
+        yield Source(file, file.tell, path.stat().st_size)
 
 
 @contextmanager
 def _gzip(path: Path, filename: str) -> Iterator[Source]:
     with path.open("rb") as file, gzip.open(file) as stream:
-        yield Source(_guarded(cast(BinaryIO, stream), filename, file.tell), file.tell)
+        guarded = _guarded(cast(BinaryIO, stream), filename, file.tell)
+        yield Source(guarded, file.tell, path.stat().st_size)
 
 
 def _zip_members(path: Path, filename: str) -> list[Member]:
@@ -111,7 +113,7 @@ def _zip_member(path: Path, filename: str, entry: zipfile.ZipInfo) -> Member:
             unpacked = _guarded(
                 cast(BinaryIO, stream), filename, lambda: int(stream.tell() * share), entry.file_size
             )
-            yield Source(unpacked, lambda: int(stream.tell() * share))
+            yield Source(unpacked, lambda: int(stream.tell() * share), entry.compress_size)
 
     return Member(entry.filename, entry.compress_size, open_entry)
 

@@ -9,13 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from app.imports.sizes import Sizes
 from app.imports.spreadsheets import escape, unescape
 from app.storage.files import replace_durably
 
 HEADER = ("line", "column", "value", "reason")
 LONGEST_VALUE = 200
-MOST_ROWS, MOST_BYTES = 100_000, 16 << 20
-"""What a file of rejects holds at most; a last line tells how many more there are."""
 
 
 class Reject(NamedTuple):
@@ -35,14 +34,22 @@ def rejects_path(data_dir: Path, task_id: str) -> Path:
 class RejectFile:
     """The file of rejects while an import runs; `publish` puts it in its place.
 
-    `cursor` tells what of it counts. Whatever an attempt that was killed has written behind that is
-    written over. Every attempt has a file of its own: one that was replaced may still be at its.
+    `checkpoint` tells what of it counts: its name, bytes, rows, and how many more were not listed. It is
+    written in the transaction that the rejects belong to, after they were synced here. So a file may be
+    longer than its checkpoint says: an attempt was killed, or its transaction failed, after it wrote. What
+    is beyond belongs to rows that will be read again, and is written over.
+
+    Every attempt has a file of its own, copied from that of the one before: one that was replaced without
+    noticing it yet may still be writing to its own.
     """
 
-    def __init__(self, directory: Path, attempt: int, published: Path, cursor: list[Any] | None) -> None:
+    def __init__(
+        self, directory: Path, attempt: int, published: Path, checkpoint: list[Any] | None, sizes: Sizes
+    ) -> None:
         self._path, self._published = directory / f"rejects-{attempt}.csv", published
+        self._most_rows, self._most_bytes = sizes.rejects, sizes.rejects_bytes
         directory.mkdir(parents=True, exist_ok=True)
-        name, *numbers = cursor or (None,)
+        name, *numbers = checkpoint or (None,)
         self._size, self._rows, self._more = (*map(int, numbers), 0, 0, 0)[:3]
         if name is None:
             published.unlink(missing_ok=True)  # of an earlier start
@@ -51,21 +58,13 @@ class RejectFile:
             before = directory / name
             shutil.copyfile(before if before.exists() else published, self._path)
 
-    @staticmethod
-    def is_there(directory: Path, published: Path, cursor: list[Any]) -> bool:
-        """Whether what an earlier attempt has written can be gone on with."""
-        name, size = cursor[:2]
-        before = directory / name
-        path = before if before.exists() else published
-        return path.is_file() and path.stat().st_size >= size
-
     @property
-    def cursor(self) -> list[Any]:
+    def checkpoint(self) -> list[Any]:
         """What of the file counts, for the next attempt."""
         return [self._path.name, self._size, self._rows, self._more]
 
     def add(self, rejects: Iterable[Reject]) -> int:
-        """Write further ones while there is room, and count the others; returns how many they are."""
+        """Write rejects while there is room, and count the others; returns how many they are in all."""
         before = self._rows + self._more
         with self._path.open("r+b" if self._size else "wb") as file:
             file.truncate(self._size)
@@ -73,11 +72,8 @@ class RejectFile:
             if not self._size:
                 self._size = file.write(_line(HEADER))
             for reject in rejects:
-                if self._more or self._rows >= MOST_ROWS:
-                    self._more += 1
-                    continue
-                line = _line(_row(reject))
-                if self._size + len(line) > MOST_BYTES:
+                is_full = self._more or self._rows >= self._most_rows
+                if is_full or self._size + len(line := _line(_row(reject))) > self._most_bytes:
                     self._more += 1
                     continue
                 self._size += file.write(line)

@@ -1,8 +1,8 @@
 """Sorted runs, and their merge (Knuth, TAOCP 3, section 5.4: external sorting).
 
 A run holds ratings sorted by user and movie, each pair once. Runs are in the order of the file, so that
-of two equally new ratings of a pair the one in the later run is the later line. As long as they are few
-they stay in memory: writing them would keep the disk from those who wait for their commit.
+of two equally late ratings of a pair the one in the later run is the later line. As long as they are few
+they stay in memory: writing them would keep the disk busy while other writers wait for their commit.
 """
 
 from collections import deque
@@ -10,103 +10,54 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from app.arrays import Integers
-from app.imports.columns import Columns
+from app.imports.sizes import Sizes
+from app.rating import RatingColumns, newest
 
-RUN_ROWS = 500_000
-"""Few enough that sorting stays within the caches of a processor."""
-IN_MEMORY = 8_000_000
-"""Rows of an import that are kept in memory, 25 bytes each; of a larger one all are written to files."""
 WINDOW_ROWS = 16_384
+"""Rows of a run that the merge reads at once."""
 BATCH_ROWS = 131_072
 THREADS = 2
-
-
-def order(user: Integers, movie: Integers) -> Integers:
-    """The permutation that sorts by user and movie, stable.
-
-    Where it has the room, a row is one number of user, movie and place: NumPy sorts numbers by vector
-    instructions, six times as fast as it sorts places by their key.
-    """
-    if size := len(user):
-        movie_bits, place_bits = int(movie.max()).bit_length(), size.bit_length()
-        if int(user.max()).bit_length() + movie_bits + place_bits <= 63:
-            rows = (user << (movie_bits + place_bits)) | (movie << place_bits) | np.arange(size)
-            rows.sort()
-            return rows & ((1 << place_bits) - 1)
-    return np.lexsort((movie, user))
-
-
-def unique(columns: Columns) -> tuple[Columns, Integers]:
-    """One rating a pair of user and movie, sorted: the newest, of equally new ones the last.
-
-    Also answers by each one how many others it stands for, int64 [n].
-    """
-    columns = columns[order(columns.user_id, columns.movie_id)]
-    same = (columns.user_id[1:] == columns.user_id[:-1]) & (columns.movie_id[1:] == columns.movie_id[:-1])
-    if not same.any():
-        return columns, np.zeros(len(columns), np.int64)
-    columns = columns[np.lexsort((columns.rated_at, columns.movie_id, columns.user_id))]
-    last = np.flatnonzero(np.append(~same, True))
-    return columns[last], np.diff(last, prepend=-1) - 1
-
-
-class Keyed(Protocol):
-    """Ratings by columns."""
-
-    @property
-    def user_id(self) -> Integers: ...
-
-    @property
-    def movie_id(self) -> Integers: ...
-
-
-def matches(a: Keyed, b: Keyed) -> tuple[Integers, Integers]:
-    """Where the pairs of user and movie that both have, each once at most, are in `a` and in `b`."""
-    user, movie = np.concatenate((a.user_id, b.user_id)), np.concatenate((a.movie_id, b.movie_id))
-    places = order(user, movie)
-    user, movie = user[places], movie[places]
-    first = np.flatnonzero((user[1:] == user[:-1]) & (movie[1:] == movie[:-1]))
-    return places[first], places[first + 1] - len(a.user_id)
-
-
-class Run(Protocol):
-    """Sorted ratings, in memory (`Columns`) or in a file."""
-
-    @property
-    def user_id(self) -> Integers: ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: slice, /) -> Columns: ...
+_UNTIMED = 0x80
+"""Bit beside the half steps in a file: the row came without a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRun:
-    """A file with the four columns one behind the other."""
+    """A file with the columns one after the other, 25 bytes a row. `timed`: whether all rows have a time."""
 
     path: Path
     rows: int
+    timed: bool
 
     @classmethod
-    def write(cls, path: Path, columns: Columns) -> "FileRun":
+    def write(cls, path: Path, ratings: RatingColumns) -> "FileRun":
+        timed = ratings.timed is True
+        steps = ratings.half_steps if timed else ratings.half_steps | np.where(ratings.timed, 0, _UNTIMED)
         with path.open("wb") as file:
-            for column in (columns.user_id, columns.movie_id, columns.rated_at, columns.score):
+            for column in (
+                ratings.user_id,
+                ratings.movie_id,
+                ratings.rated_at,
+                steps.astype(np.uint8, copy=False),
+            ):
                 column.tofile(file)
-        return cls(path, len(columns))
+        return cls(path, len(ratings), timed)
 
     def __len__(self) -> int:
         return self.rows
 
-    def __getitem__(self, rows: slice) -> Columns:
+    def take(self, rows: slice) -> RatingColumns:
         start, stop, _ = rows.indices(self.rows)
         user_id, movie_id, rated_at = (self._integers(column, start, stop) for column in range(3))
-        score = np.fromfile(self.path, np.uint8, stop - start, offset=8 * 3 * self.rows + start)
-        return Columns(user_id, movie_id, rated_at, score)
+        steps = np.fromfile(self.path, np.uint8, stop - start, offset=8 * 3 * self.rows + start)
+        if self.timed:
+            return RatingColumns(user_id, movie_id, steps, rated_at)
+        half_steps = steps & np.uint8(_UNTIMED - 1)
+        return RatingColumns(user_id, movie_id, half_steps, rated_at, timed=steps < _UNTIMED)
 
     def _integers(self, column: int, start: int, stop: int) -> Integers:
         return np.fromfile(self.path, np.int64, stop - start, offset=8 * (column * self.rows + start))
@@ -116,19 +67,25 @@ class FileRun:
         return self._integers(0, 0, self.rows)
 
 
+Run = RatingColumns | FileRun
+"""Sorted ratings, in memory or in a file."""
+
+
 class RunWriter:
-    """Collects ratings and makes runs of about `RUN_ROWS` of them.
+    """Collects ratings and makes runs of about `sizes.run_rows` of them.
 
     They are sorted beside the caller; `runs` and `duplicates` are whole when the context ends. Of more than
-    `in_memory` rows, all go into files in `directory`, and `written` is
-    called after each.
+    `in_memory` rows, all go to files in `directory`, and `written` is called after each.
     """
 
-    def __init__(self, directory: Path, in_memory: int, written: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self, directory: Path, in_memory: int, sizes: Sizes, written: Callable[[], object] = lambda: None
+    ) -> None:
         self.runs: list[Run] = []
         self.duplicates = 0
         self._directory, self._in_memory, self._tell = directory, in_memory, written
-        self._buffer: list[Columns] = []
+        self._run_rows = sizes.run_rows
+        self._buffer: list[RatingColumns] = []
         self._threads = ThreadPoolExecutor(THREADS)
         self._sorting: deque[Future[tuple[Run, int]]] = deque()
 
@@ -137,9 +94,9 @@ class RunWriter:
         """How many are in its runs so far."""
         return sum(map(len, self.runs))
 
-    def add(self, columns: Columns) -> None:
-        self._buffer.append(columns)
-        if sum(map(len, self._buffer)) >= RUN_ROWS:
+    def add(self, ratings: RatingColumns) -> None:
+        self._buffer.append(ratings)
+        if sum(map(len, self._buffer)) >= self._run_rows:
             self._flush()
 
     def _flush(self) -> None:
@@ -153,14 +110,15 @@ class RunWriter:
     def _is_large(self) -> bool:
         return self.rows > self._in_memory
 
-    def _sorted_run(self, number: int, parts: list[Columns], to_file: bool) -> tuple[Run, int]:
+    def _sorted_run(self, number: int, parts: list[RatingColumns], to_file: bool) -> tuple[Run, int]:
         """A run, and how many of its rows others stand for, too."""
-        columns, others = unique(Columns.joined(parts))
-        return self._written(number, columns) if to_file else columns, int(others.sum())
+        ratings, others = newest(RatingColumns.joined(parts))
+        return self._written(number, ratings) if to_file else ratings, int(others.sum())
 
     def _written(self, number: int, run: Run) -> Run:
         """The run in a file."""
-        return FileRun.write(self._directory / f"{number}.run", run) if isinstance(run, Columns) else run
+        path = self._directory / f"{number}.run"
+        return FileRun.write(path, run) if isinstance(run, RatingColumns) else run
 
     def _await(self, most: int) -> None:
         """Until at most so many runs are being made."""
@@ -183,17 +141,18 @@ class RunWriter:
                 self._await(0)
 
 
-class _Reader:
-    """One run, read from the front in windows."""
+class _Front:
+    """One run, read from the front: `window` has its next rows."""
 
     def __init__(self, run: Run, after_user: int, window: int) -> None:
         self._run, self._size = run, window
         self._next = int(np.searchsorted(run.user_id, after_user)) if after_user > 0 else 0
-        self.window = run[0:0]
+        self.window = run.take(slice(0, 0))
         self.fill()
 
     @property
     def ended(self) -> bool:
+        """Whether the window has the last row of the run."""
         return self._next >= len(self._run)
 
     def fill(self) -> None:
@@ -201,36 +160,39 @@ class _Reader:
         while not self.ended and (
             len(self.window) < self._size // 2 or self.window.user_id[0] == self.window.user_id[-1]
         ):
-            more = self._run[self._next : self._next + self._size]
+            more = self._run.take(slice(self._next, self._next + self._size))
             self._next += len(more)
-            self.window = Columns.joined((self.window, more))
+            self.window = RatingColumns.joined((self.window, more))
 
-    def take(self, below: int | None) -> Columns:
-        """Take the rows of users below `below` out of the window; all of them for None."""
+    def pop(self, below: int | None) -> RatingColumns:
+        """Remove the rows of users below `below` from the window and return them; all of them for None."""
         size = len(self.window)
-        taken = self.window[: size if below is None else int(np.searchsorted(self.window.user_id, below))]
-        self.window = self.window[len(taken) :]
+        end = size if below is None else int(np.searchsorted(self.window.user_id, below))
+        popped, self.window = self.window.take(slice(end)), self.window.take(slice(end, None))
         self.fill()
-        return taken
+        return popped
 
 
 def merge(
     runs: Sequence[Run], after: tuple[int, int] = (-1, -1), window: int = WINDOW_ROWS
-) -> Iterator[tuple[Columns, Integers]]:
-    """All ratings behind the pair `after`, sorted, in batches of whole users; as `unique` answers them."""
-    readers = [_Reader(run, after[0], window) for run in runs if len(run)]
-    batch: list[tuple[Columns, Integers]] = []
-    while readers:
-        open_ends = [int(reader.window.user_id[-1]) for reader in readers if not reader.ended]
-        below = min(open_ends, default=None)
-        columns, others = unique(Columns.joined(reader.take(below) for reader in readers))
-        behind = (columns.user_id > after[0]) | (
-            (columns.user_id == after[0]) & (columns.movie_id > after[1])
-        )
-        batch.append((columns[behind], others[behind]))
-        readers = [reader for reader in readers if not reader.ended or len(reader.window)]
-        if sum(len(more) for _, more in batch) >= BATCH_ROWS or not readers:
-            columns, others = Columns.joined(c for c, _ in batch), np.concatenate([more for _, more in batch])
+) -> Iterator[tuple[RatingColumns, Integers]]:
+    """All ratings after the pair `after`, sorted, in batches of whole users; as `newest` returns them.
+
+    A run that goes on beyond its window may have more rows of the last user in it, and of later ones. So
+    each step takes the users below the smallest of these: all their rows are in the windows. A window is
+    filled until it has two users, so that there always are some, if only those of one window.
+    """
+    fronts = [_Front(run, after[0], window) for run in runs if len(run)]
+    batch: list[tuple[RatingColumns, Integers]] = []
+    while fronts:
+        last_users = [int(front.window.user_id[-1]) for front in fronts if not front.ended]
+        below = min(last_users, default=None)
+        ratings, others = newest(RatingColumns.joined(front.pop(below) for front in fronts))
+        later = (ratings.user_id > after[0]) | ((ratings.user_id == after[0]) & (ratings.movie_id > after[1]))
+        batch.append((ratings.take(later), others[later]))
+        fronts = [front for front in fronts if not front.ended or len(front.window)]
+        if sum(len(more) for _, more in batch) >= BATCH_ROWS or not fronts:
+            ratings, others = RatingColumns.joined(r for r, _ in batch), np.concatenate([o for _, o in batch])
             if len(others):
-                yield columns, others
+                yield ratings, others
             batch = []

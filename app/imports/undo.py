@@ -1,32 +1,21 @@
 """Taking an import back: what it added is deleted, what it replaced is put back, later writes are kept."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sqlalchemy.engine import Connection
 
 from app.errors import Conflict, NotFound
+from app.imports.checkpoint import UndoFigures
 from app.imports.rejects import Reject
-from app.imports.runs import matches
+from app.rating import matches
 from app.repository import catalogue, import_order, imports, movies, tasks
 from app.repository.count_changes import changes_of
 from app.repository.imports import Key
 from app.repository.ratings import note_changes
 from app.storage import database_of
 from app.task import CANCELLING, COMPLETE, IMPORT_RATINGS, Task
-
-CATALOGUE_ROWS = 500
-
-
-@dataclass
-class UndoFigures:
-    """How many ratings, movies and links were deleted and put back, and how many are kept as they are now."""
-
-    deleted: int = 0
-    restored: int = 0
-    kept: int = 0
 
 
 def check(connection: Connection, import_id: str, *, undo: Task | None = None) -> Task:
@@ -83,22 +72,22 @@ def undo_ratings(connection: Connection, keys: list[Key], import_seq: int, figur
     """Undo the ratings of sorted `keys` that are still as the import wrote them."""
     database_of(connection).lock_ratings(connection)
     there = imports.rated(connection, *np.array(keys, np.int64).T)
-    written = there.take(there.import_seq == import_seq)
+    written = there.take(there.import_seqs() == import_seq)
     images = imports.take_before_images(connection, import_seq, keys[0], keys[-1])
     found, places = matches(images, written)
-    back, gone = images.take(found), written.take(np.delete(np.arange(len(written.user_id)), places))
+    back, gone = images.take(found), written.take(np.delete(np.arange(len(written)), places))
     database_of(connection).put_ratings(connection, back)
     imports.delete_ratings(connection, gone.user_id, gone.movie_id)
     imports.change_counts(connection, changes_of([back], [written]))
-    note_changes(connection, len(written.user_id))
-    figures.deleted += len(gone.user_id)
-    figures.restored += len(back.user_id)
+    note_changes(connection, len(written))
+    figures.deleted += len(gone)
+    figures.restored += len(back)
 
 
 def undo_catalogue(
     connection: Connection, noun: str, images: dict[int, dict[str, Any] | None], figures: UndoFigures
 ) -> list[Reject]:
-    """Undo movies or links, given what they were; answers those that are kept as they are now."""
+    """Undo movies or links, given what they were; returns those that are kept as they are now."""
     there = catalogue.existing(connection, noun, list(images))
     kept: list[Reject] = []
     back: dict[int, dict[str, Any]] = {}

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from app.storage.bulk import RatingColumns
+from app.rating import RatingColumns
 
 SCORES = 10
 _NO_IDS = np.empty(0, np.int64)

@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.arrays import Integers
+from app.rating import RatingColumns
 from app.repository import counters
 from app.repository import movies as movie_queries
 from app.repository.count_changes import Changes, packed, parts, total, unpacked
 from app.storage import Database, database_of
-from app.storage.bulk import RatingColumns, execute_many
+from app.storage.bulk import execute_many
 from app.storage.schema import (
     SCORED,
     catalogue_before_images,
@@ -29,8 +30,6 @@ from app.storage.schema import (
     ratings,
     tasks,
 )
-
-__all__ = ["RatingColumns"]
 
 Key = tuple[int, int]
 """User and movie of a rating."""

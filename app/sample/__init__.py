@@ -1,4 +1,4 @@
-"""The bundled sample: a starter catalogue and made-up ratings of it (`generate.py` makes them)."""
+"""The bundled sample: a starter catalogue and made-up ratings of it (`benchmarks/sample.py` makes them)."""
 
 from pathlib import Path
 

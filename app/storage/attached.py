@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from app.storage.bulk import RatingColumns
+from app.rating import RatingColumns
 from app.storage.image import MOST_ROWS, ratings_image
 
 MOST = 10
@@ -27,7 +27,7 @@ def put(connection: Connection, columns: RatingColumns, insert: str) -> None:
         driver.execute(f"ATTACH ':memory:' AS {name}")
         names.append(name)
         some = columns.take(slice(start, start + MOST_ROWS))
-        image = ratings_image(some.user_id, some.movie_id, some.half_steps, some.rated_at, some.import_seq)
+        image = ratings_image(some.user_id, some.movie_id, some.half_steps, some.rated_at, some.import_seqs())
         driver.deserialize(image, name=name)
         driver.execute(f"{insert} FROM {name}.rows")
 

@@ -1,33 +1,10 @@
-"""Many ratings at once, as columns; and statements for many rows."""
+"""Statements for many rows."""
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
-
-from app.arrays import Selection
-
-
-class RatingColumns(NamedTuple):
-    """n ratings: `user_id`, `movie_id`, `rated_at` int64 [n]; `half_steps`, 1 to 10, uint8 [n];
-    `import_seq`, the number of the import that wrote them or 0 for none, int32 [n].
-    """
-
-    user_id: NDArray[np.int64]
-    movie_id: NDArray[np.int64]
-    half_steps: NDArray[np.uint8]
-    rated_at: NDArray[np.int64]
-    import_seq: NDArray[np.int32]
-
-    def take(self, rows: Selection) -> "RatingColumns":
-        """Some of the ratings."""
-        user_id, movie_id, half_steps, rated_at, import_seq = self
-        return RatingColumns(
-            user_id[rows], movie_id[rows], half_steps[rows], rated_at[rows], import_seq[rows]
-        )
 
 
 def execute_many(connection: Connection, statement: Any, columns: dict[str, list[Any]]) -> int:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from app import deadline
 from app.config import Settings
 from app.errors import AppError, ConfigurationError, Unavailable
-from app.storage.bulk import RatingColumns
+from app.rating import RatingColumns
 from app.storage.heartbeat import Heartbeat
 
 MIGRATIONS = Path(__file__).parent / "migrations"

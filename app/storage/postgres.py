@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from app.config import Settings
 from app.errors import AppError
-from app.storage.bulk import RatingColumns
+from app.rating import RatingColumns
 from app.storage.database import PATIENCE, Database, unavailable
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import locked
@@ -141,7 +141,13 @@ def _lock_number(name: str) -> int:
 
 def _rows(columns: RatingColumns, seq: str) -> list[dict[str, Any]]:
     """One dictionary a rating. `seq`: the name of the column for the import's number."""
-    lists = (columns.user_id, columns.movie_id, columns.half_steps / 2, columns.rated_at, columns.import_seq)
+    lists = (
+        columns.user_id,
+        columns.movie_id,
+        columns.half_steps / 2,
+        columns.rated_at,
+        columns.import_seqs(),
+    )
     names = ("user_id", "movie_id", "score", "rated_at", seq)
     rows = zip(*(column.tolist() for column in lists), strict=True)
     return [dict(zip(names, (*row[:4], row[4] or None), strict=True)) for row in rows]

@@ -17,8 +17,8 @@ from sqlalchemy.exc import OperationalError
 
 from app.config import Settings
 from app.errors import AppError
+from app.rating import RatingColumns
 from app.storage import attached
-from app.storage.bulk import RatingColumns
 from app.storage.database import PATIENCE, Database
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import WriteLock, file_lock, locked

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from app.config import Settings
 from app.main import create_app
 from app.sample import FIRST_USER
-from app.sample.generate import TASTES
+from benchmarks.sample import TASTES
 
 Tasks = Callable[[], None]
 USERS = (FIRST_USER, FIRST_USER + 1, 7, 424_242)

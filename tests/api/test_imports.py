@@ -10,9 +10,9 @@ from fastapi.testclient import TestClient
 
 from app.config import Settings
 from app.main import create_app
-from app.sample.generate import rows
 from app.tasks import retention
 from app.tasks.worker import run_next
+from benchmarks.sample import rows
 
 SAMPLE_ROWS = sum(1 for _ in rows())
 CSV = {"Content-Type": "text/csv"}

@@ -9,10 +9,10 @@ from app.config import Settings
 from app.main import create_app
 from app.repository import models
 from app.sample import FIRST_USER
-from app.sample.generate import TASTES
 from app.service import Service
 from app.serving.active_model import ActiveModel
 from app.serving.model_store import ModelStore
+from benchmarks.sample import TASTES
 from tests.server import poll
 
 

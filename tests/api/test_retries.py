@@ -91,9 +91,7 @@ class Here:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Here]:
-    monkeypatch.setattr("app.imports.import_ratings.GIVE_WAY", 1)
-    monkeypatch.setattr("app.imports.import_ratings.RANGES", 1)
+def here(tmp_path: Path) -> Iterator[Here]:
     here = Here(Settings(tmp_path / "data", embedded_worker=False, import_chunk=1))
     yield here
     here.service.close()

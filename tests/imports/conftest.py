@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from app.config import Settings
+from app.imports import import_ratings, undo_import
+from app.imports.sizes import DEFAULT, Sizes
 from app.movie import Movie
 from app.repository import tasks
 from app.storage import Database
@@ -47,9 +50,17 @@ def attempt(database: Database, settings: Settings, **arguments: Any) -> Attempt
     return Attempt(task, database, settings, clock=lambda: NOW, **arguments)
 
 
-def ended(database: Database, settings: Settings, task: Task, chunk: int | None) -> Task:
+def perform(attempt: Attempt, sizes: Sizes) -> None:
+    """Run an attempt at an import or undo to its end, whatever that is, in parts of these sizes."""
+    run = {IMPORT_RATINGS: import_ratings.run, UNDO_IMPORT: undo_import.run}[attempt.task.kind]
+    execute(attempt, partial(run, sizes=sizes))
+
+
+def ended(
+    database: Database, settings: Settings, task: Task, chunk: int | None, sizes: Sizes = DEFAULT
+) -> Task:
     """Run a queued task to its end."""
-    execute(attempt(database, replace(settings, import_chunk=chunk or settings.import_chunk)))
+    perform(attempt(database, replace(settings, import_chunk=chunk or settings.import_chunk)), sizes)
     with database.read() as connection:
         found = tasks.get(connection, task.id)
     assert found is not None
@@ -61,11 +72,15 @@ def run_import(database: Database, engine_settings: Settings, tmp_path: Path) ->
     """Import some bytes or text: the ended task."""
 
     def run(
-        content: bytes | str, filename: str = "file.csv", chunk: int | None = None, **params: Any
+        content: bytes | str,
+        filename: str = "file.csv",
+        chunk: int | None = None,
+        sizes: Sizes = DEFAULT,
+        **params: Any,
     ) -> Task:
         path = tmp_path / "upload"
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return ended(database, engine_settings, queue(database, path, filename, **params), chunk)
+        return ended(database, engine_settings, queue(database, path, filename, **params), chunk, sizes)
 
     return run
 

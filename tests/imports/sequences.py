@@ -23,6 +23,7 @@ from app.config import Settings
 from app.errors import AppError, Conflict, NotFound
 from app.imports.counts import settle
 from app.imports.rejects import rejects_path
+from app.imports.sizes import Sizes
 from app.movie import Movie
 from app.rating import Rating
 from app.repository import import_order, movies, tasks
@@ -39,14 +40,15 @@ from app.storage.schema import movies as movie_table
 from app.task import CANCELLED, COMPLETE, FAILED, IMPORT_RATINGS, UNDO_IMPORT, Task
 from app.tasks import retention
 from app.tasks.attempt import Attempt
-from app.tasks.execution import execute
 from app.tasks.retry import missing_of, retry
 from app.tasks.start import queue, start
 from tests.catalogue import put_movies
-from tests.imports.conftest import adds_up, counts_are_right, table
+from tests.imports.conftest import adds_up, counts_are_right, perform, table
 
 BASE = 6
 """Films 1 to 6 are there at first; up to 9 may be imported."""
+SMALL = Sizes(run_rows=3, block=64, catalogue_rows=2, rows_in_memory=4)
+"""Everything in small parts, so that much lies between them."""
 RATINGS_HEADER = "user_id,movie_id,score,rated_at\n"
 IMAGES = ("rating_before_images", "catalogue_before_images", "later_writes")
 
@@ -243,7 +245,7 @@ class Sequence:
         )
         try:
             with self.armed(place, fuse, act):
-                execute(attempt)
+                perform(attempt, SMALL)
         except Killed:
             self.take_up(attempt)
 
@@ -410,7 +412,7 @@ class Sequence:
             with self.database.write() as connection:
                 task = tasks.claim(connection, now=self.now)
             assert task is not None
-            execute(Attempt(task, self.database, self.settings, clock=self.clock))
+            perform(Attempt(task, self.database, self.settings, clock=self.clock), SMALL)
             self.check()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import AppError, Invalid, TooLarge
 from app.imports import files
-from app.imports.formats import check
+from app.imports.readers import check
 from app.storage import Database
 from tests.imports.conftest import Import, ratings, table
 
@@ -28,7 +28,7 @@ def packed(entries: Mapping[str, str | bytes]) -> bytes:
 def checked(directory: Path, content: bytes, filename: str = "upload.zip") -> str:
     path = directory / "upload"
     path.write_bytes(content)
-    return check(path, filename)
+    return check(path, filename).name
 
 
 def test_a_movielens_release_is_imported_as_it_is(

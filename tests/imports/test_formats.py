@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from app.errors import Invalid
-from app.imports.formats import check
+from app.imports.readers import check
 
 
 def checked(directory: Path, content: bytes, filename: str = "file.csv") -> str:
     path = directory / "upload"
     path.write_bytes(content)
-    return check(path, filename)
+    return check(path, filename).name
 
 
 @pytest.mark.parametrize(

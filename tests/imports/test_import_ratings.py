@@ -10,9 +10,9 @@ import pytest
 
 from app.config import Settings
 from app.imports import import_ratings
-from app.imports.import_ratings import GIVE_WAY, RANGES
-from app.imports.merge import RatingMerger
+from app.imports.mergers import RatingMerger
 from app.imports.rejects import rejects_path
+from app.imports.sizes import DEFAULT, Sizes
 from app.movie import Movie
 from app.rating import Rating
 from app.repository import movies, tasks
@@ -28,6 +28,7 @@ from tests.imports.conftest import (
     adds_up,
     attempt,
     counts_are_right,
+    perform,
     queue,
     ratings,
     table,
@@ -211,11 +212,11 @@ def test_ratings_of_a_movie_deleted_between_the_phases_are_rejected(
 ) -> None:
     parse = import_ratings._parse
 
-    def parse_then_delete(attempt: Any, before: Any) -> Any:
-        cursor = parse(attempt, before)
+    def parse_then_delete(*arguments: Any) -> Any:
+        parsed = parse(*arguments)
         with database.write() as connection:
             movies.delete(connection, 2, force=False)
-        return cursor
+        return parsed
 
     monkeypatch.setattr(import_ratings, "_parse", parse_then_delete)
     task = run_import(HEADER + "1,1,1,1000\n1,2,1,1000\n")
@@ -255,9 +256,8 @@ def test_a_cancelled_import_that_is_tried_again_goes_on_where_it_was(
 
 
 def test_a_film_that_is_deleted_between_its_two_lines_is_counted_once(
-    database: Database, engine_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, engine_settings: Settings, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("app.imports.merge.CATALOGUE_ROWS", 1)
     path = tmp_path / "upload"
     path.write_text("id,title,year,genre\n11,New,,\n11,Newer,,\n")
     task = queue(database, path, "movies.csv")
@@ -268,7 +268,8 @@ def test_a_film_that_is_deleted_between_its_two_lines_is_counted_once(
                 movies.delete(connection, 11, force=True)
         return False
 
-    execute(attempt(database, replace(engine_settings, import_chunk=1), stopping=stopping))
+    settings = replace(engine_settings, import_chunk=1)
+    perform(attempt(database, settings, stopping=stopping), Sizes(catalogue_rows=1))
     with database.read() as connection:
         ended = tasks.get(connection, task.id)
     assert ended is not None
@@ -341,10 +342,11 @@ def test_a_transaction_ends_with_its_range_when_somebody_waits(
     run_import: Import, database: Database, monkeypatch: pytest.MonkeyPatch, wanted: bool, transactions: int
 ) -> None:
     monkeypatch.setattr(database, "has_waiters", lambda: wanted)
-    monkeypatch.setattr(import_ratings, "CAREFUL", 0)
     closed: list[int] = []
     monkeypatch.setattr(RatingMerger, "close", lambda *_: closed.append(1))
-    run_import(HEADER + "".join(f"{user},1,4,1000\n" for user in range(20)), chunk=2 * RANGES)
+    run_import(
+        HEADER + "".join(f"{user},1,4,1000\n" for user in range(20)), chunk=8, sizes=Sizes(give_way_seconds=0)
+    )
     assert len(ratings(database)) == 20
     assert len(closed) == transactions
 
@@ -354,7 +356,6 @@ def test_a_merge_starts_with_small_ranges(
     run_import: Import, database: Database, monkeypatch: pytest.MonkeyPatch, seconds: int, ranges: list[int]
 ) -> None:
     """So many that one transaction has no room for all of them, the less so where they replace others."""
-    monkeypatch.setattr(import_ratings, "CAREFUL", seconds)
     merge, sizes = RatingMerger.merge, []
 
     def merge_and_count(
@@ -365,9 +366,11 @@ def test_a_merge_starts_with_small_ranges(
 
     monkeypatch.setattr(RatingMerger, "merge", merge_and_count)
     left: list[bool] = []
-    monkeypatch.setattr(import_ratings, "leave_one", left.append)
+    monkeypatch.setattr("app.imports.merge.leave_one_processor", left.append)
     for time in (1000, 2000):
-        run_import(HEADER + "".join(f"{user},1,4,{time}\n" for user in range(30)), chunk=RANGES * GIVE_WAY)
+        rows = "".join(f"{user},1,4,{time}\n" for user in range(30))
+        chunk = DEFAULT.ranges * DEFAULT.give_way
+        run_import(HEADER + rows, chunk=chunk, sizes=Sizes(give_way_seconds=seconds))
     assert sizes == 2 * ranges
     assert left == 2 * [*(bool(seconds) for _ in ranges), False]
     assert {row[1] for row in ratings(database).values()} == {2000}

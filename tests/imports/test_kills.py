@@ -13,15 +13,15 @@ import sqlalchemy as sa
 
 from app.config import Settings
 from app.imports.rejects import rejects_path
+from app.imports.sizes import Sizes
 from app.movie import Movie
 from app.rating import Rating
 from app.repository import movies, tasks
 from app.repository import ratings as rating_queries
 from app.storage import Database, open_database
 from app.task import UNDO_IMPORT
-from app.tasks.execution import execute
 from tests.catalogue import put_movies
-from tests.imports.conftest import NOW, attempt, counts_are_right, queue, table
+from tests.imports.conftest import NOW, attempt, counts_are_right, perform, queue, table
 
 RATINGS = "user_id,movie_id,score,rated_at\n" + "".join(
     f"{user},{movie},{(user + movie) % 10 / 2 + 0.5},{1000 + (user * 7 + movie * 5) % 40}\n"
@@ -29,6 +29,7 @@ RATINGS = "user_id,movie_id,score,rated_at\n" + "".join(
     for user in (5, 2, 9, 1)
 )
 MOVIES = "id,title,year,genre\n" + "".join(f"{i},Film {i} new,2000,\n" for i in (1, 2, 3, 20, 3, 21)) + "x\n"
+SMALL = Sizes(run_rows=7, block=64, rejects=2, catalogue_rows=2, rows_in_memory=8)
 KEPT = ("ratings", "movies", "rating_before_images", "catalogue_before_images", "links", "count_changes")
 
 
@@ -112,7 +113,7 @@ def run_to_end(database: Database, settings: Settings, fuses: list[int]) -> int:
         started = attempt(database, settings)
         try:
             with BOMB.armed(settings.data_dir, fuse):
-                execute(started)
+                perform(started, SMALL)
         except Killed:
             kills += 1
             with database.write() as connection:
@@ -147,12 +148,7 @@ Run = Callable[..., tuple[dict[str, Any], int]]
 
 @pytest.fixture
 def run_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr("app.imports.runs.RUN_ROWS", 7)
-    monkeypatch.setattr("app.imports.lines.BLOCK", 64)
-    monkeypatch.setattr("app.imports.rejects.MOST_ROWS", 2)
-    monkeypatch.setattr("app.imports.merge.CATALOGUE_ROWS", 2)
     monkeypatch.setattr("app.repository.imports.SUMMED_AT_ONCE", 2)
-    monkeypatch.setattr("app.imports.undo_import.CATALOGUE_ROWS", 2)
     monkeypatch.setattr("app.repository.imports.SETTLED_AT_ONCE", 2)
     prepared(tmp_path / "template")
     numbers = iter(range(1_000_000))

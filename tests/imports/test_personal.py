@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.imports.formats import is_personal
-from app.imports.personal import Matcher
+from app.imports.matching import Matcher
+from app.imports.readers import READERS
 from app.storage import Database
 from tests.imports.conftest import Import, counts_are_right, ratings
 
@@ -58,9 +58,8 @@ def test_imdb_ratings_are_matched_by_id_and_rescaled(run_import: Import, databas
 
 
 def test_whose_ratings_they_are_has_to_be_said(run_import: Import) -> None:
-    assert is_personal("letterboxd-ratings")
-    assert is_personal("imdb-ratings")
-    assert not is_personal("ratings")
+    personal = {reader.name for reader in READERS if reader.personal}
+    assert personal == {"letterboxd-ratings", "imdb-ratings"}
     task = run_import(LETTERBOXD)
     assert task.error is not None
     assert "?user_id=" in task.error["detail"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numba.core.caching import CacheImpl
 
-import app.imports.fast
+import app.imports.readers.fast
 import app.recommender.kernel
 
 
@@ -24,6 +24,6 @@ def loaded_again(module: ModuleType) -> ModuleType:
 
 def test_what_is_compiled_needs_no_place_for_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CacheImpl, "_locator_classes", [])
-    fast = loaded_again(app.imports.fast)
+    fast = loaded_again(app.imports.readers.fast)
     assert fast._digits(np.frombuffer(b"12,", np.uint8), 0) == (12, 2)
     assert loaded_again(app.recommender.kernel).train

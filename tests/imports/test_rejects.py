@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.config import Settings
-from app.imports.lines import blocks
+from app.imports.readers.lines import blocks
 from app.imports.rejects import Reject, RejectFile, rejects_path
+from app.imports.sizes import DEFAULT, Sizes
 from app.imports.spreadsheets import escape, unescape
 from tests.imports.conftest import Import
 from tests.imports.test_export import is_formula
@@ -73,21 +74,20 @@ def test_a_small_file_does_not_come_to_a_large_one(
     assert path.stat().st_size < 4_000_000
 
 
-@pytest.mark.parametrize("room", ["MOST_ROWS", "MOST_BYTES"])
-def test_what_is_left_out_is_counted_across_attempts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: str
-) -> None:
-    monkeypatch.setattr(f"app.imports.rejects.{room}", 3 if room == "MOST_ROWS" else 60)
+@pytest.mark.parametrize("room", [Sizes(rejects=3), Sizes(rejects_bytes=60)], ids=["rows", "bytes"])
+def test_what_is_left_out_is_counted_across_attempts(tmp_path: Path, room: Sizes) -> None:
     published = tmp_path / "published"
     rejects = [Reject(line, "score", "9", "bad") for line in range(2, 10)]
-    first = RejectFile(tmp_path, 1, published, None)
+    first = RejectFile(tmp_path, 1, published, None, room)
     assert first.add(rejects[:5]) == 5
-    cursor = first.cursor
+    checkpoint = first.checkpoint
     first.add(rejects[5:])  # lost: the attempt is killed before its transaction
-    second = RejectFile(tmp_path, 2, published, cursor)
+    second = RejectFile(tmp_path, 2, published, checkpoint, room)
     assert second.add(rejects[5:]) == 3
     second.publish(20)
-    third = RejectFile(tmp_path, 3, published, second.cursor)  # killed again, after it was published
+    third = RejectFile(
+        tmp_path, 3, published, second.checkpoint, room
+    )  # killed again, after it was published
     (tmp_path / "rejects-2.csv").unlink(missing_ok=True)
     third.publish(20)
     lines = published.read_text().splitlines()
@@ -96,17 +96,16 @@ def test_what_is_left_out_is_counted_across_attempts(
     assert lines[-1] == f',,,"and {8 - (len(lines) - 2)} more, which are not listed"'
 
 
-def test_a_cursor_of_an_earlier_release_is_understood(tmp_path: Path) -> None:
-    file = RejectFile(tmp_path, 1, tmp_path / "published", None)
+def test_a_checkpoint_of_an_earlier_release_is_understood(tmp_path: Path) -> None:
+    file = RejectFile(tmp_path, 1, tmp_path / "published", None, DEFAULT)
     file.add([Reject(2, "score", "9", "bad")])
-    again = RejectFile(tmp_path, 2, tmp_path / "published", file.cursor[:2])
+    again = RejectFile(tmp_path, 2, tmp_path / "published", file.checkpoint[:2], DEFAULT)
     assert len(again.publish(5)) == 1
 
 
-def test_short_lines_come_in_small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.imports.lines.MOST_LINES", 5)
+def test_short_lines_come_in_small_blocks() -> None:
     text = b"a,b\n" + b"\n" * 23 + b"1,2,3,4,5,6\n\n\nend"
-    found = list(blocks(io.BytesIO(text)))
+    found = list(blocks(io.BytesIO(text), Sizes(block_lines=5)))
     assert b"".join(found) == text
     assert max(block.count(b"\n") for block in found) <= 5
     assert all(block.endswith(b"\n") for block in found[:-1])

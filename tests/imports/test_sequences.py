@@ -21,12 +21,8 @@ STEPS = 12
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Everything in small parts, so that much lies between them."""
+    """Counts are settled in small parts, and nothing waits for a disk or a clock."""
     logging.disable(logging.CRITICAL)  # thousands of tracebacks of what fails on purpose
-    monkeypatch.setattr("app.imports.runs.RUN_ROWS", 3)
-    monkeypatch.setattr("app.imports.lines.BLOCK", 64)
-    monkeypatch.setattr("app.imports.merge.CATALOGUE_ROWS", 2)
-    monkeypatch.setattr("app.imports.undo_import.CATALOGUE_ROWS", 2)
     monkeypatch.setattr("app.repository.imports.SUMMED_AT_ONCE", 2)
     monkeypatch.setattr("app.repository.imports.SETTLED_AT_ONCE", 2)
     monkeypatch.setattr("app.tasks.attempt.REPORT_EVERY", 0.0)

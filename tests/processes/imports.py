@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from app.sample.generate import TASTES
+from benchmarks.sample import TASTES
 from tests.server import Server, poll
 
 FILMS = sorted(film for films in TASTES.values() for film in films)

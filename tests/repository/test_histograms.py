@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.config import Settings
-from app.rating import Rating
+from app.rating import Rating, RatingColumns
 from app.repository import movies, ratings
 from app.repository.count_changes import Changes, changes_of, packed, parts, total, unpacked
 from app.storage import Database, open_database
-from app.storage.bulk import RatingColumns
 from tests.conftest import ENGINES
 from tests.imports.conftest import counts_are_right
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from app.config import Settings
+from app.rating import RatingColumns
 from app.repository import catalogue, imports, movies, ratings
 from app.repository.count_changes import Changes
 from app.storage import Database, open_database
@@ -37,7 +38,7 @@ def many(settings: Settings) -> Iterator[Database]:
         rows = [{"id": n} | columns for n in range(FIRST, FIRST + MANY)]
         connection.execute(metadata.tables["movies"].insert(), rows)
         ids = np.arange(FIRST, FIRST + MANY)
-        given = imports.RatingColumns(
+        given = RatingColumns(
             np.full(MANY, 7), ids, np.full(MANY, 9, np.uint8), ids, np.zeros(MANY, np.int32)
         )
         database.put_ratings(connection, given)

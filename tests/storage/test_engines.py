@@ -6,9 +6,9 @@ import sqlalchemy as sa
 
 from app.config import Settings
 from app.errors import ConfigurationError
+from app.rating import RatingColumns
 from app.repository import ratings
 from app.storage import Database, attached, database_of, engine_of
-from app.storage.bulk import RatingColumns
 from app.storage.schema import counters, rating_before_images
 from app.storage.schema import ratings as table
 

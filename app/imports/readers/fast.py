@@ -4,6 +4,7 @@ It takes a line only if the strict lane would take it, and reads it alike: plain
 a score such as 4, 4.0 or 4.5, no blanks, no quotes, a movie that is known, a time that is not in the future.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +12,7 @@ from numpy.typing import NDArray
 
 from app.arrays import Integers
 from app.compilation import compiled
-from app.imports.columns import UNTIMED, Columns
-from app.imports.formats import Format
-from app.rating import CLOCK_TOLERANCE
+from app.rating import CLOCK_TOLERANCE, RatingColumns
 
 USER, MOVIE, SCORE, TIME = range(4)
 KINDS = {"user_id": USER, "movie_id": MOVIE, "score": SCORE, "rated_at": TIME}
@@ -29,19 +28,22 @@ _ID_DIGITS, _TIME_DIGITS, _DECIMALS = 18, 11, 9
 class Scan(NamedTuple):
     """What a block holds: the ratings taken with their lines (from 0), the others' (line, begin, end)."""
 
-    columns: Columns
+    ratings: RatingColumns
     lines: Integers
     others: Integers
     total: int
 
 
 class Scanner:
-    """Reads blocks of one file. `known_movies` sorted; `start`: of the import, epoch seconds."""
+    """Reads blocks of one file. `columns` maps our names to those in the `header`; `known_movies` sorted;
+    `start`: of the import, epoch seconds."""
 
-    def __init__(self, known: Format, header: list[str], known_movies: Integers, start: int) -> None:
-        names = {text: name for name, text in known.columns.items()}
+    def __init__(
+        self, columns: Mapping[str, str], header: list[str], known_movies: Integers, start: int
+    ) -> None:
+        names = {text: name for name, text in columns.items()}
         self._kinds = np.array([KINDS[names[text]] for text in header], np.int8)
-        self._untimed = TIME not in self._kinds
+        self._timed = TIME in self._kinds.tolist()
         self._ids = known_movies
         self._table = np.zeros(TABLE, np.bool_)
         self._table[known_movies[known_movies < TABLE]] = True
@@ -71,12 +73,11 @@ class Scanner:
             self._others,
         )
         user_id, movie_id, rated_at = self._numbers[:, :good].copy()
-        score = self._score[:good].copy()
-        if self._untimed:
+        half_steps = self._score[:good].copy()
+        if not self._timed:
             rated_at[:] = self._start
-            score |= UNTIMED
-        columns = Columns(user_id, movie_id, rated_at, score)
-        return Scan(columns, self._lines[:good], self._others[:bad], total)
+        ratings = RatingColumns(user_id, movie_id, half_steps, rated_at, timed=self._timed)
+        return Scan(ratings, self._lines[:good], self._others[:bad], total)
 
 
 _compiled = compiled()
@@ -137,14 +138,14 @@ def _scan(
 
 @_compiled
 def _whole(buffer: NDArray[np.uint8], position: int, most: int) -> tuple[int, int]:
-    """The number at a position and the position behind it; -1 for none or one of too many digits."""
+    """The number at a position and the position after it; -1 for none or one of too many digits."""
     value, end = _digits(buffer, position)
     return (value if 0 < end - position <= most else -1), end
 
 
 @_compiled
 def _half_steps(buffer: NDArray[np.uint8], position: int) -> tuple[int, int]:
-    """The score at a position in half steps, and the position behind it; -1 for what is not on the scale."""
+    """The score at a position in half steps, and the position after it; -1 for what is not on the scale."""
     whole, end = _digits(buffer, position)
     clean, steps = end - position == 1, whole * 2
     if buffer[end] == _POINT:
@@ -160,7 +161,7 @@ def _half_steps(buffer: NDArray[np.uint8], position: int) -> tuple[int, int]:
 
 @_compiled
 def _digits(buffer: NDArray[np.uint8], position: int) -> tuple[int, int]:
-    """What the digits at a position come to, modulo 2^64, and the position behind them."""
+    """What the digits at a position come to, modulo 2^64, and the position after them."""
     value = np.uint64(0)
     digit = np.uint64(buffer[position]) - np.uint64(_ZERO)  # what is below a zero wraps to a large number
     while digit <= np.uint64(9):

@@ -1,6 +1,6 @@
-"""Make the ratings of the bundled sample: `python -m app.sample.generate` writes them anew.
+"""Make the ratings of the bundled sample: `python -m benchmarks.sample` writes them.
 
-Every user has one taste out of five and rates most films of that taste and some of the others, better
+Every user has one taste out of five and rates most movies of that taste and some of the others, better
 or worse by the taste. The seed is fixed: the file is the same wherever it is made.
 """
 
@@ -24,13 +24,13 @@ FIRST_TIME, LAST_TIME = 1_000_000_000, 1_100_000_000
 
 def rows() -> Iterator[tuple[int, int, float, int]]:
     """(user id, movie id, score, epoch seconds) by user."""
-    choose = random.Random(SEED)  # noqa: S311
+    choose = random.Random(SEED)
     tastes = list(TASTES)
     for number in range(USERS):
         own = tastes[number % len(tastes)]
         at = choose.randrange(FIRST_TIME, LAST_TIME)
-        for taste, films in TASTES.items():
-            for movie_id in films:
+        for taste, movies in TASTES.items():
+            for movie_id in movies:
                 if choose.random() < (0.5 if taste == own else 0.12):
                     at += choose.randrange(20, 2_000)
                     yield FIRST_USER + number, movie_id, _score(choose, taste == own), at

@@ -1,0 +1,103 @@
+"""Files of one record a line: line-aligned blocks, in bounded memory whatever the lines are like."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from app.imports import files
+from app.imports.readers import reader
+from app.imports.sizes import DEFAULT, Sizes
+
+BOM = b"\xef\xbb\xbf"
+LONGEST_LINE = 65_536
+"""Bytes. A longer line is cut to two more, one of which may be a carriage return, and rejected."""
+
+Lane = Callable[[bytes, int], reader.Batch]
+"""Reads a block of lines, given the number of its first line."""
+MakeLane = Callable[["LineReader", list[str], reader.Context, int], Lane]
+"""From the reader, the names in the header, the context, and how many stored bytes the file has."""
+
+
+@dataclass(slots=True)
+class LineReader:
+    """A `Reader` of files with a header line. `columns` maps our names to those in the header.
+
+    Columns that are `optional`, by our names, may be missing; `others` may be there, and are not read.
+    """
+
+    name: str
+    rows: str
+    columns: dict[str, str]
+    lane: MakeLane
+    optional: Collection[str] = ()
+    others: bool = False
+    personal: bool = False
+
+    def recognises(self, head: bytes) -> bool:
+        names, known = self.header(head), set(self.columns.values())
+        needed = known - {self.columns[name] for name in self.optional}
+        is_whole = needed <= set(names) and len(set(names)) == len(names)
+        return is_whole and (self.others or known.issuperset(names))
+
+    def header(self, head: bytes) -> list[str]:
+        """The names in the first line."""
+        text = first_line(head).decode("utf-8", "replace")
+        return [part.strip().strip('"') for part in text.split(",")]
+
+    def read(self, source: files.Source, context: reader.Context) -> Iterator[reader.Batch]:
+        lane, line = None, 2
+        for block in blocks(source.stream, context.sizes):
+            start = 0
+            if lane is None:
+                start = block.find(b"\n") + 1 or len(block)
+                lane = self.lane(self, self.header(block[:start]), context, source.size)
+            batch = lane(block[start:], line)
+            line += batch.read
+            yield batch
+
+
+def first_line(head: bytes) -> bytes:
+    return head.removeprefix(BOM).split(b"\n", 1)[0].removesuffix(b"\r")
+
+
+def blocks(stream: BinaryIO, sizes: Sizes = DEFAULT) -> Iterator[bytes]:
+    """Whole lines, about `sizes.block` bytes at a time; a byte order mark at the start is left out."""
+    for block in _blocks(stream, sizes.block):
+        if block.count(b"\n") <= sizes.block_lines:
+            yield block
+            continue
+        start = 0
+        while start < len(block):
+            end = block.find(b"\n", start + sizes.block_lines - 1) + 1 or len(block)
+            yield block[start:end]
+            start = end
+
+
+def _blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
+    """Blocks of any number of lines.
+
+    `rest` is the start of the line in which a read ended. Of a line without end no more is kept than
+    `LONGEST_LINE` + 2 bytes: that is too long even if the last one is a CR, so the line will be rejected.
+    """
+    rest = b""
+    first = True
+    while data := stream.read(size):
+        if first:
+            data, first = data.removeprefix(BOM), False
+        end = data.rfind(b"\n") + 1
+        if not end:  # no line ends in what was read
+            rest = (rest + data)[: LONGEST_LINE + 2]
+            continue
+        # After a rest that was cut comes its line end alone: between the two some bytes were dropped.
+        yield rest + data[data.find(b"\n") if len(rest) > LONGEST_LINE + 1 else 0 : end]
+        rest = data[end:][: LONGEST_LINE + 2]
+    if rest:
+        yield rest
+
+
+def split(block: bytes) -> list[bytes]:
+    """The lines of a block without their ends."""
+    lines = block.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return [line.removesuffix(b"\r") for line in lines]
