@@ -90,7 +90,7 @@ class Call:
 
 
 class Server:
-    """Answers one step an attempt, and the last one for ever; counts the attempts."""
+    """Returns one step an attempt, and the last one for ever; counts the attempts."""
 
     def __init__(
         self, *steps: Step, method: str = "GET", headers: dict[str, str] | None = None, url: str = URL

@@ -83,7 +83,7 @@ def _hold_out(users: Interactions, seed: int) -> HeldOut:
 
 def evaluate(model: Model, held_out: HeldOut) -> Evaluation:
     """As it is served: fold in, exclude what was folded in, rank."""
-    return measure(held_out, model, lambda ids, scores: model.scores(model.fold_in(ids, scores)))
+    return measure(held_out, model, lambda ids, scores: model.preferences(model.fold_in(ids, scores)))
 
 
 def evaluate_popularity(model: Model, held_out: HeldOut) -> Evaluation:

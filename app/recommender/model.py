@@ -95,7 +95,7 @@ class Model:
             right += (some + self.objective.linear) @ factors
         return np.asarray(self._solve(rows, weights, right[:, None])[:, 0], np.float32)
 
-    def scores(self, user: Floats) -> Floats:
+    def preferences(self, user: Floats) -> Floats:
         """The predicted preference for each movie, [M]: about 1 for a liked one, 0 for an unknown one."""
         return self.factors @ user
 

@@ -18,10 +18,10 @@ POOL = 10  # maximal marginal relevance chooses among so many times the limit
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Movies, best first; `scores` are predicted preferences, 0 where the model has none to give."""
+    """Movies, best first; `preferences` are 0 where the model predicts none."""
 
     movie_ids: Integers
-    scores: Floats
+    preferences: Floats
     source: Source
 
 
@@ -48,17 +48,18 @@ def rank(
     rated = _Rated(model, rated_movie_ids, rated_scores, rated_at, mask)
     if not rated.shared:
         return _impersonal(model, rated, limit, mask, fill_rated)
-    scores = model.scores(model.fold_in(rated.movie_ids, rated.scores))
+    preferences = model.preferences(model.fold_in(rated.movie_ids, rated.scores))
     inside = rated.rows[rated.rows >= 0]
-    filling = scores[inside]
-    scores[inside] = -np.inf
+    filling = preferences[inside]
+    preferences[inside] = -np.inf
     if mask is not None:
-        scores[~mask] = -np.inf
+        preferences[~mask] = -np.inf
     if diversity > 0:
-        best = diversify(model, scores, top(scores, model.order, max(POOL * limit, 100)), limit, diversity)
+        pool = top(preferences, model.order, max(POOL * limit, 100))
+        best = diversify(model, preferences, pool, limit, diversity)
     else:
-        best = top(scores, model.order, limit)
-    ids, values = model.movie_ids[best], scores[best]
+        best = top(preferences, model.order, limit)
+    ids, values = model.movie_ids[best], preferences[best]
     if fill_rated and len(best) < limit:
         more = rated.by_preference(filling)[: limit - len(best)]
         ids = np.concatenate([ids, rated.movie_ids[more]])
@@ -67,15 +68,15 @@ def rank(
 
 
 def diversify(
-    model: Model, scores: Floats, pool: NDArray[np.int64], limit: int, diversity: float
+    model: Model, preferences: Floats, pool: NDArray[np.int64], limit: int, diversity: float
 ) -> NDArray[np.int64]:
     """Maximal marginal relevance (Carbonell and Goldstein 1998) over the rows of `pool`, best first.
 
-    Relevance is the score over the best one's size; likeness is the cosine of the factors.
+    Relevance is the preference divided by the largest in size; likeness is the cosine of the factors.
     """
     if not len(pool):
         return pool
-    relevance = (1 - diversity) * scores[pool] / max(float(np.abs(scores[pool]).max()), 1e-12)
+    relevance = (1 - diversity) * preferences[pool] / max(float(np.abs(preferences[pool]).max()), 1e-12)
     directions = model.factors[pool] / np.maximum(model.norms[pool], 1e-12)[:, None]
     likeness = np.zeros(len(pool), np.float32)
     chosen: list[int] = []

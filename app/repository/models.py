@@ -41,7 +41,7 @@ class Active:
     catalogue: int  # its version; a change of it means that other movies may exist, or other titles be shown
     movies_deleted: int  # ever
     shown: int  # see `versions.shown`
-    newcomers: int  # the newest first rater; a change of it means that there may be movies to fold in
+    first_rater: int  # the newest first rater; a change of it means that there may be movies to fold in
     newest: int  # the newest version; a higher one than the active may be about to be served
 
 
@@ -49,7 +49,7 @@ _CATALOGUE, _DELETED = (
     sa.select(counters.c.value).where(counters.c.name == name).scalar_subquery()
     for name in ("catalogue", "movies_deleted")
 )
-_NEWCOMERS = sa.select(sa.func.coalesce(sa.func.max(first_raters.c.number), 0)).scalar_subquery()
+_FIRST_RATER = sa.select(sa.func.coalesce(sa.func.max(first_raters.c.number), 0)).scalar_subquery()
 _NEWEST = sa.select(sa.func.max(models.c.version)).correlate(None).scalar_subquery()
 _ACTIVE = sa.select(
     models.c.version,
@@ -58,7 +58,7 @@ _ACTIVE = sa.select(
     _CATALOGUE.label("catalogue"),
     _DELETED.label("movies_deleted"),
     versions.SHOWN.scalar_subquery().label("shown"),
-    _NEWCOMERS.label("newcomers"),
+    _FIRST_RATER.label("first_rater"),
     _NEWEST.label("newest"),
 ).where(models.c.active)
 

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from app.arrays import Mask
 from app.recommender.model import Model
 from app.repository import models, movies, versions
-from app.serving.cold_start import Newcomer, fold_in, with_newcomers
+from app.serving.cold_start import ColdStartMovie, fold_in, with_cold_start_movies
 from app.serving.model_file import CorruptModel
 from app.serving.model_store import ModelStore
 from app.serving.recommendations import Serving
@@ -21,10 +21,10 @@ log = logging.getLogger("matinee.serving")
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A model as it is served: with newcomers, and a mask of what exists; and what it was made of."""
+    """A model as it is served: with cold-start movies, and a mask of what exists; and what it was made of."""
 
     base: Model
-    newcomers: Mapping[int, Newcomer]
+    cold_start: Mapping[int, ColdStartMovie]
     model: Model
     existing: Mask | None
     state: models.Active
@@ -34,7 +34,7 @@ class _Prepared:
         return (
             self.base is base
             and self.state.catalogue >= active.catalogue
-            and self.state.newcomers >= active.newcomers
+            and self.state.first_rater >= active.first_rater
         )
 
 
@@ -67,7 +67,7 @@ class ActiveModel:
         prepared = self._prepared
         if prepared is None or not prepared.is_current(base, active):
             prepared = self._prepare(connection, base, active)
-        state = (active.catalogue, active.newcomers)
+        state = (active.catalogue, active.first_rater)
         return Serving(connection, prepared.model, prepared.existing, state, active.shown)
 
     def _foresee(self, version: int) -> None:
@@ -126,12 +126,12 @@ class ActiveModel:
 def _made(connection: Connection, base: Model, active: models.Active, before: _Prepared | None) -> _Prepared:
     """What is shown of `base`, with as much of what was made `before` as is still right."""
     if before is None or before.base is not base or before.state.movies_deleted != active.movies_deleted:
-        newcomers = fold_in(connection, base, {}, 0)
-        model = with_newcomers(base, newcomers)
+        cold_start = fold_in(connection, base, {}, 0)
+        model = with_cold_start_movies(base, cold_start)
     else:
-        newcomers = fold_in(connection, base, before.newcomers, before.state.newcomers)
-        same = newcomers is before.newcomers
-        model = before.model if same else with_newcomers(base, newcomers)
+        cold_start = fold_in(connection, base, before.cold_start, before.state.first_rater)
+        same = cold_start is before.cold_start
+        model = before.model if same else with_cold_start_movies(base, cold_start)
     mask = movies.exist(connection, model.movie_ids)
     _ = model.order  # kept from here on
-    return _Prepared(base, newcomers, model, None if mask.all() else mask, active)
+    return _Prepared(base, cold_start, model, None if mask.all() else mask, active)

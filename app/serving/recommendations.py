@@ -162,7 +162,9 @@ class Serving:
 
         return [
             Recommendation(by_id[movie_id], preference, because(row))
-            for row, (movie_id, preference) in enumerate(zip(listed, ranking.scores.tolist(), strict=True))
+            for row, (movie_id, preference) in enumerate(
+                zip(listed, ranking.preferences.tolist(), strict=True)
+            )
             if movie_id in by_id
         ]
 

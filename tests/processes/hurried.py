@@ -7,7 +7,7 @@ from typing import Any
 
 import uvicorn
 
-from app.api.edge.answers import Answers
+from app.api.edge.responses import Responses
 from app.api.edge.bodies import Bodies, Pace
 from app.cli import server
 from app.config import Settings
@@ -21,7 +21,7 @@ def _hurried(layer: Any) -> Any:
     kind = getattr(layer, "func", layer)
     if kind is Bodies:
         return partial(layer, pace=Pace(grace=SECONDS, longest=2 * SECONDS, window=SECONDS))
-    return partial(layer, standstill=SECONDS) if kind is Answers else layer
+    return partial(layer, standstill=SECONDS) if kind is Responses else layer
 
 
 def main(port: int, descriptors: int) -> None:

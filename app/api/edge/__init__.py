@@ -10,7 +10,6 @@ from functools import partial
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import descriptors
-from app.api.edge.answers import Answers
 from app.api.edge.bodies import Bodies
 from app.api.edge.callers import Callers
 from app.api.edge.failures import Failures
@@ -20,6 +19,7 @@ from app.api.edge.methods import Methods
 from app.api.edge.origins import Origins
 from app.api.edge.places import WAITS, Places
 from app.api.edge.request_ids import RequestIds
+from app.api.edge.responses import Responses
 from app.api.edge.shares import Shares
 from app.api.edge.shutdown import Shutdown, UnderWay
 from app.api.edge.statistics import Counting, Statistics
@@ -43,7 +43,7 @@ def layers(settings: Settings, statistics: Statistics, shutdown: Shutdown) -> li
         partial(Origins, names=names),  # was not sent by a page of another origin, if it changes something
         Methods,  # names a method that the path has: from here on its manner is known
         Shares,  # leaves something to other callers
-        Answers,  # has its answer sent after the work, not during it
+        Responses,  # has its answer sent after the work, not during it
         partial(Bodies, limit=settings.max_body),  # has been received whole, in time and within its limit
         partial(Places, waits=waits),  # has a place among those that work at once
     ]

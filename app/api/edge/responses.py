@@ -19,7 +19,7 @@ LONGEST_STANDSTILL = 30.0
 log = logging.getLogger("matinee.api")
 
 
-class Answers:
+class Responses:
     """Keeps an answer that is made at once until its endpoint is done; passes streams on as they come."""
 
     def __init__(self, app: ASGIApp, *, standstill: float = LONGEST_STANDSTILL) -> None:
