@@ -18,16 +18,18 @@ JsonObject = dict[str, Any]
 
 TIMEOUT = httpx.Timeout(10.0, connect=2.0)
 UPLOAD_TIMEOUT = httpx.Timeout(60.0, connect=2.0)
-UPLOAD_DEADLINE = 600.0  # one attempt of a large file may outlast the policy's own
-POLL_ATTEMPTS = 30  # a wait outlives a restart of the server; the deadline ends it
+UPLOAD_DEADLINE = 600.0
+"""Seconds: one attempt of a large file may outlast the policy's own deadline."""
+POLL_ATTEMPTS = 30
+"""So many that a wait outlasts a restart of the server; the deadline ends it."""
 POLL_INTERVAL, LEAST_POLL_INTERVAL, LONGEST_POLL_INTERVAL = 1.0, 0.1, 30.0
 ENDED = frozenset({"complete", "failed", "cancelled"})
 
 
 class ApiError(Exception):
-    """A call failed for good; the text says what, where and what to do.
+    """A call failed for good; the text says what happened, where, and what to do.
 
-    `status` is None when there was no answer at all. The other fields are those of the problem details
+    `status` is None if there was no response. The other fields are those of the problem details
     (RFC 9457): `errors` holds `{"detail", "pointer"}` objects.
     """
 
@@ -42,7 +44,7 @@ class ApiError(Exception):
 
 
 class NoAnswer(ApiError):
-    """The server at `address` cannot be reached, or does not answer."""
+    """The server at `address` cannot be reached or does not respond."""
 
     def __init__(self, message: str, address: str) -> None:
         super().__init__(message)
@@ -50,7 +52,7 @@ class NoAnswer(ApiError):
 
 
 class Recommendations(NamedTuple):
-    """Movie ids, best first; where they come from (personal, own, popular); the model's version if any."""
+    """Movie ids, best first; their source (personal, own or popular); the model's version, if any."""
 
     movie_ids: list[int]
     source: str
@@ -58,10 +60,10 @@ class Recommendations(NamedTuple):
 
 
 class MatineeClient:
-    """Calls to one server, retried by `policy` (whose budget the calls share).
+    """Calls to one server, retried by `policy`, whose budget they share.
 
-    Every method raises ApiError. A call that changes something goes under one idempotency key, by which the
-    server recognises its repetition. Threads may share a client.
+    Every method raises `ApiError`. All attempts of a call that changes something carry one idempotency key,
+    by which the server recognises them. Threads may share a client.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class MatineeClient:
 
     @property
     def address(self) -> str:
-        """The server's, without a password."""
+        """The address of the server, without a password."""
         url = self._http.base_url
         return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path.rstrip('/')}"
 
@@ -146,7 +148,7 @@ class MatineeClient:
         """Stream a file to the server, from its start at each attempt; None imports the bundled sample.
 
         `user_id`: whose ratings they are, for an export that holds one person's (Letterboxd, IMDb). Raises
-        OSError if the file cannot be read.
+        `OSError` if the file cannot be read.
         """
         headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
         if path is not None:
@@ -173,10 +175,10 @@ class MatineeClient:
         return _object(self._get(f"/tasks/{_segment(task_id)}"))
 
     def wait(self, task_id: str, on_progress: Callable[[JsonObject], None] | None = None) -> JsonObject:
-        """Poll a task as often as its Retry-After says, every 30 s at least, and return it once it has ended.
+        """Poll a task as often as Retry-After says, at least every 30 s, and return it once it has ended.
 
-        `on_progress` gets the task of every poll, the last one too. The wait has no limit of its own; it
-        ends with ApiError when the server has not answered for the policy's deadline.
+        `on_progress` is called with the task of every poll, also the last. The wait itself has no limit;
+        it raises `ApiError` if the server has not responded for as long as the policy's deadline.
         """
         path = f"/tasks/{_segment(task_id)}"
         patient = replace(self._policy, attempts=max(self._policy.attempts, POLL_ATTEMPTS))
@@ -206,7 +208,7 @@ class MatineeClient:
 
 
 def _address(text: str) -> httpx.URL:
-    """The server's address; one without a scheme, like localhost:8000, is http. Raises ApiError."""
+    """The URL of the server; without a scheme, like localhost:8000, it is http. Raises `ApiError`."""
     try:
         url = httpx.URL(text if "://" in text else f"http://{text}")
         reason = "" if url.scheme in ("http", "https") and url.host else "it names no server to call by HTTP"
@@ -226,7 +228,7 @@ def _place(response: httpx.Response) -> str:
 
 
 def _refused(response: httpx.Response) -> ApiError:
-    """Make the error of a failed answer: its problem details, or the status alone (a proxy's page)."""
+    """The error of a failed response: its problem details, or the status alone (a proxy's page)."""
     try:
         answer = response.json()
     except ValueError:

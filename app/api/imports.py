@@ -1,4 +1,4 @@
-"""Imports over HTTP: the upload is received whole, checked, and becomes a task in one transaction."""
+"""Imports over HTTP: the upload is received whole, checked, and queued as a task in one transaction."""
 
 import uuid
 from typing import Annotated, Any
@@ -34,7 +34,7 @@ async def start_import(
     service: ServiceDependency,
     once: OnceDependency,
     user_id: Annotated[Id | None, Query(description="whose ratings they are")] = None,
-    dry_run: Annotated[bool, Query(description="report only, write nothing")] = False,
+    dry_run: Annotated[bool, Query(description="make the report, write nothing")] = False,
 ) -> Any:
     """Import a CSV of ratings or movies. With no body and no Content-Type: the bundled sample."""
     folder, limit = service.settings.uploads_dir, service.settings.max_upload
@@ -96,7 +96,7 @@ def _start(
 
 @router.get("/{task_id}")
 def import_status(task_id: TaskId, response: Response, service: ServiceDependency) -> dict[str, Any]:
-    """How far it is, and the report once it is complete."""
+    """The progress of an import or undo, and its report once it is complete."""
     with service.database.read() as connection:
         task = tasks.get(connection, task_id)
     if task is None or task.kind not in (IMPORT_RATINGS, UNDO_IMPORT):
@@ -108,7 +108,7 @@ def import_status(task_id: TaskId, response: Response, service: ServiceDependenc
 @router.get("/{task_id}/rejects", response_class=FileResponse)
 @served(Manner.STREAMS)
 async def import_rejects(request: Request, task_id: TaskId, service: ServiceDependency) -> FileResponse:
-    """The rows that were not taken, as a CSV of line, column, value and reason."""
+    """The rejected rows, as a CSV of line, column, value and reason."""
     async with place(request):
         task = await run_in_threadpool(find_task, service, task_id)
     path = rejects_path(service.settings.data_dir, task.id)
@@ -122,7 +122,7 @@ async def import_rejects(request: Request, task_id: TaskId, service: ServiceDepe
 def undo_import(
     task_id: TaskId, background: BackgroundTasks, service: ServiceDependency, once: OnceDependency
 ) -> Any:
-    """Put back what was there before the import, as a task of its own; newest import first."""
+    """Queue a task that restores the state before the import. The newest import is undone first."""
 
     def start(connection: Connection) -> Reply:
         limit = service.settings.max_queue

@@ -1,4 +1,4 @@
-"""Model versions over HTTP: how good each is, which is served, and going back to another."""
+"""Model versions over HTTP: how good each is, which is active, and activating another."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -48,8 +48,7 @@ def list_models(
     before = decode_cursor(cursor, 1)
     with service.database.read() as connection:
         found = models.listing(connection, limit=limit, before=before[0] if before else None)
-    if len(found) == limit:
-        link_next(request, response, found[-1].version)
+    link_next(request, response, limit, found, lambda last: (last.version,))
     return [_answer(version) for version in found]
 
 

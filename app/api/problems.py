@@ -1,4 +1,4 @@
-"""Every error leaves the API as problem details (RFC 9457)."""
+"""Every error becomes a problem details response (RFC 9457)."""
 
 import logging
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def problem_response(error: AppError, request_id: str | None) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every exception with problem details."""
+    """Turn every exception into problem details."""
     for kind, handler in (
         (AppError, _app_error),
         (RequestValidationError, _validation_error),
@@ -44,7 +44,7 @@ async def _app_error(request: Request, error: Any) -> JSONResponse:
 
 
 def _cause(error: AppError) -> str:
-    """Of a fault of the surroundings one line, of the program the traceback."""
+    """One line for a fault of the environment (disk, database), the traceback for one of the program."""
     cause = error.__cause__
     if cause is None:
         return ""
@@ -67,7 +67,7 @@ def _item(error: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pointer(path: Sequence[Any]) -> str:
-    # RFC 6901, section 6: a JSON pointer as a URI fragment.
+    """A JSON pointer as a URI fragment (RFC 6901, section 6)."""
     return "#" + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
@@ -86,5 +86,5 @@ async def _http_exception(request: Request, error: Any) -> JSONResponse:
 
 
 def named(scope: Scope) -> str:
-    """A request as the log names it."""
+    """The name of a request in the log."""
     return f"request {scope.get('request_id')} {scope['method']} {scope['path']}"

@@ -1,4 +1,4 @@
-"""How the service is: health for machines, status for people."""
+"""The state of the service: health for machines, status for people."""
 
 import os
 import time
@@ -48,7 +48,7 @@ class Worker(BaseModel):
 
 
 class StatusAnswer(BaseModel):
-    """Requests and latencies are of the process that answers; the rest is of the service."""
+    """Requests and latencies are those of the responding process, the rest those of the service."""
 
     version: str
     uptime_seconds: float
@@ -72,7 +72,7 @@ async def health() -> dict[str, str]:
 @router.get("/health/live")
 @served(Manner.PROBES)
 async def live() -> dict[str, str]:
-    """The process answers."""
+    """The process responds."""
     return {"status": "ok"}
 
 
@@ -127,7 +127,7 @@ def _worker(state: WorkerState | None) -> dict[str, Any] | None:
 
 
 def _bytes_in(directory: Path) -> int:
-    """Of the files of a folder, which may come and go meanwhile."""
+    """Bytes of the files in a folder; files may come and go meanwhile."""
     total = 0
     with suppress(FileNotFoundError), os.scandir(directory) as entries:
         for entry in entries:

@@ -1,4 +1,4 @@
-"""What the commands say: tasks with their progress, reports, recommendations with titles."""
+"""What the commands print: the progress of tasks, reports, recommendations with titles."""
 
 import argparse
 import sys
@@ -14,11 +14,11 @@ BAR = 24
 
 
 class Interrupted(Exception):
-    """Ctrl-C, with what becomes of what had been started."""
+    """Ctrl-C while waiting; the text says what becomes of the work that had started."""
 
 
 def reason(error: ApiError) -> str:
-    """Why a call failed, in one line, in the terms of the command line."""
+    """Why a call failed: one line, in the terms of the command line."""
     if isinstance(error, NoAnswer):
         return (
             f"no answer from {error.address}; is it running? Start it with `matinee serve`, or say where "
@@ -30,9 +30,9 @@ def reason(error: ApiError) -> str:
 
 
 def imports(client: MatineeClient, options: argparse.Namespace) -> bool:
-    """Import each file, also after one that failed, and say what became of each; True if all are complete.
+    """Import each file, also after a failed one, and print the outcome of each; True if all are complete.
 
-    Raises `BadRequest` before anything is sent if one of them cannot be read.
+    Raises `BadRequest` before anything is sent if a file cannot be read.
     """
     _check(options.files)
     outcomes: dict[Path, str] = {}
@@ -125,7 +125,7 @@ def _title(movie: dict[str, Any]) -> str:
 
 
 def _wait(client: MatineeClient, started: dict[str, Any], name: str) -> dict[str, Any]:
-    """Wait for a task, whose end is shown. Raises `Interrupted`: the task itself goes on."""
+    """Wait for a task and show its progress. Raises `Interrupted` on Ctrl-C; the task itself continues."""
     task_id = started["task_id"]
     try:
         return client.wait(task_id, _progress(name))
@@ -145,7 +145,7 @@ def _ended_well(task: dict[str, Any]) -> bool:
 
 
 def _progress(name: str) -> Callable[[dict[str, Any]], None]:
-    """Shows a task as it goes: one line that is written over on a terminal, one a phase elsewhere."""
+    """Shows the progress of a task: on a terminal in one line that is overwritten, else a line a phase."""
     started, last = time.monotonic(), ""
     terminal = sys.stdout.isatty()
 

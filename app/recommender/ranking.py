@@ -1,4 +1,4 @@
-"""Which movies, in which order: the ranking rule, as a pure function of a model and one's ratings."""
+"""The ranking rule: which movies in which order, a pure function of a model and one user's ratings."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,8 @@ from app.recommender.selection import top
 
 Source = Literal["personal", "own", "popular"]
 
-POOL = 10  # maximal marginal relevance chooses among so many times the limit
+POOL = 10
+"""Maximal marginal relevance chooses among so many times the limit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +37,14 @@ def rank(
     fill_rated: bool = True,
     diversity: float = 0.0,
 ) -> Ranking:
-    """The exact best `limit` movies for somebody with these ratings (one a movie, in any order).
+    """The exact best `limit` movies for a user with these ratings (one a movie, in any order).
 
-    Unrated movies come first; with `fill_rated` their rated ones fill a list that these cannot.
-    `mask` [M] says which of the model's movies may be listed. `diversity` from 0 (none) to 1 trades
-    preference for difference (maximal marginal relevance). Ties go by popularity, then movie id.
+    Unrated movies come first; with `fill_rated`, rated ones fill up a list that is too short. `mask` [M]
+    says which of the model's movies may be listed. `diversity`, from 0 (none) to 1, trades preference for
+    difference (maximal marginal relevance). Ties go by popularity, then by movie id.
 
-    The source is "personal" unless nobody else has rated a movie they liked; then it is "own" (those
-    movies, newest first, then popular ones) or, without any to list, "popular".
+    The source is "personal" if another user has liked a movie that this one liked. Otherwise it is "own"
+    (the liked movies, newest first, then popular ones) or, without a liked movie to list, "popular".
     """
     rated = _Rated(model, rated_movie_ids, rated_scores, rated_at, mask)
     if not rated.shared:
@@ -90,7 +91,7 @@ def diversify(
 
 
 class _Rated:
-    """One's ratings beside the model: what is in it, what is liked, what may be listed."""
+    """A user's ratings beside the model: which are in it, which are liked, which may be listed."""
 
     def __init__(
         self, model: Model, movie_ids: ArrayLike, scores: ArrayLike, rated_at: ArrayLike, mask: Mask | None
@@ -118,7 +119,7 @@ class _Rated:
         return values
 
     def by_preference(self, inside: Floats) -> NDArray[np.int64]:
-        """Positions by predicted preference, then those outside the model by their own score."""
+        """Positions by preference, then those outside the model by their score."""
         outside = self.rows < 0
         places = np.where(outside, 0, self.order[self.rows] if len(self.order) else 0)
         keys = (-self.movie_ids, -self.rated_at, -self.scores, places, -self.spread(inside), outside)

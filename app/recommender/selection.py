@@ -1,4 +1,4 @@
-"""The best few of many values, exactly and in a total order."""
+"""The largest few of many values, exactly and in a total order."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from app.arrays import Floats
 
 
 def top(values: Floats, order: NDArray[Any], n: int) -> NDArray[np.int64]:
-    """The rows of the n best values, best first, ties by `order`; those at minus infinity are out."""
+    """The rows of the n largest values, largest first, ties by `order`; minus infinity is left out."""
     if 0 < n < len(values):
         threshold = np.partition(values, len(values) - n)[len(values) - n]
         rows = np.flatnonzero(values >= threshold)  # more than n where the last place is shared

@@ -1,4 +1,4 @@
-"""Movies that the model was built without: folded in from their first raters, with no rebuild."""
+"""Cold-start movies: rated since the model was built, folded in from their first raters without a rebuild."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from app.recommender.model import Model
 from app.repository import ratings
 
 MOST = 50
-"""Movies that are folded in at most, those rated last first: more of them are a reason to rebuild."""
+"""Cold-start movies at most, those rated last first; more of them are a reason to rebuild."""
 
 
 class ColdStartMovie(NamedTuple):
-    """The factors [k] of a movie, how many liked it and how many rated it."""
+    """The factors [k] of a movie, how many users liked it and how many rated it."""
 
     factors: Floats
     support: int
@@ -26,9 +26,9 @@ class ColdStartMovie(NamedTuple):
 def fold_in(
     connection: Connection, base: Model, before: Mapping[int, ColdStartMovie], after: int
 ) -> Mapping[int, ColdStartMovie]:
-    """The cold-start movies of `base` by movie id; `before` itself if it is still right.
+    """The cold-start movies of `base` by movie id; `before` itself if nothing has changed.
 
-    `before`: those up to the first rater of number `after`. Only movies rated since are folded in again.
+    `before`: those up to the first rater of number `after`. Only movies rated after that are folded in.
     """
     rated = np.array(ratings.newly_rated(connection, after), np.int64)
     new = rated[base.rows(rated) < 0][:MOST].tolist()
@@ -40,7 +40,7 @@ def fold_in(
 
 
 def with_cold_start_movies(base: Model, movies: Mapping[int, ColdStartMovie]) -> Model:
-    """The model with those that anybody has rated."""
+    """The model with those of the movies that still have a rating."""
     rated = {movie_id: movie for movie_id, movie in movies.items() if movie.raters}
     if not rated:
         return base
