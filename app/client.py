@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -15,6 +15,7 @@ import httpx
 from app.retry_client import DEFAULT_POLICY, RetryPolicy, retry, retry_after
 
 JsonObject = dict[str, Any]
+Item = TypeVar("Item")
 
 TIMEOUT = httpx.Timeout(10.0, connect=2.0)
 UPLOAD_TIMEOUT = httpx.Timeout(60.0, connect=2.0)
@@ -105,12 +106,11 @@ class MatineeClient:
     def create_movie(self, title: str, year: int | None = None, genre: str | None = None) -> JsonObject:
         fields = {"title": title, "year": year, "genre": genre}
         known = {name: value for name, value in fields.items() if value is not None}
-        headers = {"Idempotency-Key": str(uuid4())}
-        return _object(self._call(lambda: self._http.post("/movies", json=known, headers=headers)))
+        return self._post("/movies", json=known)
 
     def movies(self, query: str | None = None, limit: int = 20) -> list[JsonObject]:
         params: dict[str, str | int] = {"limit": limit, **({"query": query} if query else {})}
-        return _objects(self._get("/movies", params=params))
+        return _list(self._get("/movies", params=params), dict, "a list of JSON objects")
 
     def movie(self, movie_id: int) -> JsonObject:
         return _object(self._get(f"/movies/{movie_id}"))
@@ -118,14 +118,11 @@ class MatineeClient:
     def rate(self, movie_id: int, user_id: int, score: float) -> JsonObject:
         """Rate a movie; a second rating replaces the first."""
         rating = {"movie_id": movie_id, "user_id": user_id, "score": score}
-        headers = {"Idempotency-Key": str(uuid4())}
-        return _object(self._call(lambda: self._http.post("/ratings", json=rating, headers=headers)))
+        return self._post("/ratings", json=rating)
 
     def recommendations(self, user_id: int, limit: int = 10) -> Recommendations:
         response = self._get(f"/recommendations/{user_id}", params={"limit": limit})
-        ids = _parsed(response)
-        if not isinstance(ids, list) or not all(isinstance(movie_id, int) for movie_id in ids):
-            raise _unexpected(response, "a list of movie ids")
+        ids = _list(response, int, "a list of movie ids")
         headers = response.headers
         return Recommendations(ids, headers.get("X-Source", ""), headers.get("X-Model-Version") or None)
 
@@ -134,8 +131,7 @@ class MatineeClient:
         return _object(self._get(f"/users/{user_id}/recommendations", params={"limit": limit}))
 
     def start_rebuild(self, idempotency_key: str | None = None) -> JsonObject:
-        headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
-        return _object(self._call(lambda: self._http.post("/recommender/rebuild", headers=headers)))
+        return self._post("/recommender/rebuild", idempotency_key)
 
     def start_import(
         self,
@@ -195,6 +191,10 @@ class MatineeClient:
 
     def _get(self, path: str, params: dict[str, Any] | None = None) -> httpx.Response:
         return self._call(lambda: self._http.get(path, params=params))
+
+    def _post(self, path: str, key: str | None = None, **options: Any) -> JsonObject:
+        headers = {"Idempotency-Key": key or str(uuid4())}
+        return _object(self._call(lambda: self._http.post(path, headers=headers, **options)))
 
     def _call(self, func: Callable[[], httpx.Response], policy: RetryPolicy | None = None) -> httpx.Response:
         try:
@@ -266,10 +266,10 @@ def _object(response: httpx.Response) -> JsonObject:
     return value
 
 
-def _objects(response: httpx.Response) -> list[JsonObject]:
+def _list(response: httpx.Response, kind: type[Item], expected: str) -> list[Item]:
     value = _parsed(response)
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise _unexpected(response, "a list of JSON objects")
+    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
+        raise _unexpected(response, expected)
     return value
 
 

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from types import ModuleType
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -37,19 +38,8 @@ from app.storage.private import be_private
 
 log = logging.getLogger("matinee.service")
 
-API = (
-    status,
-    movies,
-    genres,
-    ratings,
-    user_ratings,
-    recommendations,
-    rebuilds,
-    imports,
-    exports,
-    tasks,
-    models,
-)
+API: tuple[ModuleType, ...] = (status, movies, genres, ratings, user_ratings, recommendations)
+API += (rebuilds, imports, exports, tasks, models)
 
 
 @asynccontextmanager

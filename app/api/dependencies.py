@@ -28,10 +28,6 @@ Limit = Annotated[Count, Query(description="how many at most")]
 Cursor = Annotated[str | None, Query(max_length=200, description="from the Link header of the previous page")]
 
 
-def encode_cursor(*position: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
-
-
 def decode_cursor(cursor: str | None, length: int) -> tuple[int, ...] | None:
     """The position in a cursor, or None without one. Raises `BadRequest` unless it is one of ours."""
     if cursor is None:
@@ -59,7 +55,8 @@ def link_next(
     """Link a full page to the next one, which begins after the `position` of the last item (RFC 8288)."""
     if len(found) < limit:
         return
-    url = request.url.include_query_params(cursor=encode_cursor(*position(found[-1])))
+    cursor = base64.urlsafe_b64encode(json.dumps(position(found[-1])).encode()).decode().rstrip("=")
+    url = request.url.include_query_params(cursor=cursor)
     response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
 
 

@@ -21,11 +21,7 @@ _CACHE = "no-cache"
 
 
 class NotModified(Exception):
-    """The caller has the current response already."""
-
-    def __init__(self, tag: str) -> None:
-        super().__init__(tag)
-        self.tag = tag
+    """The caller has the current response already. The argument is its tag."""
 
 
 def install(app: FastAPI) -> None:
@@ -34,7 +30,7 @@ def install(app: FastAPI) -> None:
 
 
 async def _not_modified(_request: Request, error: Any) -> Response:
-    return Response(status_code=304, headers={"ETag": error.tag, "Cache-Control": _CACHE})
+    return Response(status_code=304, headers={"ETag": error.args[0], "Cache-Control": _CACHE})
 
 
 def _condition(request: Request) -> str:

@@ -12,7 +12,7 @@ from app.api.dependencies import ServiceDependency, poll_again
 from app.api.edge.manners import Manner, served
 from app.api.edge.places import place
 from app.api.idempotency import Once, OnceDependency, Reply, accepted
-from app.api.tasks import Started, find_task, task_answer
+from app.api.tasks import ExistingTask, Started, task_answer
 from app.api.uploads import Receiver, Upload
 from app.api.values import Id, TaskId
 from app.errors import Invalid, NotFound
@@ -107,10 +107,8 @@ def import_status(task_id: TaskId, response: Response, service: ServiceDependenc
 
 @router.get("/{task_id}/rejects", response_class=FileResponse)
 @served(Manner.STREAMS)
-async def import_rejects(request: Request, task_id: TaskId, service: ServiceDependency) -> FileResponse:
+async def import_rejects(task: ExistingTask, service: ServiceDependency) -> FileResponse:
     """The rejected rows, as a CSV of line, column, value and reason."""
-    async with place(request):
-        task = await run_in_threadpool(find_task, service, task_id)
     path = rejects_path(service.settings.data_dir, task.id)
     if not path.is_file():
         when = "has none" if task.ended else f"is {task.status}; they can be read once it has ended"

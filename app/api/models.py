@@ -45,9 +45,9 @@ def list_models(
     cursor: Cursor = None,
 ) -> list[dict[str, Any]]:
     """Newest first."""
-    before = decode_cursor(cursor, 1)
+    (before,) = decode_cursor(cursor, 1) or (None,)
     with service.database.read() as connection:
-        found = models.listing(connection, limit=limit, before=before[0] if before else None)
+        found = models.listing(connection, limit=limit, before=before)
     link_next(request, response, limit, found, lambda last: (last.version,))
     return [_answer(version) for version in found]
 

@@ -18,29 +18,23 @@ MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger("matinee.api")
 
 
-def problem_response(error: AppError, request_id: str | None) -> JSONResponse:
-    content = error.problem() | ({"request_id": request_id} if request_id else {})
-    return JSONResponse(content, status_code=error.status, headers=error.headers, media_type=MEDIA_TYPE)
-
-
 def install(app: FastAPI) -> None:
     """Turn every exception into problem details."""
-    for kind, handler in (
-        (AppError, _app_error),
-        (RequestValidationError, _validation_error),
-        (HTTPException, _http_exception),
-    ):
-        app.add_exception_handler(kind, handler)
+    app.add_exception_handler(AppError, _app_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
 
 
-def _answer(request: Request, error: AppError) -> JSONResponse:
-    return problem_response(error, request.scope.get("request_id"))
+def _response(request: Request, error: AppError) -> JSONResponse:
+    request_id = request.scope.get("request_id")
+    content = error.problem() | ({"request_id": request_id} if request_id else {})
+    return JSONResponse(content, status_code=error.status, headers=error.headers, media_type=MEDIA_TYPE)
 
 
 async def _app_error(request: Request, error: Any) -> JSONResponse:
     if error.status >= 500:
         log.error("%s: %d %s%s", named(request.scope), error.status, error.detail, _cause(error))
-    return _answer(request, error)
+    return _response(request, error)
 
 
 def _cause(error: AppError) -> str:
@@ -54,7 +48,7 @@ def _cause(error: AppError) -> str:
 async def _validation_error(request: Request, error: Any) -> JSONResponse:
     errors = [_item(e) for e in error.errors()]
     summary = "; ".join(f"{e.get('pointer') or e.get('parameter', '')}: {e['detail']}" for e in errors[:3])
-    return _answer(request, Invalid(f"The request does not fit: {summary}", errors=errors))
+    return _response(request, Invalid(f"The request does not fit: {summary}", errors=errors))
 
 
 def _item(error: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +76,7 @@ async def _http_exception(request: Request, error: Any) -> JSONResponse:
         problem = AppError(str(error.detail))
         problem.status, problem.type, problem.title = error.status_code, "http", str(error.detail)
     problem.headers |= dict(error.headers or {})
-    return _answer(request, problem)
+    return _response(request, problem)
 
 
 def named(scope: Scope) -> str:

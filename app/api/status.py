@@ -113,17 +113,13 @@ def get_status(request: Request, service: ServiceDependency) -> dict[str, Any]:
     }
 
 
-def _worker(state: WorkerState | None) -> dict[str, Any] | None:
+def _worker(state: WorkerState | None) -> Worker | None:
     if state is None:
         return None
     age = None if state.beat_age is None else round(state.beat_age, 1)
-    return {
-        "pid": state.pid,
-        "beat_age_seconds": age,
-        "task_id": state.task,
-        "kind": state.kind,
-        "problem": state.problem,
-    }
+    return Worker(
+        pid=state.pid, beat_age_seconds=age, task_id=state.task, kind=state.kind, problem=state.problem
+    )
 
 
 def _bytes_in(directory: Path) -> int:

@@ -126,11 +126,9 @@ def list_tasks(
     cursor: Cursor = None,
 ) -> list[dict[str, Any]]:
     """Newest first."""
-    before = decode_cursor(cursor, 1)
+    (before,) = decode_cursor(cursor, 1) or (None,)
     with service.database.read() as connection:
-        found = tasks.listing(
-            connection, limit=limit, before=before[0] if before else None, kind=kind, status=status
-        )
+        found = tasks.listing(connection, limit=limit, before=before, kind=kind, status=status)
     link_next(request, response, limit, found, lambda last: (last.seq,))
     return [task_answer(task) for task in found]
 

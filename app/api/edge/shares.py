@@ -33,7 +33,6 @@ class Shares:
         try:
             await self.app(scope, receive, send)
         finally:
-            if self._under_way[caller] > 1:
-                self._under_way[caller] -= 1
-            else:
+            self._under_way[caller] -= 1
+            if not self._under_way[caller]:
                 del self._under_way[caller]
