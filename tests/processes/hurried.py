@@ -7,8 +7,8 @@ from typing import Any
 
 import uvicorn
 
-from app.api.edge.responses import Responses
 from app.api.edge.bodies import Bodies, Pace
+from app.api.edge.responses import Responses
 from app.cli import server
 from app.config import Settings
 from app.main import create_app
