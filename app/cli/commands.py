@@ -82,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--embedded", action="store_true", help=argparse.SUPPRESS)
     demo = add("demo", _demo, "try it: start a server, import a sample, and show recommendations", DEMO)
     demo.add_argument("folder", nargs="?", type=Path, help="a MovieLens folder (movies.csv, ratings.csv)")
-    demo.add_argument("--once", action="store_true", help="end then, instead of serving until Ctrl-C")
+    demo.add_argument(
+        "--once", action="store_true", help="end after the recommendations, instead of serving until Ctrl-C"
+    )
     demo.add_argument("--user", metavar="ID", type=int, help="whom to recommend to (default: the first one)")
     upload = add("import", _client, "import files of movies or ratings into a running server", IMPORT)
     upload.add_argument("files", nargs="+", type=Path, metavar="FILE", help="movies before their ratings")

@@ -76,7 +76,7 @@ def test_rated_movies_outside_the_model_come_last_by_their_score() -> None:
     assert ask(MODEL, profile, 100).movie_ids.tolist()[-2:] == [1001, 1000]
 
 
-def test_somebody_without_ratings_gets_the_popular_list() -> None:
+def test_a_user_without_ratings_gets_the_popular_list() -> None:
     ranking = ask(MODEL, {}, 5)
     assert ranking.source == "popular"
     assert ranking.movie_ids.tolist() == MODEL.movie_ids[MODEL.popular[:5]].tolist()
@@ -93,7 +93,7 @@ def one_rater() -> Interactions:
     )
 
 
-def test_movies_that_nobody_else_rated_are_listed_newest_first_then_popular_ones() -> None:
+def test_movies_that_no_other_user_rated_are_listed_newest_first_then_popular_ones() -> None:
     model = train(one_rater(), TrainSettings(factors=8, sweeps=2))
     popular = [int(m) for m in model.movie_ids[model.popular] if m not in (1, 500, 501)]
     ids, scores = [500, 501, 1], [4.0, 5.0, 1.0]
@@ -117,7 +117,7 @@ def test_a_rating_newer_than_the_model_can_be_ones_own() -> None:
     assert ranking.movie_ids[0] == 10**6
 
 
-def test_somebody_who_liked_nothing_gets_the_popular_list() -> None:
+def test_a_user_who_liked_nothing_gets_the_popular_list() -> None:
     disliked = int(MODEL.movie_ids[MODEL.popular[0]])
     ranking = ask(MODEL, {disliked: 1.0}, 5)
     assert ranking.source == "popular"

@@ -44,9 +44,7 @@ def layers(settings: Settings, statistics: Statistics, shutdown: Shutdown) -> li
         Methods,  # has a method that its path has; its manner is known from here on
         Shares,  # is one of not too many of its caller
         Responses,  # gets its response sent after its place is free again
-        partial(
-            Bodies, limit=settings.max_body
-        ),  # has been received whole, in time and within the size limit
+        partial(Bodies, limit=settings.max_body),  # has been received whole, in time and within its limit
         partial(Places, waits=waits),  # has one of the places for requests that run at once
     ]
 

@@ -27,7 +27,7 @@ class Callers:
                 )
         if not _is_here(scope):
             raise Forbidden(
-                "This service is open to its own machine only, since no authentication is configured. "
+                "This service has no accounts and is open to its own machine only. "
                 "Call it from there, or put a proxy with authentication on that machine in front of it."
             )
         await self.app(scope, receive, send)

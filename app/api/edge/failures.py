@@ -47,7 +47,7 @@ def _problem(error: Exception) -> AppError:
     """The problem that the caller sees; its cause is for the log."""
     if isinstance(error, AppError):
         return error
-    problem = failure(error) or AppError("Something went wrong here. The log has more under this request id.")
+    problem = failure(error) or AppError("The service failed. Its log has the reason under this request id.")
     problem.__cause__ = error
     return problem
 
