@@ -31,7 +31,7 @@ def main(port: int, descriptors: int) -> None:
     app = create_app(settings)
     options: dict[str, Any] = app.user_middleware[0].kwargs
     options["layers"] = [_hurried(layer) for layer in options["layers"]]
-    uvicorn.run(**server.options(settings) | {"app": app}, port=port)
+    server.Server(uvicorn.Config(**server.options(settings) | {"app": app}, port=port)).run()
 
 
 if __name__ == "__main__":
