@@ -1,4 +1,4 @@
-"""Names for the arrays that several packages hand on."""
+"""Names for the array types that several packages share."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,4 +7,4 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Selection = slice | Integers | Mask
-"""Which rows of a table."""
+"""A choice of rows."""

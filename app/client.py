@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -15,19 +15,22 @@ import httpx
 from app.retry_client import DEFAULT_POLICY, RetryPolicy, retry, retry_after
 
 JsonObject = dict[str, Any]
+Item = TypeVar("Item")
 
 TIMEOUT = httpx.Timeout(10.0, connect=2.0)
 UPLOAD_TIMEOUT = httpx.Timeout(60.0, connect=2.0)
-UPLOAD_DEADLINE = 600.0  # one attempt of a large file may outlast the policy's own
-POLL_ATTEMPTS = 30  # a wait outlives a restart of the server; the deadline ends it
+UPLOAD_DEADLINE = 600.0
+"""Seconds: one attempt of a large file may outlast the policy's own deadline."""
+POLL_ATTEMPTS = 30
+"""So many that a wait outlasts a restart of the server; the deadline ends it."""
 POLL_INTERVAL, LEAST_POLL_INTERVAL, LONGEST_POLL_INTERVAL = 1.0, 0.1, 30.0
 ENDED = frozenset({"complete", "failed", "cancelled"})
 
 
 class ApiError(Exception):
-    """A call failed for good; the text says what, where and what to do.
+    """A call failed for good; the text says what happened, where, and what to do.
 
-    `status` is None when there was no answer at all. The other fields are those of the problem details
+    `status` is None if there was no response. The other fields are those of the problem details
     (RFC 9457): `errors` holds `{"detail", "pointer"}` objects.
     """
 
@@ -42,7 +45,7 @@ class ApiError(Exception):
 
 
 class NoAnswer(ApiError):
-    """The server at `address` cannot be reached, or does not answer."""
+    """The server at `address` cannot be reached or does not respond."""
 
     def __init__(self, message: str, address: str) -> None:
         super().__init__(message)
@@ -50,7 +53,7 @@ class NoAnswer(ApiError):
 
 
 class Recommendations(NamedTuple):
-    """Movie ids, best first; where they come from (personal, own, popular); the model's version if any."""
+    """Movie ids, best first; their source (personal, own or popular); the model's version, if any."""
 
     movie_ids: list[int]
     source: str
@@ -58,10 +61,10 @@ class Recommendations(NamedTuple):
 
 
 class MatineeClient:
-    """Calls to one server, retried by `policy` (whose budget the calls share).
+    """Calls to one server, retried by `policy`, whose budget they share.
 
-    Every method raises ApiError. A call that changes something goes under one idempotency key, by which the
-    server recognises its repetition. Threads may share a client.
+    Every method raises `ApiError`. All attempts of a call that changes something carry one idempotency key,
+    by which the server recognises them. Threads may share a client.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class MatineeClient:
 
     @property
     def address(self) -> str:
-        """The server's, without a password."""
+        """The address of the server, without a password."""
         url = self._http.base_url
         return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path.rstrip('/')}"
 
@@ -103,12 +106,11 @@ class MatineeClient:
     def create_movie(self, title: str, year: int | None = None, genre: str | None = None) -> JsonObject:
         fields = {"title": title, "year": year, "genre": genre}
         known = {name: value for name, value in fields.items() if value is not None}
-        headers = {"Idempotency-Key": str(uuid4())}
-        return _object(self._call(lambda: self._http.post("/movies", json=known, headers=headers)))
+        return self._post("/movies", json=known)
 
     def movies(self, query: str | None = None, limit: int = 20) -> list[JsonObject]:
         params: dict[str, str | int] = {"limit": limit, **({"query": query} if query else {})}
-        return _objects(self._get("/movies", params=params))
+        return _list(self._get("/movies", params=params), dict, "a list of JSON objects")
 
     def movie(self, movie_id: int) -> JsonObject:
         return _object(self._get(f"/movies/{movie_id}"))
@@ -116,14 +118,11 @@ class MatineeClient:
     def rate(self, movie_id: int, user_id: int, score: float) -> JsonObject:
         """Rate a movie; a second rating replaces the first."""
         rating = {"movie_id": movie_id, "user_id": user_id, "score": score}
-        headers = {"Idempotency-Key": str(uuid4())}
-        return _object(self._call(lambda: self._http.post("/ratings", json=rating, headers=headers)))
+        return self._post("/ratings", json=rating)
 
     def recommendations(self, user_id: int, limit: int = 10) -> Recommendations:
         response = self._get(f"/recommendations/{user_id}", params={"limit": limit})
-        ids = _parsed(response)
-        if not isinstance(ids, list) or not all(isinstance(movie_id, int) for movie_id in ids):
-            raise _unexpected(response, "a list of movie ids")
+        ids = _list(response, int, "a list of movie ids")
         headers = response.headers
         return Recommendations(ids, headers.get("X-Source", ""), headers.get("X-Model-Version") or None)
 
@@ -132,8 +131,7 @@ class MatineeClient:
         return _object(self._get(f"/users/{user_id}/recommendations", params={"limit": limit}))
 
     def start_rebuild(self, idempotency_key: str | None = None) -> JsonObject:
-        headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
-        return _object(self._call(lambda: self._http.post("/recommender/rebuild", headers=headers)))
+        return self._post("/recommender/rebuild", idempotency_key)
 
     def start_import(
         self,
@@ -146,7 +144,7 @@ class MatineeClient:
         """Stream a file to the server, from its start at each attempt; None imports the bundled sample.
 
         `user_id`: whose ratings they are, for an export that holds one person's (Letterboxd, IMDb). Raises
-        OSError if the file cannot be read.
+        `OSError` if the file cannot be read.
         """
         headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
         if path is not None:
@@ -173,10 +171,10 @@ class MatineeClient:
         return _object(self._get(f"/tasks/{_segment(task_id)}"))
 
     def wait(self, task_id: str, on_progress: Callable[[JsonObject], None] | None = None) -> JsonObject:
-        """Poll a task as often as its Retry-After says, every 30 s at least, and return it once it has ended.
+        """Poll a task as often as Retry-After says, at least every 30 s, and return it once it has ended.
 
-        `on_progress` gets the task of every poll, the last one too. The wait has no limit of its own; it
-        ends with ApiError when the server has not answered for the policy's deadline.
+        `on_progress` is called with the task of every poll, also the last. The wait itself has no limit;
+        it raises `ApiError` if the server has not responded for as long as the policy's deadline.
         """
         path = f"/tasks/{_segment(task_id)}"
         patient = replace(self._policy, attempts=max(self._policy.attempts, POLL_ATTEMPTS))
@@ -194,6 +192,10 @@ class MatineeClient:
     def _get(self, path: str, params: dict[str, Any] | None = None) -> httpx.Response:
         return self._call(lambda: self._http.get(path, params=params))
 
+    def _post(self, path: str, key: str | None = None, **options: Any) -> JsonObject:
+        headers = {"Idempotency-Key": key or str(uuid4())}
+        return _object(self._call(lambda: self._http.post(path, headers=headers, **options)))
+
     def _call(self, func: Callable[[], httpx.Response], policy: RetryPolicy | None = None) -> httpx.Response:
         try:
             return retry(func, policy or self._policy, sleep=self._sleep, clock=self._clock)
@@ -206,7 +208,7 @@ class MatineeClient:
 
 
 def _address(text: str) -> httpx.URL:
-    """The server's address; one without a scheme, like localhost:8000, is http. Raises ApiError."""
+    """The URL of the server; without a scheme, like localhost:8000, it is http. Raises `ApiError`."""
     try:
         url = httpx.URL(text if "://" in text else f"http://{text}")
         reason = "" if url.scheme in ("http", "https") and url.host else "it names no server to call by HTTP"
@@ -226,7 +228,7 @@ def _place(response: httpx.Response) -> str:
 
 
 def _refused(response: httpx.Response) -> ApiError:
-    """Make the error of a failed answer: its problem details, or the status alone (a proxy's page)."""
+    """The error of a failed response: its problem details, or the status alone (a proxy's page)."""
     try:
         answer = response.json()
     except ValueError:
@@ -264,10 +266,10 @@ def _object(response: httpx.Response) -> JsonObject:
     return value
 
 
-def _objects(response: httpx.Response) -> list[JsonObject]:
+def _list(response: httpx.Response, kind: type[Item], expected: str) -> list[Item]:
     value = _parsed(response)
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise _unexpected(response, "a list of JSON objects")
+    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
+        raise _unexpected(response, expected)
     return value
 
 

@@ -1,13 +1,13 @@
-"""Compiled functions (numba), kept on disk where the installation or the user's cache can be written."""
+"""Compiled functions (numba), cached on disk where the installation or the user's cache is writable."""
 
 from collections.abc import Callable
 from typing import Any
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile a function at its first call, unchecked and without the GIL. `options`: further ones of `njit`.
+    """Compile a function at its first call, without bounds checks and the GIL. `options`: those of `njit`.
 
-    In a read-only installation each process compiles for itself, which takes some seconds.
+    Without a writable cache each process compiles for itself, which takes some seconds.
     """
     from numba import njit
 
@@ -17,7 +17,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
         found: Callable[..., Any]
         try:
             found = njit(function, cache=True, **options)
-        except RuntimeError:  # there is no place for a cache
+        except RuntimeError:  # no writable place for the cache
             found = njit(function, **options)
         return found
 

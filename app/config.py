@@ -1,6 +1,6 @@
-"""Settings: one row a setting, read from the environment (prefix ``MATINEE_``).
+"""Settings: one row each, read from the environment (prefix ``MATINEE_``).
 
-``python -m app.config`` prints the table of them that stands in ``docs/configuration.md``.
+``python -m app.config`` prints the table in ``docs/configuration.md``.
 """
 
 import difflib
@@ -20,7 +20,7 @@ from app.errors import ConfigurationError
 
 PREFIX = "MATINEE_"
 OTHERS = ("MATINEE_URL", "MATINEE_TOKEN")
-"""Variables that are read elsewhere: by the client."""
+"""Variables of the client."""
 OTHER_PREFIXES = ("MATINEE_TEST_", "MATINEE_BENCH_")
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -29,13 +29,13 @@ log = logging.getLogger("matinee.config")
 
 
 def _setting(default: Any, unit: str, meaning: str, **bounds: Any) -> Any:
-    """A row. `bounds`: of its values, as `pydantic.Field` takes them."""
+    """A row. `bounds`: those of its values, as arguments of `pydantic.Field`."""
     return Field(default=default, description=meaning, json_schema_extra={"unit": unit}, **bounds)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every knob of the service. ``docs/configuration.md`` is checked against this table by a test."""
+    """Every setting of the service. A test compares ``docs/configuration.md`` with these rows."""
 
     data_dir: Path = _setting(Path("data"), "path", "where the database, uploads and models are kept")
     database_url: str = _setting(
@@ -113,9 +113,9 @@ class Settings:
     def from_environment(
         cls, environment: Mapping[str, str] | None = None, *, warn: bool = True
     ) -> "Settings":
-        """Read the settings. Raises `ConfigurationError` that names each wrong variable and what it takes.
+        """Read the settings. Raises `ConfigurationError`, which names each wrong variable and its range.
 
-        `warn`: name variables that look like settings and are none in the log, once a process.
+        `warn`: log a warning for each variable that looks like a setting but is none, once a process.
         """
         environment = os.environ if environment is None else environment
         names = {PREFIX + row.name.upper(): row.name for row in fields(cls)}
@@ -133,7 +133,7 @@ class Settings:
             raise ConfigurationError(". ".join(texts) + ".") from None
 
     def to_environment(self) -> dict[str, str]:
-        """The variables that make another process of this machine read the same settings."""
+        """The variables from which another process on this machine reads the same settings."""
         values = {row.name: getattr(self, row.name) for row in fields(self)} | {
             "data_dir": self.data_dir.absolute()
         }
@@ -149,7 +149,7 @@ class Settings:
 
     @property
     def url(self) -> str:
-        """The database that is used, as an SQLAlchemy URL."""
+        """The SQLAlchemy URL of the database."""
         url = self.database_url or f"sqlite:///{self.data_dir.absolute() / 'matinee.db'}"
         return url.replace("postgresql://", "postgresql+psycopg://", 1)
 
@@ -158,7 +158,7 @@ _ROWS = {row.name: Settings.__pydantic_fields__[row.name] for row in fields(Sett
 
 
 def _range(name: str) -> str:
-    """What values a setting takes, in words; empty if any of its type."""
+    """The range of a setting in words; empty if it takes any value of its type."""
     row = _ROWS[name]
     if row.annotation is bool:
         return "on or off"

@@ -1,14 +1,15 @@
-"""The file descriptors of this process: connections must not take those of the database and the worker."""
+"""The limit on file descriptors: connections must leave some to the database and the worker."""
 
 import contextlib
 
 RESERVE = 128
-"""For the database, the worker and files."""
+"""Descriptors for the database, the worker and files."""
 UNKNOWN = 1024
+"""The limit that is assumed where the system names none."""
 
 
 def most() -> int:
-    """How many the system allows this process."""
+    """Descriptors that the system allows this process (its hard limit)."""
     try:
         import resource
     except ImportError:  # not on Windows
@@ -18,8 +19,8 @@ def most() -> int:
 
 
 def raise_limit() -> None:
-    """Make use of all of them: the usual default is 1,024."""
-    with contextlib.suppress(ImportError, ValueError, OSError):  # macOS may allow less than it says
+    """Raise the soft limit, usually 1,024, to the hard one."""
+    with contextlib.suppress(ImportError, ValueError, OSError):  # macOS may allow fewer than its hard limit
         import resource
 
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""Errors that a caller may see: each carries what an RFC 9457 problem details answer needs."""
+"""Errors that a caller may see: each carries its problem details (RFC 9457)."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ class AppError(Exception):
     """A failure with an HTTP status, a stable type (last part of a URN) and a title.
 
     `detail` says what happened, where, and what to do; `errors` are `{"detail", "pointer"}` items
-    (RFC 9457, section 3); `headers` go into the HTTP answer.
+    (RFC 9457, section 3); `headers` go into the HTTP response.
     """
 
     status = 500
@@ -27,7 +27,7 @@ class AppError(Exception):
         self.headers = headers or {}
 
     def problem(self) -> dict[str, Any]:
-        """The problem details object, as the HTTP answers and failed tasks show it."""
+        """The problem details object, as HTTP responses and failed tasks show it."""
         problem: dict[str, Any] = {
             "type": f"urn:matinee:{self.type}",
             "title": self.title,

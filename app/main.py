@@ -1,10 +1,11 @@
-"""The application: wiring only. Nothing is opened at import; the service opens on first use."""
+"""The application: wiring only. Import opens nothing; the service opens its parts on first use."""
 
 import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from types import ModuleType
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -37,19 +38,8 @@ from app.storage.private import be_private
 
 log = logging.getLogger("matinee.service")
 
-API = (
-    status,
-    movies,
-    genres,
-    ratings,
-    user_ratings,
-    recommendations,
-    rebuilds,
-    imports,
-    exports,
-    tasks,
-    models,
-)
+API: tuple[ModuleType, ...] = (status, movies, genres, ratings, user_ratings, recommendations)
+API += (rebuilds, imports, exports, tasks, models)
 
 
 @asynccontextmanager
@@ -65,7 +55,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _open(service: Service) -> None:
-    """Before the first request, unless the database cannot be had now: a later one tries again."""
+    """Open the database before the first request. If it is unavailable now, a later request tries again."""
     try:
         _ = service.database
     except Unavailable as error:
@@ -73,19 +63,19 @@ def _open(service: Service) -> None:
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """An application of its own, for these settings (default: from the environment)."""
+    """A new application with these settings (default: from the environment)."""
     settings = settings or Settings.from_environment()
     logging.getLogger("matinee").setLevel(settings.log_level)
     app = FastAPI(
         title="Matinee",
         summary="Movie ratings in, recommendations out.",
         lifespan=_lifespan,
-        docs_url=None,  # app.web has a reference that works offline
+        docs_url=None,  # app.web serves a reference that works offline
         redoc_url=None,
     )
     app.state.service = Service(settings)
     app.state.statistics = Statistics()
-    app.state.shutdown = Shutdown(settings.shutdown_grace / 2)  # the worker needs some of it too
+    app.state.shutdown = Shutdown(settings.shutdown_grace / 2)  # the other half is the worker's
     app.state.feed = Feed(app.state.service, app.state.shutdown.closing)
     app.add_middleware(
         Edge,
@@ -95,13 +85,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     etags.install(app)
     for module in API:
-        app.router.routes.extend(module.router.routes)  # a router that is included is searched more slowly
+        app.router.routes.extend(module.router.routes)  # an included router is searched more slowly
     web.mount(app)
     return app
 
 
 def _configured_app() -> FastAPI:
-    """For `uvicorn app.main:app`, which would show a wrong setting as a traceback."""
+    """For `uvicorn app.main:app`: a wrong setting ends it with one line instead of a traceback."""
     try:
         return create_app()
     except ConfigurationError as error:

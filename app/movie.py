@@ -1,4 +1,4 @@
-"""Movies: what one is, how its title is read and searched."""
+"""Movies: the type, and the rules for reading and comparing titles and genres."""
 
 import re
 import unicodedata
@@ -17,7 +17,7 @@ _ARTICLE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Movie:
-    """A movie; `genre` may hold several, separated by "|". `mean_score` is None while nobody has rated it."""
+    """A movie; `genre` may hold several, separated by "|". `mean_score` is None without ratings."""
 
     id: int
     title: str
@@ -44,7 +44,7 @@ def genre_key(genre: str | None) -> str:
 
 
 def keys(title: str, genre: str | None) -> dict[str, str]:
-    """The columns of a movie that follow from others."""
+    """The columns of a movie that are derived from its title and genre."""
     return {"search_key": search_key(title), "genre_key": genre_key(genre)}
 
 

@@ -1,4 +1,4 @@
-"""What one attempt at an HTTP call came to, and whether another may do better and can do no harm."""
+"""The outcome of one attempt at an HTTP call, and whether another may succeed and can do no harm."""
 
 import inspect
 import ssl
@@ -19,7 +19,7 @@ MAYBE_EXECUTED = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtoc
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one attempt came to: a response, an error, or both when the caller raised for the status."""
+    """The outcome of one attempt: a response, an error, or both if the function raised for the status."""
 
     response: httpx.Response | None = None
     error: httpx.HTTPError | None = None
@@ -55,7 +55,7 @@ class Outcome:
 
     @property
     def repeatable(self) -> bool:
-        """Whether a second execution does no harm: an idempotent method, or a key the server goes by."""
+        """Whether a second execution does no harm: an idempotent method, or an idempotency key."""
         request = self.request
         return request is not None and (
             request.method in IDEMPOTENT_METHODS or any(request.headers.get(name) for name in KEY_HEADERS)
@@ -67,7 +67,7 @@ class Outcome:
 
     @property
     def transient(self) -> bool:
-        """Whether another attempt may do better and can do no harm."""
+        """Whether another attempt may succeed and can do no harm."""
         if self.response is not None:
             status = self.response.status_code
             in_progress = status != 409 or "Retry-After" in self.response.headers
@@ -78,7 +78,7 @@ class Outcome:
 
     @property
     def resendable(self) -> bool:
-        """Whether the body can be sent again; an open file is set back to its start for that."""
+        """Whether the body can be sent again; an open file is rewound for that."""
         return self.request is None or _rewind(self.request)
 
     @property
@@ -116,17 +116,17 @@ def _called(func: Callable[[], httpx.Response]) -> httpx.Response:
 
 
 def _untrusted(error: BaseException | None) -> bool:
-    """Whether a bad certificate is behind a failed connect: it is as bad at the next attempt."""
+    """Whether a bad certificate made a connect fail: it would be as bad at the next attempt."""
     while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
 def _rewind(request: httpx.Request) -> bool:
-    """Make the body ready to be sent again; False if it cannot be, and a second attempt would send less.
+    """Rewind the body so that it can be sent again; False if a second attempt would send less.
 
-    httpx keeps what it was given as private attributes of the request's stream. A file that is closed was
-    opened by the function itself, which will open it again.
+    httpx keeps the source as a private attribute of the request's stream. A closed file was opened by the
+    function itself, which will open it again.
     """
     stream: Any = request.stream
     if isinstance(stream, httpx.ByteStream):  # of unknown length: an iterator that was read into memory

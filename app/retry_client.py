@@ -1,4 +1,4 @@
-"""Retries for HTTP calls: what is worth repeating, when, and how often.
+"""Retries for HTTP calls: which are repeated, when, and how often.
 
 The rules follow RFC 9110 (9.2.2 idempotent methods, 10.2.3 Retry-After), the AWS SDKs' standard retry
 mode (full jitter, retry quota) and "Handling Overload" in the SRE book. Retry in one layer only: give
@@ -22,16 +22,17 @@ from app.outcome import IDEMPOTENT_METHODS, Outcome
 __all__ = ["IDEMPOTENT_METHODS", "RetryBudget", "RetryPolicy", "retry", "retry_after", "with_backoff"]
 
 LOG = logging.getLogger(__name__)
-RANDOM = SystemRandom()  # forked processes must not share one sequence of jitter
-
+RANDOM = SystemRandom()
+"""Forked processes must not share a sequence of jitter."""
 RETRY_COST, THROTTLED_COST, FIRST_TRY_REFUND = 14, 5, 1
+"""Tokens of a `RetryBudget`."""
 
 
 class RetryBudget:
     """Tokens that retries spend and successes refund, kept apart by host; safe between threads.
 
     While a host is down, the budget runs out and calls fail at their first attempt instead of multiplying
-    the load. A call is not limited by what it has spent itself, as long as no other one has failed.
+    the load. What a call has spent itself does not limit it while no other call has failed.
     """
 
     def __init__(self, capacity: int = 500) -> None:
@@ -44,7 +45,7 @@ class RetryBudget:
             return self.capacity - self._spent.get(host, 0)
 
     def withdraw(self, host: str, tokens: int, own: int = 0) -> bool:
-        """Take the tokens, or none of them and return False. `own`: what the same call has taken before."""
+        """Take the tokens, or none of them and return False. `own`: those that this call has taken before."""
         with self._lock:
             before = self._spent.get(host, 0)
             alone = 0 < before <= own
@@ -66,9 +67,9 @@ class RetryPolicy:
     """How often and how long to retry. Times are seconds.
 
     The wait after failed attempt n (from 0) is `uniform(0, min(cap, base * 2**n))`, "full jitter"; with a
-    `jitter` it is `min(cap, base * 2**n) + uniform(0, jitter)`. Throttled answers (429, 503, 409 in
+    `jitter` it is `min(cap, base * 2**n) + uniform(0, jitter)`. Throttled responses (429, 503, 409 in
     progress) have their own base and cap. A Retry-After is the least wait, the random part comes on top.
-    No attempt starts later than `deadline` after the first; one that runs is left to its own timeouts.
+    No attempt starts later than `deadline` after the first; a running one has its own timeouts.
     """
 
     attempts: int = 3
@@ -91,7 +92,7 @@ class RetryPolicy:
                 raise ValueError(f"RetryPolicy.{name} is {value}: give seconds, 0 or more")
 
     def ceiling(self, failures: int, throttled: bool = False) -> float:
-        """Answer the backoff after so many earlier failures, before jitter."""
+        """Seconds of backoff after so many earlier failures, without jitter."""
         base, cap = (self.throttled_base, self.throttled_cap) if throttled else (self.base, self.cap)
         return float(min(cap, base * 2 ** min(failures, 64)))  # 2**1024 would overflow a float
 
@@ -105,14 +106,14 @@ class RetryPolicy:
 
 DEFAULT_POLICY = RetryPolicy()
 SHARED_BUDGET = RetryBudget()
-"""Of all calls of this process that come without a policy."""
+"""The budget of all calls in this process that have no policy."""
 
 
 def retry_after(response: httpx.Response, now: float) -> float | None:
-    """Seconds that Retry-After asks for; None without a readable one. `now` is epoch seconds.
+    """Seconds that Retry-After asks for; None without a valid one. `now`: epoch seconds.
 
-    A date is taken against the response's own Date where there is one, so that a client's wrong clock
-    does no harm (RFC 9110 10.2.3, 5.6.7).
+    A date is compared with the response's own Date if there is one, so that a wrong clock of the client
+    does no harm (RFC 9110, sections 10.2.3 and 5.6.7).
     """
     value = response.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
@@ -137,10 +138,10 @@ def retry(
     clock: Callable[[], float] = time.monotonic,
     random: Random = RANDOM,
 ) -> httpx.Response:
-    """Call `func` until it succeeds or the policy says stop; each attempt is logged.
+    """Call `func` until it succeeds or the policy ends it; each attempt is logged.
 
-    Raises the last attempt's own exception, or HTTPStatusError for a last response that is a failure, with
-    a note that says why no further attempt was made.
+    Raises the exception of the last attempt, or `HTTPStatusError` if its response is a failure, with a note
+    that says why no further attempt was made.
     """
     started, number, cost, spent = clock(), 1, 0, 0
     while True:
@@ -169,7 +170,7 @@ def retry(
 def _refusal(
     policy: RetryPolicy, outcome: Outcome, number: int, elapsed: float, cost: int, spent: int
 ) -> str:
-    """Why there is no further attempt, which would start `elapsed` after the first; empty if there is one."""
+    """Why no further attempt may start, `elapsed` seconds after the first; empty if it may."""
     if not outcome.transient:
         return "not to be retried"
     if number >= policy.attempts:
@@ -199,8 +200,8 @@ def with_backoff(
     Before retry n (from 0) it waits `min(cap, backoff_factor * 2**n) + uniform(0, jitter)` seconds, or
     Retry-After plus the jitter. What may be retried is read from the request that the response or the
     exception carries. Deadline, caps and budget are the policy's. Without one: caps of 20 s; a deadline of
-    30 s, on top of the waits asked for if those alone are longer; the budget of this process. Raises as
-    `retry` does, and TypeError for an async function.
+    30 s, added to the waits asked for if those alone are longer; the budget of this process. Raises what
+    `retry` raises, and `TypeError` for an async function.
     """
     limits = policy or RetryPolicy(cap=20.0, budget=SHARED_BUDGET)
     asked = replace(

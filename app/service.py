@@ -1,4 +1,4 @@
-"""The service of one process: what is opened on first use."""
+"""The service of one process: database, embedded worker and active model, opened on first use."""
 
 import threading
 
@@ -13,7 +13,7 @@ from app.tasks.embedded import EmbeddedWorker, WorkerState
 
 
 class Service:
-    """Nothing is opened before it is needed, then once, under a lock: there may be no start-up event."""
+    """Opens everything once, on first use, under a lock: there may be no start-up event (TestClient)."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -34,18 +34,18 @@ class Service:
         try:
             if self._database is None:
                 if self.settings.embedded_worker and self._worker is None:
-                    self._worker = EmbeddedWorker(self.settings)  # it starts up while the schema is made
+                    self._worker = EmbeddedWorker(self.settings)  # it starts while the schema is made
                 self._database = open_database(self.settings)
             return self._database
         finally:
             self._lock.release()
 
     def worker_state(self) -> WorkerState | None:
-        """How the worker is, where this process has to see that there is one."""
+        """The state of the embedded worker; None if this process has none."""
         return self._worker.state() if self._worker is not None else None
 
     def wake_worker(self) -> None:
-        """Have the worker look into the queue; a background task of the requests that queue something."""
+        """Have the worker look into the queue: a background task of the requests that queue a task."""
         if self._worker is not None:
             self._worker.wake()
 

@@ -1,7 +1,7 @@
 """Imports beside what else brings a CSV into SQLite, and how long a writer waits for one.
 
 `uv run --group bench python -m benchmarks.imports --size 20M --json FILE`: rows a second and peak memory of
-each in a process of its own; the importer with undo and turn-taking on, the others without either.
+each in a process of its own; the importer with undo and the write lock, the others without either.
 """
 
 import argparse

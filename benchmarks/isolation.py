@@ -258,7 +258,7 @@ def wait_for(port: int) -> None:
 
 
 def row(report: Report, name: str, load: Load) -> dict[str, float]:
-    """Adds the rows of one kind of period; answers its p99 by kind of request."""
+    """Adds the rows of one kind of period; returns its p99 by kind of request."""
     p99 = {}
     for kind, values in load.latencies.items():
         figures = np.percentile(values, [50, 99, 100]) if values else np.zeros(3)

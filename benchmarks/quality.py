@@ -174,7 +174,7 @@ def _measured(
 
 
 def _folding(model: Model) -> Callable[[Any, Any], Floats]:
-    return lambda ids, scores: model.scores(model.fold_in(ids, scores))
+    return lambda ids, scores: model.preferences(model.fold_in(ids, scores))
 
 
 def _pooled(parts: list[Evaluation]) -> Evaluation:

@@ -26,7 +26,7 @@ class Bar:
 
 @dataclass
 class Report:
-    """Rows of one or more tables, told apart by their columns, and the bars they must clear."""
+    """Rows of one or more tables, distinguished by their columns, and the bars that they must clear."""
 
     name: str
     rows: list[dict[str, Any]] = field(default_factory=list)

@@ -55,9 +55,9 @@ def plain(model: Model) -> Callable[[Profile], Any]:
         matrix = (
             objective.unobserved * dense + (near.T * weights) @ near + penalty * np.eye(FACTORS, dtype="f4")
         )
-        scores = model.factors @ np.linalg.solve(matrix, weights @ near)
-        scores[rows] = -np.inf
-        return model.movie_ids[np.argsort(-scores)[:LIMIT]]
+        preferences = model.factors @ np.linalg.solve(matrix, weights @ near)
+        preferences[rows] = -np.inf
+        return model.movie_ids[np.argsort(-preferences)[:LIMIT]]
 
     return ask
 
@@ -102,12 +102,12 @@ def timed(ask: Callable[[Profile], Any], asked: list[Profile]) -> NDArray[np.flo
 
 
 def explanation_error(model: Model, asked: list[Profile]) -> float:
-    """The largest difference of a score and the sum of its contributions."""
+    """The largest difference between a preference and the sum of its contributions."""
     worst = 0.0
     for profile in asked:
         targets = model.movie_ids[:50]
         sums = model.contributions(*profile, targets).sum(1)
-        worst = max(worst, float(np.abs(sums - model.scores(model.fold_in(*profile))[:50]).max()))
+        worst = max(worst, float(np.abs(sums - model.preferences(model.fold_in(*profile))[:50]).max()))
     return worst
 
 
@@ -130,7 +130,7 @@ def compare(report: Report, repeats: int) -> None:
                 f"p50 over implicit's, {movies} movies, {rated} rated", p50["matinee"] / p50["implicit"], 1.1
             )
             error = max(error, explanation_error(model, asked[:20]))
-    report.at_most("contributions less score, at most", error, 1e-5)
+    report.at_most("contributions less preference, at most", error, 1e-5)
 
 
 def main() -> int:

@@ -183,10 +183,10 @@ def race(engines: list[Engine], *rest: Any) -> tuple[list[Running], float]:
     running = [Running(engine, *rest) for engine in engines]
     ours, goal = running[0], -np.inf
     for number in range(max(engine.sweeps for engine in engines)):
-        behind = [one for one in running[1:] if number < one.engine.sweeps and one.reached(goal) is None]
-        if number >= SWEEPS and not behind:
+        slower = [one for one in running[1:] if number < one.engine.sweeps and one.reached(goal) is None]
+        if number >= SWEEPS and not slower:
             break
-        for one in (ours, *behind):
+        for one in (ours, *slower):
             one.sweep()
         if number == SWEEPS - 1:
             goal = ours.losses[-1]

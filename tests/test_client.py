@@ -22,7 +22,7 @@ Step = httpx.Response | type[httpx.TransportError]
 
 
 class Server:
-    """Answers one step a request and keeps what it was sent."""
+    """Returns one step a request and keeps what it was sent."""
 
     def __init__(self, *steps: Step) -> None:
         self.steps, self.now = iter(steps), 0.0

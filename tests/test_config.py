@@ -1,4 +1,4 @@
-"""Settings: read from the environment, told to child processes, documented."""
+"""Settings: read from the environment, passed on to child processes, documented."""
 
 from dataclasses import replace
 from pathlib import Path

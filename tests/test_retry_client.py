@@ -90,7 +90,7 @@ class Call:
 
 
 class Server:
-    """Answers one step an attempt, and the last one for ever; counts the attempts."""
+    """Returns one step an attempt, and the last one for ever; counts the attempts."""
 
     def __init__(
         self, *steps: Step, method: str = "GET", headers: dict[str, str] | None = None, url: str = URL
@@ -220,7 +220,7 @@ class TestHowItEnds:
     def test_success_is_2xx_or_not_modified(self, status: int) -> None:
         assert backoff(Server(httpx.Response(status))).status_code == status
 
-    def test_a_redirect_that_nobody_followed_is_a_failure(self) -> None:
+    def test_a_redirect_that_is_not_followed_is_a_failure(self) -> None:
         server = Server(httpx.Response(307, headers={"Location": "https://matinee.test/movies"}))
         with pytest.raises(httpx.HTTPStatusError):
             backoff(server)

@@ -1,9 +1,10 @@
-"""What the endpoints share: the service, ids, paging."""
+"""What several endpoints use: the service, ids, paging."""
 
 import base64
 import binascii
 import json
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Path, Query, Request, Response
 
@@ -13,8 +14,10 @@ from app.rating import MAX_ID
 from app.service import Service
 from app.task import Task
 
+Item = TypeVar("Item")
 
-async def _service(request: Request) -> Service:  # async: a plain one would cost a hop to a thread
+
+async def _service(request: Request) -> Service:  # async: a sync one would run in a thread
     return request.app.state.service  # type: ignore[no-any-return]
 
 
@@ -22,15 +25,11 @@ ServiceDependency = Annotated[Service, Depends(_service)]
 MovieId = Annotated[Id, Path()]
 UserId = Annotated[Id, Path()]
 Limit = Annotated[Count, Query(description="how many at most")]
-Cursor = Annotated[str | None, Query(max_length=200, description="from the Link header of the page before")]
-
-
-def encode_cursor(*position: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+Cursor = Annotated[str | None, Query(max_length=200, description="from the Link header of the previous page")]
 
 
 def decode_cursor(cursor: str | None, length: int) -> tuple[int, ...] | None:
-    """The position in a cursor, or None without one. Raises `BadRequest` for one that is not ours."""
+    """The position in a cursor, or None without one. Raises `BadRequest` unless it is one of ours."""
     if cursor is None:
         return None
     try:
@@ -42,13 +41,22 @@ def decode_cursor(cursor: str | None, length: int) -> tuple[int, ...] | None:
         or len(position) != length
         or not all(type(part) is int and -1 <= part <= MAX_ID for part in position)
     ):
-        raise BadRequest("The cursor is not one of ours. Take it from the Link header of the page before.")
+        raise BadRequest("The cursor is not one of ours. Take it from the Link header of the previous page.")
     return tuple(position)
 
 
-def link_next(request: Request, response: Response, *position: int) -> None:
-    """Point to the next page (RFC 8288)."""
-    url = request.url.include_query_params(cursor=encode_cursor(*position))
+def link_next(
+    request: Request,
+    response: Response,
+    limit: int,
+    found: Sequence[Item],
+    position: Callable[[Item], tuple[int, ...]],
+) -> None:
+    """Link a full page to the next one, which begins after the `position` of the last item (RFC 8288)."""
+    if len(found) < limit:
+        return
+    cursor = base64.urlsafe_b64encode(json.dumps(position(found[-1])).encode()).decode().rstrip("=")
+    url = request.url.include_query_params(cursor=cursor)
     response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
 
 

@@ -1,4 +1,4 @@
-"""Exports over HTTP: everything as CSV, streamed."""
+"""Exports over HTTP: all ratings and all movies as CSV, streamed."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -19,33 +19,33 @@ router = APIRouter(tags=["exports"])
 @router.get("/ratings.csv", response_class=StreamingResponse)
 @served(Manner.STREAMS)
 async def export_ratings(request: Request, service: ServiceDependency) -> StreamingResponse:
-    """Every rating, in the form that imports take."""
+    """Every rating, as a CSV that can be imported."""
     return await _download(request, "ratings.csv", _blocks(service, export.ratings_csv))
 
 
 @router.get("/movies.csv", response_class=StreamingResponse)
 @served(Manner.STREAMS)
 async def export_movies(request: Request, service: ServiceDependency) -> StreamingResponse:
-    """Every movie, in the form that imports take; safe to open in a spreadsheet."""
+    """Every movie, as a CSV that can be imported; safe to open in a spreadsheet."""
     return await _download(request, "movies.csv", _blocks(service, export.movies_csv))
 
 
 def _blocks(service: Service, export: Callable[[Database], Iterator[str]]) -> Iterator[str]:
-    yield from export(service.database)  # opened in the thread that makes the first block
+    yield from export(service.database)  # the thread of the first block opens the database
 
 
 async def _download(request: Request, name: str, blocks: Iterator[str]) -> StreamingResponse:
-    first = await _next(request, blocks)  # what fails at the start is still answered with a problem
+    first = await _next(request, blocks)  # a failure at the start still becomes a problem response
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     content = _in_turn(request, first, blocks)
     return StreamingResponse(content, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 async def _in_turn(request: Request, block: str | None, blocks: Iterator[str]) -> AsyncIterator[str]:
-    """Each block is made once the reader has taken the one before it."""
+    """Make each block once the reader has taken the previous one."""
     while block is not None:
         yield block
-        block = None  # the reader may take its time: nothing is kept for it
+        block = None  # frees its memory while a slow reader takes it
         block = await _next(request, blocks)
 
 

@@ -1,4 +1,4 @@
-"""News of tasks: one look at the newest events serves every stream and long poll, from memory."""
+"""New events of tasks: one query for the newest ones serves every stream and long poll from memory."""
 
 import asyncio
 import logging
@@ -14,22 +14,22 @@ from app.service import Service
 from app.task import ENDED
 
 LOOK_EVERY = 0.1
-"""Seconds between two looks at the number of the newest event, while any subscription is open."""
+"""Seconds between two queries for the number of the newest event, while a subscription is open."""
 LOOK_BACK, BACK = 2.0, 200
-"""Seconds after which a look goes back so many events: PostgreSQL may show one after one that came later."""
+"""Seconds after which a query rereads so many events: PostgreSQL may commit them out of order."""
 MOST_KEPT = 1_000
-"""Events in memory for a stream whose reader is slow; beyond that it reads them from the database."""
+"""Events kept in memory for a slow reader; after more it reads them from the database."""
 
 log = logging.getLogger("matinee.api")
 
 
 def is_end(event: Event) -> bool:
-    """Whether it tells that the task has ended."""
+    """Whether it says that the task has ended."""
     return event.type == "status" and event.data.get("status") in ENDED
 
 
 class Subscription:
-    """The news of one task, for a coroutine of the event loop in which it was opened."""
+    """New events of one task, for a coroutine of the event loop in which it was opened."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -38,7 +38,7 @@ class Subscription:
         self.missed = False
 
     def tell(self, events: list[Event]) -> None:
-        """Called by the thread that looks. Without events: have a wait end."""
+        """Hand over events, from the thread of the feed. Without events: end a wait."""
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._take, events)
 
@@ -50,7 +50,7 @@ class Subscription:
         self._woken.set()
 
     async def wait(self, seconds: float | None = None) -> list[Event]:
-        """What came since the last call: at once, or when there is any; nothing after that time."""
+        """Events since the last call, as soon as there are any; none after `seconds`."""
         if not self._news and not self.missed:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), seconds)
@@ -61,7 +61,7 @@ class Subscription:
 
 
 class Feed:
-    """Looks in a thread of its own, which lives as long as there is a subscription."""
+    """Queries for events in a thread of its own, which lives as long as there is a subscription."""
 
     def __init__(self, service: Service, closing: threading.Event) -> None:
         self.closing = closing
@@ -72,7 +72,7 @@ class Feed:
 
     @contextmanager
     def subscribe(self, seq: int) -> Iterator[Subscription]:
-        """News of the task of that number. What happened before has to be read after subscribing."""
+        """New events of the task with that `seq`. Read earlier events after subscribing."""
         subscription = Subscription()
         with self._lock:
             self._subscriptions[seq].add(subscription)
@@ -111,7 +111,7 @@ class Feed:
 
 
 class _Look:
-    """Knows which events it has seen."""
+    """Remembers which events it has returned."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -121,10 +121,10 @@ class _Look:
         self._failing = False
 
     def news(self) -> dict[int, list[Event]]:
-        """New events by task. What was there at the first look may be among them."""
+        """New events by task; the first call may return some that existed before."""
         try:
             found = self._read()
-        except Exception:  # the next look may succeed; the requests of callers say what is wrong
+        except Exception:  # the next query may succeed; the requests themselves report the fault
             if not self._failing:
                 log.exception("task events cannot be read; trying again")
             self._failing = True

@@ -1,6 +1,6 @@
-"""A form with one file (multipart/form-data, RFC 7578), read as it comes: nothing of it stays in memory.
+"""A form with one file (multipart/form-data, RFC 7578), parsed as it arrives, with nothing kept in memory.
 
-Framework parsers keep every field, of which one small request may hold hundreds.
+The parser of the framework keeps every field, of which a small request may hold hundreds.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -14,13 +14,13 @@ from app.errors import Invalid
 NAME = b"file"
 MOST_FIELDS = 10
 LONGEST_FIELD = 4096
-"""Bytes. The fields are not used: browsers and tools send some beside the file."""
+"""Bytes. Fields beside the file are accepted, since browsers and tools send some, and ignored."""
 FRAMING = 128 << 10
-"""Bytes that a form may have in all besides its file."""
+"""Bytes of a form without its file, at most."""
 
 
 class FileOfForm:
-    """Yields the file of a form; `filename` is known once it has been read. Raises `Invalid`."""
+    """Reads the file of a form; `filename` is set once it has been read. Raises `Invalid`."""
 
     def __init__(self, content_type: str) -> None:
         boundary = parse_options_header(content_type)[1].get(b"boundary")

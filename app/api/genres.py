@@ -11,6 +11,6 @@ router = APIRouter(prefix="/genres", tags=["movies"])
 
 @router.get("", dependencies=SHOWN)
 def list_genres(service: ServiceDependency) -> list[str]:
-    """Every genre that a movie has, in the order of the alphabet; each can be the `genre` of a filter."""
+    """Every genre of the catalogue, sorted; each can be the `genre` of a filter."""
     with service.database.read() as connection:
         return genres.listing(connection)

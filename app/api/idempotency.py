@@ -1,7 +1,7 @@
 """Requests that change something or start a task happen once for each idempotency key.
 
-By draft-ietf-httpapi-idempotency-key-header-07: the first answer is kept in the transaction of the change.
-A repetition of the request gets it again, with `Idempotent-Replayed: true`, and changes nothing.
+As in draft-ietf-httpapi-idempotency-key-header-07: the first response is stored in the transaction of the
+change. A repetition gets it again, with `Idempotent-Replayed: true`, and changes nothing.
 """
 
 import functools
@@ -28,16 +28,16 @@ MAX_KEY_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer to a change: `value` in the form of the endpoint's `response_model`."""
+    """The response to a change: `value` is in the form of the endpoint's `response_model`."""
 
     value: Any
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
-    task_id: str | None = None  # of the task that it started: the key is kept as long as that
+    task_id: str | None = None  # the task that it started: the key is kept as long as the task
 
 
 def accepted(task: Task, location: str) -> Reply:
-    """The answer to a request that started a task."""
+    """The response to a request that queued a task."""
     headers = {"Location": location, "Retry-After": "1"}
     return Reply({"task_id": task.id, "status": "queued"}, 202, headers, task.id)
 
@@ -45,25 +45,24 @@ def accepted(task: Task, location: str) -> Reply:
 class Once:
     """Runs the change of one request: at most once for each key, caller, method and path.
 
-    Only a success is kept: a change that raises leaves nothing behind, and its key is free again. A request
-    without a key costs nothing more than its change.
+    Only a success is stored: a change that raises is rolled back with its key, which may be used again.
     """
 
     def __init__(self, request: Request, response: Response, service: Service, key: str | None) -> None:
         self._request, self._response, self._service = request, response, service
         self._key = key
-        # Every caller is a user of this machine: there are no accounts that could tell them apart.
+        # There are no accounts that would tell callers apart.
         self._scope = f"{request.method} {request.url.path}"
 
     @property
     def name(self) -> str:
-        """Names the key within the whole service; empty without one."""
+        """The key with its scope, unique within the service; empty without a key."""
         return f"{self._scope} {self._key}" if self._key else ""
 
     def __call__(self, payload: BaseModel | str, change: Callable[[Connection], Reply]) -> Any:
-        """Run `change` in a write transaction and return the answer, or the one that is kept under the key.
+        """Run `change` in a write transaction and return its response, or the one stored under the key.
 
-        Raises `Invalid` if the key was used with another payload, and what `change` raises.
+        Raises `Invalid` if the key was used with another payload, and whatever `change` raises.
         """
         if self._key is None:
             with self._service.database.write() as connection:
@@ -81,7 +80,7 @@ class Once:
         return _response(answer)
 
     def known(self, payload: BaseModel | str) -> Response | None:
-        """The answer that is kept under the key, if any: for a change that takes work to prepare."""
+        """The response stored under the key, if any: for a change that is costly to prepare."""
         if self._key is None:
             return None
         with self._service.database.read() as connection:
@@ -108,20 +107,22 @@ def _response(answer: Answer) -> Response:
 
 
 def _replayed(answer: Answer | None) -> Response:
-    if answer is None:  # retention has deleted it since the claim met it
+    if answer is None:  # retention has deleted it since the claim failed
         raise Unavailable("The key has just expired. Repeat the request.", headers={"Retry-After": "1"})
     response = _response(answer)
     response.headers["Idempotent-Replayed"] = "true"
     return response
 
 
-async def _once(  # async: a plain one would cost a hop to a thread
+async def _once(  # async: a sync one would run in a thread
     request: Request,
     response: Response,
     service: ServiceDependency,
     idempotency_key: Annotated[
         str | None,
-        Header(description="of the caller's making: a repetition under it gets the first answer again"),
+        Header(
+            description="chosen by the caller: a repetition with the same key gets the first response again"
+        ),
     ] = None,
 ) -> Once:
     text = idempotency_key if idempotency_key is not None else request.headers.get("x-task-id")

@@ -1,4 +1,4 @@
-"""Imports over HTTP: the upload is received whole, checked, and becomes a task in one transaction."""
+"""Imports over HTTP: the upload is received whole, checked, and queued as a task in one transaction."""
 
 import uuid
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from app.api.dependencies import ServiceDependency, poll_again
 from app.api.edge.manners import Manner, served
 from app.api.edge.places import place
 from app.api.idempotency import Once, OnceDependency, Reply, accepted
-from app.api.tasks import Started, find_task, task_answer
+from app.api.tasks import ExistingTask, Started, task_answer
 from app.api.uploads import Receiver, Upload
 from app.api.values import Id, TaskId
 from app.errors import Invalid, NotFound
@@ -34,7 +34,7 @@ async def start_import(
     service: ServiceDependency,
     once: OnceDependency,
     user_id: Annotated[Id | None, Query(description="whose ratings they are")] = None,
-    dry_run: Annotated[bool, Query(description="report only, write nothing")] = False,
+    dry_run: Annotated[bool, Query(description="make the report, write nothing")] = False,
 ) -> Any:
     """Import a CSV of ratings or movies. With no body and no Content-Type: the bundled sample."""
     folder, limit = service.settings.uploads_dir, service.settings.max_upload
@@ -96,7 +96,7 @@ def _start(
 
 @router.get("/{task_id}")
 def import_status(task_id: TaskId, response: Response, service: ServiceDependency) -> dict[str, Any]:
-    """How far it is, and the report once it is complete."""
+    """The progress of an import or undo, and its report once it is complete."""
     with service.database.read() as connection:
         task = tasks.get(connection, task_id)
     if task is None or task.kind not in (IMPORT_RATINGS, UNDO_IMPORT):
@@ -107,10 +107,8 @@ def import_status(task_id: TaskId, response: Response, service: ServiceDependenc
 
 @router.get("/{task_id}/rejects", response_class=FileResponse)
 @served(Manner.STREAMS)
-async def import_rejects(request: Request, task_id: TaskId, service: ServiceDependency) -> FileResponse:
-    """The rows that were not taken, as a CSV of line, column, value and reason."""
-    async with place(request):
-        task = await run_in_threadpool(find_task, service, task_id)
+async def import_rejects(task: ExistingTask, service: ServiceDependency) -> FileResponse:
+    """The rejected rows, as a CSV of line, column, value and reason."""
     path = rejects_path(service.settings.data_dir, task.id)
     if not path.is_file():
         when = "has none" if task.ended else f"is {task.status}; they can be read once it has ended"
@@ -122,7 +120,7 @@ async def import_rejects(request: Request, task_id: TaskId, service: ServiceDepe
 def undo_import(
     task_id: TaskId, background: BackgroundTasks, service: ServiceDependency, once: OnceDependency
 ) -> Any:
-    """Put back what was there before the import, as a task of its own; newest import first."""
+    """Queue a task that restores the state before the import. The newest import is undone first."""
 
     def start(connection: Connection) -> Reply:
         limit = service.settings.max_queue

@@ -1,4 +1,4 @@
-"""Model versions over HTTP: how good each is, which is served, and going back to another."""
+"""Model versions over HTTP: how good each is, which is active, and activating another."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -45,11 +45,10 @@ def list_models(
     cursor: Cursor = None,
 ) -> list[dict[str, Any]]:
     """Newest first."""
-    before = decode_cursor(cursor, 1)
+    (before,) = decode_cursor(cursor, 1) or (None,)
     with service.database.read() as connection:
-        found = models.listing(connection, limit=limit, before=before[0] if before else None)
-    if len(found) == limit:
-        link_next(request, response, found[-1].version)
+        found = models.listing(connection, limit=limit, before=before)
+    link_next(request, response, limit, found, lambda last: (last.version,))
     return [_answer(version) for version in found]
 
 

@@ -46,23 +46,21 @@ def list_movies(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[Movie]:
-    years = (year_from, year_to)
+    years, searched = (year_from, year_to), bool(query.strip())
     with service.database.read() as connection:
-        if query.strip():
+        if searched:
             after = decode_cursor(cursor, 2)
             found = movies.search(connection, query, limit=limit, after=after, genre=genre, years=years)
         else:
             (after_id,) = decode_cursor(cursor, 1) or (-1,)
             found = movies.listing(connection, limit=limit, after=after_id, genre=genre, years=years)
-    if len(found) == limit:
-        last = found[-1]
-        link_next(request, response, *((last.rating_count, last.id) if query.strip() else (last.id,)))
+    link_next(request, response, limit, found, lambda m: (m.rating_count, m.id) if searched else (m.id,))
     return found
 
 
 @router.get("/top", dependencies=SHOWN)
 def top_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]:
-    """The best rated, damped so that a few high scores do not win."""
+    """The best rated, damped so that a few high scores are not enough."""
     with service.database.read() as connection:
         return movies.top(connection, limit=limit)
 
@@ -76,7 +74,7 @@ def popular_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]
 
 @router.get("/new", dependencies=SHOWN)
 def new_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]:
-    """Those that nobody has rated yet, then the ones added last."""
+    """Movies without ratings, then those added last."""
     with service.database.read() as connection:
         return movies.newest(connection, limit=limit)
 

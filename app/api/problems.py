@@ -1,4 +1,4 @@
-"""Every error leaves the API as problem details (RFC 9457)."""
+"""Every error becomes a problem details response (RFC 9457)."""
 
 import logging
 from collections.abc import Sequence
@@ -18,33 +18,27 @@ MEDIA_TYPE = "application/problem+json"
 log = logging.getLogger("matinee.api")
 
 
-def problem_response(error: AppError, request_id: str | None) -> JSONResponse:
+def install(app: FastAPI) -> None:
+    """Turn every exception into problem details."""
+    app.add_exception_handler(AppError, _app_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+
+
+def _response(request: Request, error: AppError) -> JSONResponse:
+    request_id = request.scope.get("request_id")
     content = error.problem() | ({"request_id": request_id} if request_id else {})
     return JSONResponse(content, status_code=error.status, headers=error.headers, media_type=MEDIA_TYPE)
-
-
-def install(app: FastAPI) -> None:
-    """Answer every exception with problem details."""
-    for kind, handler in (
-        (AppError, _app_error),
-        (RequestValidationError, _validation_error),
-        (HTTPException, _http_exception),
-    ):
-        app.add_exception_handler(kind, handler)
-
-
-def _answer(request: Request, error: AppError) -> JSONResponse:
-    return problem_response(error, request.scope.get("request_id"))
 
 
 async def _app_error(request: Request, error: Any) -> JSONResponse:
     if error.status >= 500:
         log.error("%s: %d %s%s", named(request.scope), error.status, error.detail, _cause(error))
-    return _answer(request, error)
+    return _response(request, error)
 
 
 def _cause(error: AppError) -> str:
-    """Of a fault of the surroundings one line, of the program the traceback."""
+    """One line for a fault of the environment (disk, database), the traceback for one of the program."""
     cause = error.__cause__
     if cause is None:
         return ""
@@ -54,7 +48,7 @@ def _cause(error: AppError) -> str:
 async def _validation_error(request: Request, error: Any) -> JSONResponse:
     errors = [_item(e) for e in error.errors()]
     summary = "; ".join(f"{e.get('pointer') or e.get('parameter', '')}: {e['detail']}" for e in errors[:3])
-    return _answer(request, Invalid(f"The request does not fit: {summary}", errors=errors))
+    return _response(request, Invalid(f"The request does not fit: {summary}", errors=errors))
 
 
 def _item(error: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +61,7 @@ def _item(error: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pointer(path: Sequence[Any]) -> str:
-    # RFC 6901, section 6: a JSON pointer as a URI fragment.
+    """A JSON pointer as a URI fragment (RFC 6901, section 6)."""
     return "#" + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
@@ -82,9 +76,9 @@ async def _http_exception(request: Request, error: Any) -> JSONResponse:
         problem = AppError(str(error.detail))
         problem.status, problem.type, problem.title = error.status_code, "http", str(error.detail)
     problem.headers |= dict(error.headers or {})
-    return _answer(request, problem)
+    return _response(request, problem)
 
 
 def named(scope: Scope) -> str:
-    """A request as the log names it."""
+    """The name of a request in the log."""
     return f"request {scope.get('request_id')} {scope['method']} {scope['path']}"

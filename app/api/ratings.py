@@ -1,4 +1,4 @@
-"""Ratings over HTTP: what is written here always wins over what was there."""
+"""Ratings over HTTP. A rating written here always replaces an earlier one."""
 
 import time
 from datetime import UTC, datetime
@@ -30,13 +30,8 @@ class RatingAnswer(RatingBody):
 
 
 def _answer(rating: Rating) -> dict[str, Any]:
-    rated_at = datetime.fromtimestamp(rating.rated_at, UTC)
-    return {
-        "movie_id": rating.movie_id,
-        "user_id": rating.user_id,
-        "score": rating.score,
-        "rated_at": rated_at,
-    }
+    body = {"movie_id": rating.movie_id, "user_id": rating.user_id, "score": rating.score}
+    return body | {"rated_at": datetime.fromtimestamp(rating.rated_at, UTC)}
 
 
 @router.post("", status_code=201, response_model=RatingAnswer, responses={200: {"model": RatingAnswer}})
@@ -61,8 +56,7 @@ def list_ratings(
         found = ratings.listing(
             connection, limit=limit, after=(after[0], after[1]), user_id=user_id, movie_id=movie_id
         )
-    if len(found) == limit:
-        link_next(request, response, found[-1].user_id, found[-1].movie_id)
+    link_next(request, response, limit, found, lambda last: (last.user_id, last.movie_id))
     return [_answer(rating) for rating in found]
 
 

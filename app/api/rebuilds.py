@@ -24,7 +24,7 @@ class RebuildAnswer(Started):
 
 @router.post("", status_code=202, response_model=Started)
 def rebuild(background: BackgroundTasks, service: ServiceDependency, once: OnceDependency) -> Any:
-    """Build a new model from every rating. Joins the rebuild that waits already, if any."""
+    """Queue a rebuild of the model from all ratings, or join the one that is queued."""
 
     def start(connection: Connection) -> Reply:
         task = queue(connection, REBUILD_MODEL, {}, max_queue=service.settings.max_queue)
@@ -36,7 +36,7 @@ def rebuild(background: BackgroundTasks, service: ServiceDependency, once: OnceD
 
 @router.get("/{task_id}", response_model=RebuildAnswer)
 def rebuild_status(task_id: TaskId, response: Response, service: ServiceDependency) -> dict[str, Any]:
-    """How far it is; `sample` is what user 1 is recommended once it is complete."""
+    """The status of a rebuild; `sample` is what user 1 is recommended once it is complete."""
     sample: list[int] = []
     with service.database.read() as connection:
         task = tasks.get(connection, task_id)

@@ -21,6 +21,7 @@ from app.serving.recommendations import Filters, Recommendation, Serving
 router = APIRouter(tags=["recommendations"])
 
 MAX_RATINGS = 50_000
+"""Ratings in the body of a request without a user."""
 
 
 class Reason(BaseModel):
@@ -50,7 +51,7 @@ class SimilarMovie(BaseModel):
     similarity: float
 
 
-class GivenRating(TypedDict):  # not a model: an object for each of 30,000 would take three times as much
+class GivenRating(TypedDict):  # not a model: 30,000 of those take three times the memory
     __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
 
     movie_id: Annotated[Id, NUMBER]
@@ -58,7 +59,7 @@ class GivenRating(TypedDict):  # not a model: an object for each of 30,000 would
 
 
 class WhatIf(BaseModel):
-    """Ratings of somebody without an account. Nothing of it is kept."""
+    """Ratings that are not stored, and how to rank by them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -79,7 +80,7 @@ def recommend(
     service: ServiceDependency,
     limit: Count = 10,
 ) -> list[int]:
-    """Movie ids, best first. `X-Source`: personal, own (the model knows nothing of them yet) or popular."""
+    """Movie ids, best first. `X-Source`: personal, own (the movies that the user liked) or popular."""
     with service.database.read() as connection:
         serving = service.model.serve(connection)
         rated = ratings.of_user(connection, user_id)
@@ -104,7 +105,7 @@ def recommend_richly(
     exclude: Annotated[list[Id] | None, Query(max_length=MOST)] = None,
     diversity: Share = 0.0,
 ) -> Any:
-    """Movies with titles and the reasons for each; never one that they rated."""
+    """Movies with titles and the reasons for each, never one that the user rated."""
     filters = Filters(genre, year_from, year_to, tuple(exclude or ()))
     with service.database.read() as connection:
         serving = service.model.serve(connection)
@@ -119,7 +120,7 @@ def recommend_richly(
 @router.post("/recommendations", response_model=RichAnswer)
 @served(Manner.READS)
 def recommend_to_anybody(request: Request, body: WhatIf, service: ServiceDependency) -> dict[str, Any]:
-    """What somebody with these ratings would be recommended."""
+    """What a user with these ratings would be recommended. Nothing is stored."""
     given = {rating["movie_id"]: rating["score"] for rating in body.ratings}
     filters = Filters(body.genre, body.year_from, body.year_to, tuple(body.exclude))
     mean = sum(given.values()) / max(1, len(given))
@@ -134,7 +135,7 @@ def recommend_to_anybody(request: Request, body: WhatIf, service: ServiceDepende
 
 
 def _known(serving: Serving, given: dict[int, float]) -> list[Rating]:
-    """Those that the model knows, as the ratings of one user."""
+    """The given ratings of movies in the model, as those of one user."""
     now = int(time.time())
     ids = sorted(given)
     known = serving.known(ids).tolist()
@@ -142,12 +143,12 @@ def _known(serving: Serving, given: dict[int, float]) -> list[Rating]:
 
 
 def _departure(request: Request) -> Callable[[], bool]:
-    """A function for the thread of a request: whether its caller has left."""
+    """A function for the request's thread that says whether the caller has disconnected."""
     return lambda: from_thread.run(request.is_disconnected)
 
 
 class _Tags:
-    """The two tags of a user's list: a personal one changes with less than another."""
+    """The two possible tags of a user's list: a personal list depends on fewer versions than another."""
 
     def __init__(self, request: Request, serving: Serving, rated: list[Rating]) -> None:
         """Raises `NotModified` if the caller has one of them."""
@@ -172,7 +173,7 @@ def _of_similar(request: Request, response: Response, service: ServiceDependency
     "/movies/{movie_id}/similar", response_model=list[SimilarMovie], dependencies=[Depends(_of_similar)]
 )
 def similar_movies(movie_id: MovieId, service: ServiceDependency, limit: Count = 10) -> list[dict[str, Any]]:
-    """Movies that the same people like; none for a movie that the model does not know."""
+    """Movies that the same users like; none for a movie that is not in the model."""
     with service.database.read() as connection:
         found = service.model.serve(connection).similar(movie_id, limit)
     return [{"movie": movie, "similarity": round(cosine, 4)} for movie, cosine in found]

@@ -1,4 +1,4 @@
-"""A start that fails is one line in the server's log."""
+"""A failed start is one line in the server's log."""
 
 import sys
 
@@ -9,7 +9,7 @@ from app.storage.start_failures import advise
 
 
 class Startup:
-    """Around the lifespan: what a person can mend replaces the traceback that the server would log."""
+    """Wraps the lifespan: what a person can mend is logged as advice instead of a traceback."""
 
     def __init__(self, app: ASGIApp, *, settings: Settings) -> None:
         self.app = app

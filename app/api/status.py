@@ -1,4 +1,4 @@
-"""How the service is: health for machines, status for people."""
+"""The state of the service: health for machines, status for people."""
 
 import os
 import time
@@ -48,7 +48,7 @@ class Worker(BaseModel):
 
 
 class StatusAnswer(BaseModel):
-    """Requests and latencies are of the process that answers; the rest is of the service."""
+    """Requests and latencies are those of the responding process, the rest those of the service."""
 
     version: str
     uptime_seconds: float
@@ -72,7 +72,7 @@ async def health() -> dict[str, str]:
 @router.get("/health/live")
 @served(Manner.PROBES)
 async def live() -> dict[str, str]:
-    """The process answers."""
+    """The process responds."""
     return {"status": "ok"}
 
 
@@ -113,21 +113,17 @@ def get_status(request: Request, service: ServiceDependency) -> dict[str, Any]:
     }
 
 
-def _worker(state: WorkerState | None) -> dict[str, Any] | None:
+def _worker(state: WorkerState | None) -> Worker | None:
     if state is None:
         return None
     age = None if state.beat_age is None else round(state.beat_age, 1)
-    return {
-        "pid": state.pid,
-        "beat_age_seconds": age,
-        "task_id": state.task,
-        "kind": state.kind,
-        "problem": state.problem,
-    }
+    return Worker(
+        pid=state.pid, beat_age_seconds=age, task_id=state.task, kind=state.kind, problem=state.problem
+    )
 
 
 def _bytes_in(directory: Path) -> int:
-    """Of the files of a folder, which may come and go meanwhile."""
+    """Bytes of the files in a folder; files may come and go meanwhile."""
     total = 0
     with suppress(FileNotFoundError), os.scandir(directory) as entries:
         for entry in entries:

@@ -1,4 +1,4 @@
-"""Tasks over HTTP: one resource for everything that runs in the background."""
+"""Tasks over HTTP: the resource for everything that runs in the background."""
 
 import re
 import time
@@ -27,7 +27,9 @@ from app.tasks.retry import missing_of, retry
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 
 LONGEST_WAIT = 60
+"""Seconds of a long poll at most."""
 EVENTS_AT_ONCE = 500
+"""Events that a stream reads from the database in one query."""
 
 Status = Literal["queued", "running", "cancelling", "complete", "failed", "cancelled"]
 Kind = Literal["import_ratings", "undo_import", "rebuild_model"]
@@ -104,7 +106,7 @@ async def _feed(request: Request) -> Feed:
 
 
 async def _existing(request: Request, task_id: TaskId, service: ServiceDependency) -> Task:
-    """The task, or a 404 before any answer has begun."""
+    """The task; a 404 is raised before the response begins."""
     async with place(request):
         return await run_in_threadpool(find_task, service, task_id)
 
@@ -124,13 +126,10 @@ def list_tasks(
     cursor: Cursor = None,
 ) -> list[dict[str, Any]]:
     """Newest first."""
-    before = decode_cursor(cursor, 1)
+    (before,) = decode_cursor(cursor, 1) or (None,)
     with service.database.read() as connection:
-        found = tasks.listing(
-            connection, limit=limit, before=before[0] if before else None, kind=kind, status=status
-        )
-    if len(found) == limit:
-        link_next(request, response, found[-1].seq)
+        found = tasks.listing(connection, limit=limit, before=before, kind=kind, status=status)
+    link_next(request, response, limit, found, lambda last: (last.seq,))
     return [task_answer(task) for task in found]
 
 
@@ -143,10 +142,10 @@ async def get_task(
     feed: FeedDependency,
     task: ExistingTask,
     prefer: Annotated[
-        str, Header(description="wait=N: answer when it has ended, after N seconds at the latest")
+        str, Header(description="wait=N: respond when it has ended, after N seconds at the latest")
     ] = "",
 ) -> dict[str, Any]:
-    """How far it is. With `Prefer: wait=N` (RFC 7240, section 4.3) a long poll."""
+    """The task and its progress. `Prefer: wait=N` (RFC 7240, section 4.3) makes this a long poll."""
     if match := re.search(r"\bwait=(\d{1,4})", prefer):
         seconds = min(int(match[1]), LONGEST_WAIT)
         response.headers["Preference-Applied"] = f"wait={seconds}"
@@ -158,7 +157,7 @@ async def get_task(
 
 
 async def _wait_for_end(request: Request, service: Service, feed: Feed, task: Task, seconds: float) -> None:
-    """Return when the task has ended, the server stops, or after that time."""
+    """Return when the task has ended, when the server stops, or after `seconds`."""
     until = time.monotonic() + seconds
     with feed.subscribe(task.seq) as news:
         while not (await _existing(request, task.id, service)).ended:
@@ -174,7 +173,7 @@ async def _wait_for_end(request: Request, service: Service, feed: Feed, task: Ta
 def cancel_task(
     task_id: TaskId, background: BackgroundTasks, service: ServiceDependency, once: OnceDependency
 ) -> Any:
-    """Cancel it: at once while it is queued, within a second while it runs. An ended one stays as it is."""
+    """Cancel a task: at once while queued, within a second while running. An ended one stays as it is."""
 
     def cancel(connection: Connection) -> Reply:
         return Reply(task_answer(_found(tasks.request_cancel(connection, task_id, now=time.time()), task_id)))
@@ -187,9 +186,9 @@ def cancel_task(
 def retry_task(
     task_id: TaskId, background: BackgroundTasks, service: ServiceDependency, once: OnceDependency
 ) -> Any:
-    """Try a failed or cancelled task again. An import or undo that has written goes on from there.
+    """Queue a failed or cancelled task again. 409 with the reason if it can no longer go on.
 
-    Everything else starts over. 409 with the reason if it can no longer go on.
+    An import or undo that has written rows resumes at its checkpoint; every other task starts over.
     """
     lacking = missing_of(service.settings, find_task(service, task_id))
 
@@ -209,9 +208,9 @@ async def task_events(
     task: ExistingTask,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> AsyncIterator[ServerSentEvent]:
-    """The timeline, from its start or after `Last-Event-ID`, until the task has ended."""
+    """The timeline as server-sent events, from its start or `Last-Event-ID`, until the task has ended."""
     after = _event_number(last_event_id)
-    with feed.subscribe(task.seq) as news:  # before the first look: nothing falls between the two
+    with feed.subscribe(task.seq) as news:  # before the first query, so that no event is missed in between
         while not feed.closing.is_set():
             status, events = await _look(request, service, task, after)
             for event in events:
@@ -231,7 +230,7 @@ async def task_events(
 
 
 def _event_number(text: str | None) -> int:
-    """What a client has seen last; 0 if that is no number of ours."""
+    """The number of the last event that a client has seen; 0 if `text` is no such number."""
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) <= 18 else 0
 
 
@@ -240,7 +239,7 @@ def _sent(event: tasks.Event) -> ServerSentEvent:
 
 
 async def _look(request: Request, service: Service, task: Task, after: int) -> tuple[str, list[tasks.Event]]:
-    """The status of the task, and its events after that one, as they are now."""
+    """The present status of the task, and its events with numbers above `after`."""
 
     def look() -> tuple[str, list[tasks.Event]]:
         with service.database.read() as connection:

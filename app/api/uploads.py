@@ -1,4 +1,4 @@
-"""Receiving an upload: streamed to disk off the event loop, measured and hashed on the way."""
+"""Receiving an upload: streamed to disk off the event loop, and counted and hashed on the way."""
 
 import asyncio
 import hashlib
@@ -19,16 +19,16 @@ from app.storage.files import replace_durably
 from app.storage.locks import try_lock
 
 WRITE_SIZE = 1 << 18
-"""Bytes in memory for each of hundreds of uploads."""
+"""Bytes in memory for each upload, of which there may be hundreds."""
 DISK = ThreadPoolExecutor(4, thread_name_prefix="upload")
-"""Threads of their own: a disk that stalls must not take those of other requests."""
+"""Threads of their own: a stalled disk must not block those of other requests."""
 CSV_TYPES = ("text/csv", "application/csv", "text/plain", "application/octet-stream")
 PACKED_TYPES = ("application/gzip", "application/x-gzip", "application/zip", "application/x-zip-compressed")
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that was received whole. `sha256` in hexadecimal, `size` in bytes."""
+    """A completely received file. `sha256` in hexadecimal, `size` in bytes."""
 
     path: Path
     filename: str
@@ -39,7 +39,7 @@ class Upload:
 class Receiver:
     """Receives one upload into `directory`.
 
-    Uploads with one `name` exclude each other by a lock on their file, which the system lets go of when
+    Uploads with the same `name` exclude each other by a lock on their file, which the system releases when
     the process dies. Raises `Conflict` while another one is being received.
     """
 
@@ -62,7 +62,7 @@ class Receiver:
         self._kept = False
 
     async def receive(self, request: Request) -> Upload:
-        """Read the body, raw or multipart. Raises `TooLarge`, `UnsupportedMediaType`, `Invalid`, ..."""
+        """Read the body, raw or multipart. Raises `TooLarge`, `UnsupportedMediaType`, `Invalid`."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > self._limit + FRAMING:
@@ -110,17 +110,17 @@ class Receiver:
         )
 
     def keep(self, path: Path) -> None:
-        """Move the file to its place; it is no longer this receiver's to remove."""
+        """Move the file to `path`; `close` no longer removes it."""
         replace_durably(self.path, path)
         self._kept = True
 
     def close(self) -> None:
-        """Let go of the file; what was not kept is gone."""
-        if not self._kept:  # else the path may be another receiver's by now
+        """Close the file, and remove it unless it was kept."""
+        if not self._kept:  # a kept one has left the path, which another receiver may use by now
             self.path.unlink(missing_ok=True)
         self._file.close()
 
 
 def _printable(filename: str) -> str:
-    """A name for messages and the database, whatever the caller sent."""
+    """The file name with unprintable letters replaced, for messages and the database."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in filename)

@@ -1,4 +1,4 @@
-"""What one user rated, with titles, over HTTP."""
+"""The ratings of one user, with titles, over HTTP."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -31,14 +31,13 @@ def list_rated_movies(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[dict[str, Any]]:
-    """What they rated, newest first."""
+    """The user's ratings, newest first."""
     before = decode_cursor(cursor, 2)
     with service.database.read() as connection:
         found = user_ratings.newest(
             connection, user_id, limit=limit, before=(before[0], before[1]) if before else None
         )
-    if len(found) == limit:
-        link_next(request, response, found[-1].rated_at, found[-1].movie.id)
+    link_next(request, response, limit, found, lambda last: (last.rated_at, last.movie.id))
     return [
         {
             "movie_id": rated.movie.id,

@@ -1,7 +1,7 @@
-"""What a value of a request may be: each kind once, with its bounds, for path, query and body.
+"""The types of values in a request, with their bounds, for path, query and body.
 
-Whatever is out of bounds is refused before it meets an engine: neither takes an integer beyond 64 bits, and
-PostgreSQL takes no NUL.
+A value out of bounds is refused before it reaches the database: no engine takes an integer beyond 64 bits,
+and PostgreSQL takes no NUL.
 """
 
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ from app.rating import HIGHEST, LOWEST, MAX_ID, STEP
 
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 MOST = 1000
-"""Items of a list."""
+"""Items of a list at most."""
 
 Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]

@@ -1,4 +1,4 @@
-"""What the commands say: tasks with their progress, reports, recommendations with titles."""
+"""What the commands print: the progress of tasks, reports, recommendations with titles."""
 
 import argparse
 import sys
@@ -14,11 +14,11 @@ BAR = 24
 
 
 class Interrupted(Exception):
-    """Ctrl-C, with what becomes of what had been started."""
+    """Ctrl-C while waiting; the text says what becomes of the work that had started."""
 
 
 def reason(error: ApiError) -> str:
-    """Why a call failed, in one line, in the terms of the command line."""
+    """Why a call failed: one line, in the terms of the command line."""
     if isinstance(error, NoAnswer):
         return (
             f"no answer from {error.address}; is it running? Start it with `matinee serve`, or say where "
@@ -30,9 +30,9 @@ def reason(error: ApiError) -> str:
 
 
 def imports(client: MatineeClient, options: argparse.Namespace) -> bool:
-    """Import each file, also after one that failed, and say what became of each; True if all are complete.
+    """Import each file, also after a failed one, and print the outcome of each; True if all are complete.
 
-    Raises `BadRequest` before anything is sent if one of them cannot be read.
+    Raises `BadRequest` before anything is sent if a file cannot be read.
     """
     _check(options.files)
     outcomes: dict[Path, str] = {}
@@ -75,10 +75,9 @@ def _unreadable(path: Path) -> str:
 
 
 def rebuild(client: MatineeClient, _options: argparse.Namespace | None = None) -> bool:
-    task = _wait(client, client.start_rebuild(), "rebuild")
-    if not _ended_well(task):
+    result = _result(client, client.start_rebuild(), "rebuild")
+    if result is None:
         return False
-    result = task["result"]
     print(f"  model {result['version']} from {result['ratings']:,} ratings. {result['reason']}")
     return True
 
@@ -95,10 +94,9 @@ def import_file(client: MatineeClient, path: Path | None, user_id: int | None = 
         started = client.start_import(path, user_id=user_id)
     except KeyboardInterrupt:
         raise Interrupted(f"{name} was being sent, and is not imported unless it had arrived.") from None
-    task = _wait(client, started, f"import {name}")
-    if not _ended_well(task):
+    report = _result(client, started, f"import {name}")
+    if report is None:
         return False
-    report = task["result"]
     figures = ("new", "replaced", "unchanged", "older", "duplicate", "rejected")
     parts = (f"{report[figure]:,} {figure}" for figure in figures if report.get(figure))
     print(f"  {report['read']:,} rows read: {', '.join(parts)}")
@@ -124,28 +122,28 @@ def _title(movie: dict[str, Any]) -> str:
     return f"{movie['title']}{year}{genre}"
 
 
-def _wait(client: MatineeClient, started: dict[str, Any], name: str) -> dict[str, Any]:
-    """Wait for a task, whose end is shown. Raises `Interrupted`: the task itself goes on."""
+def _result(client: MatineeClient, started: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """Wait for a task and show its progress; returns its result, or None if it is not complete.
+
+    Raises `Interrupted` on Ctrl-C; the task itself goes on.
+    """
     task_id = started["task_id"]
     try:
-        return client.wait(task_id, _progress(name))
+        task = client.wait(task_id, _progress(name))
     except KeyboardInterrupt:
         raise Interrupted(
             f"the {name} goes on in the server as task {task_id}. Look at it or cancel it at "
             f"{client.address}/activity/{task_id}"
         ) from None
-
-
-def _ended_well(task: dict[str, Any]) -> bool:
     if task["status"] == "complete":
-        return True
+        return dict(task["result"])
     detail = (task["error"] or {}).get("detail", "what it had done until then is kept")
     print(f"  {task['status']}: {detail}", file=sys.stderr)
-    return False
+    return None
 
 
 def _progress(name: str) -> Callable[[dict[str, Any]], None]:
-    """Shows a task as it goes: one line that is written over on a terminal, one a phase elsewhere."""
+    """Shows the progress of a task: on a terminal in one line that is overwritten, else a line a phase."""
     started, last = time.monotonic(), ""
     terminal = sys.stdout.isatty()
 

@@ -1,4 +1,4 @@
-"""The demonstration: a real server in this process, driven over HTTP like any other client would."""
+"""The demo: a real server in this process, driven over HTTP as by any other client."""
 
 import csv
 import os
@@ -19,7 +19,7 @@ from app.sample import FIRST_USER
 
 
 def run(settings: Settings, folder: Path | None, *, once: bool, user: int | None) -> int:
-    """Serve, import the sample or `folder`, rebuild, show a user's recommendations; the exit status."""
+    """Serve, import the sample or `folder`, rebuild, recommend to a user; returns the exit status."""
     files = _files(folder)
     user = user if user is not None else _first_user(folder)
     listening = _listen(settings)
@@ -56,7 +56,7 @@ def _files(folder: Path | None) -> list[Path | None]:
 
 
 def _first_user(folder: Path | None) -> int:
-    """One who is imported. Raises `BadRequest` for a file that is not MovieLens'."""
+    """The first user of the import. Raises `BadRequest` for a file that is not from MovieLens."""
     if folder is None:
         return FIRST_USER
     path = folder / "ratings.csv"
@@ -70,7 +70,7 @@ def _first_user(folder: Path | None) -> int:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """The configured address, or any free port if another program has that one."""
+    """A socket at the configured address, or at any free port if that one is in use."""
     try:
         return listen(settings.host, settings.port)
     except ConfigurationError:

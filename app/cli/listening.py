@@ -1,4 +1,4 @@
-"""The socket of a server."""
+"""The listening socket of a server."""
 
 import errno
 import os
@@ -8,9 +8,9 @@ from app.errors import ConfigurationError
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there. Raises `ConfigurationError` with what to do."""
+    """A listening socket. Raises `ConfigurationError`, which says what to do."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # By its full name: asyncio switches Nagle's algorithm off for sockets that say TCP only.
+    # With its protocol: asyncio switches Nagle's algorithm off only for sockets that name TCP.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,7 +1,7 @@
-"""The server of `matinee serve`: uvicorn, with limits on what happens before a request is one.
+"""The server of `matinee serve`: uvicorn, with limits on connections before and after a request.
 
-Only the server sees a head that comes slowly, a connection that is idle, and an answer that is not read.
-Under plain `uvicorn app.main:app` a proxy has to bound them (docs/configuration.md).
+Only the server sees a head that arrives slowly, an idle connection, and a response that is not read. Under
+plain `uvicorn app.main:app` a proxy has to limit them (docs/configuration.md).
 """
 
 import asyncio
@@ -21,22 +21,20 @@ from app import descriptors
 from app.config import Settings
 
 ACCEPTS = 2
-"""Connections that are accepted in one go: requests that are under way wait so long for the event loop."""
+"""Connections accepted in one go: requests under way wait as long for the event loop."""
 BACKLOG = 64
-"""Connections that wait in the kernel to be accepted."""
+"""Connections that wait in the kernel until they are accepted."""
 STARTUP_FAILURE = 3
 """The exit status of uvicorn when its start fails."""
 MOST = 8_000
-"""Connections; an idle one takes some 20 kB."""
-ANSWER = b"HTTP/1.1 %s\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
-
-
+"""Connections at once; an idle one takes some 20 kB."""
+REFUSAL = b"HTTP/1.1 %s\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 SLOW_HEAD = 1.0
-"""Seconds after which a head that is not complete makes room before an idle connection does."""
+"""Seconds after which an incomplete head is closed before an idle connection, to make room."""
 
 
 class Limits(NamedTuple):
-    """`head` and `standstill` in seconds, `connections` in all."""
+    """Seconds for a head, and for a response without progress; connections in all; seconds between checks."""
 
     head: float = 10.0
     standstill: float = 30.0
@@ -50,7 +48,7 @@ class Limits(NamedTuple):
 
 
 class Protocol(H11Protocol):
-    """A connection. Nothing is timed for each request: one look a second goes over all connections."""
+    """A connection. No timer is set for each request: one check a second goes over all connections."""
 
     limits: ClassVar[Limits] = Limits()
     looking: ClassVar[asyncio.TimerHandle | None] = None
@@ -60,7 +58,7 @@ class Protocol(H11Protocol):
         self.waiting_since: float | None = self.loop.time()
         """Since when a head is awaited; None while a request is under way."""
         self.begun = False
-        """Whether something of that head has come."""
+        """Whether a part of that head has arrived."""
         self._unsent, self._moved_at = 0, 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -81,7 +79,7 @@ class Protocol(H11Protocol):
     def on_response_complete(self) -> None:
         self.waiting_since, self.begun = self.loop.time(), False
         super().on_response_complete()
-        if not self.cycle.response_complete:  # the next request had come already
+        if not self.cycle.response_complete:  # the next request has arrived already
             self.waiting_since = None
 
     def _is_too_much(self) -> bool:
@@ -130,14 +128,14 @@ class Protocol(H11Protocol):
 
     def _refuse(self, status: bytes) -> None:
         if not self.transport.is_closing():
-            self.transport.write(ANSWER % status)
+            self.transport.write(REFUSAL % status)
             self.transport.close()
 
 
 def least_missed(waiting: Sequence[Protocol], now: float) -> Protocol | None:
-    """Of connections that wait for a head, the one to close: of the address that has most of them.
+    """Of the connections that wait for a head, the one to close: it belongs to the address with most of them.
 
-    A head that is slow to come goes first, else the one that is idle for longest. `now`: of the loop's clock.
+    A slow head comes first, else the connection that has been idle longest. `now`: time of the event loop.
     """
     shares = Counter(connection.address for connection in waiting)
 
@@ -149,7 +147,7 @@ def least_missed(waiting: Sequence[Protocol], now: float) -> Protocol | None:
 
 
 def options(settings: Settings) -> dict[str, Any]:
-    """What uvicorn is started with; its environment has to hold the same settings."""
+    """Arguments for uvicorn, whose environment must hold the same settings."""
     descriptors.raise_limit()
     connections = max(16, min(MOST, descriptors.most() - descriptors.RESERVE - ACCEPTS))
     limits = Protocol.limits._replace(connections=connections)
@@ -163,7 +161,7 @@ def options(settings: Settings) -> dict[str, Any]:
 
 
 class Server(uvicorn.Server):
-    """Has a longer queue in the kernel than `backlog`, by which asyncio also accepts in one go."""
+    """Has a longer queue in the kernel than `backlog`, which also is how many asyncio accepts in one go."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -173,7 +171,7 @@ class Server(uvicorn.Server):
 
 
 def serve(settings: Settings) -> None:
-    """Serve until a signal ends it. Exits with uvicorn's status if the start fails."""
+    """Serve until a signal. Exits with uvicorn's status if the start fails."""
     server = Server(uvicorn.Config(**options(settings), host=settings.host, port=settings.port))
     with contextlib.suppress(KeyboardInterrupt):
         server.run()

@@ -1,4 +1,4 @@
-"""Ratings in, ranked movies out; `build_model` and `recommend_for_user` do it all in one call."""
+"""Ratings in, ranked movies out. `build_model` and `recommend_for_user` are the whole in one call each."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -12,14 +12,14 @@ from app.recommender.ranking import rank
 
 
 class Recommendations(Mapping[int, list[int]]):
-    """User id to all movie ids, best first; each list is made when it is asked for."""
+    """Maps a user id to all movie ids, best first; each list is computed on access."""
 
     def __init__(self, interactions: Interactions, model: Model) -> None:
         self._interactions = interactions
         self._model = model
 
     def best(self, user_id: int, limit: int) -> list[int]:
-        """The popular movies for a user without ratings."""
+        """The `limit` best movie ids; the most popular ones for a user without ratings."""
         part = self._interactions.row(user_id)
         table = self._interactions.scores
         ids = self._interactions.movie_ids[table.indices[part]]
@@ -40,7 +40,7 @@ class Recommendations(Mapping[int, list[int]]):
 
 
 def build_model(ratings: Iterable[Mapping[str, Any]]) -> Recommendations:
-    """From rows with `user_id`, `movie_id` and `score`; of several for one user and movie the last counts."""
+    """Train on rows with `user_id`, `movie_id`, `score`; the last one for a user and movie counts."""
     rows = [(row["user_id"], row["movie_id"], row["score"]) for row in ratings]
     users, movies, scores = zip(*rows, strict=True) if rows else ((), (), ())
     interactions = Interactions.from_arrays(users, movies, scores)
@@ -48,5 +48,5 @@ def build_model(ratings: Iterable[Mapping[str, Any]]) -> Recommendations:
 
 
 def recommend_for_user(ratings: Iterable[Mapping[str, Any]], user_id: int, k: int = 5) -> list[int]:
-    """The k best movies for a user; the popular ones for a user without ratings."""
+    """The `k` best movie ids for a user; the most popular ones for a user without ratings."""
     return build_model(ratings).best(user_id, k)

@@ -23,7 +23,8 @@ from app.recommender.interactions import Csr, Interactions
 from app.recommender.linear import solve
 from app.recommender.model import Model, Objective
 
-BATCH = 2_000_000  # numbers in one stack of factor rows: 16 MB
+BATCH = 2_000_000
+"""Numbers in one stack of factor rows: 16 MB."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,10 @@ Progress = Callable[[int, int], None]
 
 
 class Trainer(Protocol):
-    """Ratings to a model; the same bytes for the same ratings, settings and start.
+    """Trains a model; the same ratings, settings and start give the same bytes.
 
-    `start` are movie factors [M, k] to begin with. `progress` gets (half sweeps done, in all) after each
-    one, with the same number now and then within a long one, and may raise to cancel.
+    `start`: movie factors [M, k] to begin with. `progress` is called with (half sweeps done, half sweeps in
+    all) after each half sweep and now and then within a long one; it may raise to cancel the training.
     """
 
     def __call__(
@@ -73,7 +74,7 @@ def train(
     start: Floats | None = None,
     progress: Progress | None = None,
 ) -> Model:
-    """See `Trainer`; one thread, since BLAS sums in another order with more."""
+    """See `Trainer`. Uses one thread: with more, BLAS sums in another order and the bytes differ."""
     weights = interactions.confidences()
     transposed = weights.transpose()
     objective = settings.objective(weights.rows, weights.columns)
@@ -110,7 +111,7 @@ def half_sweep(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Solve the rows of `weights` given the factors `fixed` of its columns.
 
-    Returns the solution [rows, k] and `fixed` [columns, k], both in the eigenbasis of fixed's fixed.
+    Returns the solution [rows, k] and `fixed` [columns, k], both in the eigenbasis of ``fixed' fixed``.
     """
     gram, basis = np.linalg.eigh(fixed.T @ fixed)
     fixed = fixed @ basis
@@ -128,7 +129,7 @@ def half_sweep(
 
 
 def _batches(lengths: NDArray[np.int64], factors: int) -> Iterator[tuple[NDArray[np.int64], int]]:
-    """Rows with equally many entries (none left out but the empty), in stacks that fit the cache."""
+    """Stacks of rows with equally many entries n > 0, small enough for the cache; [b] and n of each."""
     order = np.argsort(lengths, kind="stable")
     order = order[lengths[order] > 0]
     for group in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1) if len(order) else []:

@@ -12,17 +12,22 @@ from app.recommender.interactions import Interactions
 from app.recommender.model import Model
 from app.recommender.selection import top
 
-RELEVANT = 4.0  # a held-out rating from here up is one that should have been recommended
-TESTED = 0.2  # share of a held-out user's ratings
-FEWEST, MOST = 30, 10_000  # held-out users
+RELEVANT = 4.0
+"""Least score of a held-out rating whose movie should have been recommended."""
+TESTED = 0.2
+"""Share of a held-out user's ratings that is looked for; the others are folded in."""
+FEWEST, MOST = 30, 10_000
+"""Held-out users: none if there would be fewer, and never more."""
 DEPTH, RECALLED, SHOWN = 100, 20, 10
+"""Lengths of the list for NDCG, recall and coverage."""
 
-Predict = Callable[[Integers, Floats], Floats]  # movie ids and scores of one user -> a score for each movie
+Predict = Callable[[Integers, Floats], Floats]
+"""From one user's movie ids and scores to the preference for each movie of the model, [M]."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Users kept out of training: what is folded in of each, and what is looked for."""
+    """Users kept out of training: the ratings that are folded in, and those that are looked for."""
 
     folded: Interactions
     relevant: Interactions  # the same users in the same rows
@@ -30,16 +35,16 @@ class HeldOut:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Means over users that have something to be found."""
+    """Means over the held-out users with at least one relevant movie."""
 
     user_ids: Integers  # [users]
     user_ndcg: NDArray[np.float64]  # [users], for paired comparisons
     ndcg: float  # NDCG@100
     recall: float  # Recall@20, of at most 20
-    coverage: float  # share of the movies that are in anybody's top 10
+    coverage: float  # share of the movies that are in the top 10 of at least one user
 
     def summary(self) -> dict[str, Any]:
-        """What is stored with a model version."""
+        """The figures that are stored with a model version."""
         return {
             "users": len(self.user_ids),
             "ndcg_at_100": round(self.ndcg, 5),
@@ -57,7 +62,7 @@ def held_out_users(users: int) -> int:
 def split(
     interactions: Interactions, seed: int = 0, chosen: int | None = None
 ) -> tuple[Interactions, HeldOut]:
-    """The ratings to train on, and the held-out users: nobody if they would be too few, or `chosen` many.
+    """The ratings to train on, and the held-out users: `chosen` many, by default `held_out_users`.
 
     Users and ratings are chosen by a hash of their ids, so the choice is stable as others come and go.
     """
@@ -82,18 +87,18 @@ def _hold_out(users: Interactions, seed: int) -> HeldOut:
 
 
 def evaluate(model: Model, held_out: HeldOut) -> Evaluation:
-    """As it is served: fold in, exclude what was folded in, rank."""
-    return measure(held_out, model, lambda ids, scores: model.scores(model.fold_in(ids, scores)))
+    """Evaluate the model as it is served: fold in, exclude what was folded in, rank."""
+    return measure(held_out, model, lambda ids, scores: model.preferences(model.fold_in(ids, scores)))
 
 
 def evaluate_popularity(model: Model, held_out: HeldOut) -> Evaluation:
-    """The same for the list that everybody gets who is unknown."""
+    """The same for the popular list, which an unknown user gets."""
     counts = model.counts.astype(np.float32)
     return measure(held_out, model, lambda _ids, _scores: counts.copy())
 
 
 def measure(held_out: HeldOut, model: Model, predict: Predict) -> Evaluation:
-    """Any predictor over the movies of `model`; what it returns is overwritten."""
+    """Evaluate any predictor over the movies of `model`; the array that it returns is overwritten."""
     ndcg, recall = [], []
     shown = np.zeros(len(model.movie_ids), bool)
     tested = np.flatnonzero(held_out.relevant.scores.lengths)
@@ -118,7 +123,7 @@ def measure(held_out: HeldOut, model: Model, predict: Predict) -> Evaluation:
 
 
 def mix(ids: ArrayLike, seed: int = 0) -> NDArray[np.uint64]:
-    """A hash of 64-bit numbers (the finaliser of SplitMix64; Steele, Lea, Flood 2014)."""
+    """Hashes of 64-bit numbers, one each (the finaliser of SplitMix64; Steele, Lea, Flood 2014)."""
     x = np.asarray(ids).astype(np.uint64) + np.uint64((0x9E3779B97F4A7C15 * (seed + 1)) % 2**64)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -11,19 +11,21 @@ from app.arrays import Floats, Integers
 
 Rows = NDArray[np.int32]
 
-DISLIKED = 1.5  # scores up to here say nothing about preference: pulling them below zero loses quality
-LIKED = 4.0  # weighs 1
+DISLIKED = 1.5
+"""Scores up to here weigh nothing: a negative weight for them loses quality."""
+LIKED = 4.0
+"""This score weighs 1."""
 
 
 def confidence(scores: ArrayLike) -> Floats:
-    """The weight of a rating: ``(score - 1.5) / 2.5``, 0 below 1.5 (Hu, Koren, Volinsky 2008, section 4)."""
+    """The weights of ratings, ``max(0, (score - 1.5) / 2.5)`` (Hu, Koren, Volinsky 2008, section 4)."""
     weights = (np.asarray(scores, np.float32) - np.float32(DISLIKED)) / np.float32(LIKED - DISLIKED)
     return np.asarray(np.maximum(weights, 0), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Csr:
-    """A sparse matrix by compressed rows: row r has `indices[indptr[r]:indptr[r + 1]]`, ascending."""
+    """A sparse matrix in compressed rows: row r has `indices[indptr[r]:indptr[r + 1]]`, ascending."""
 
     indptr: Integers  # [rows + 1]
     indices: Rows  # [entries], column numbers
@@ -90,9 +92,9 @@ class Interactions:
 
     @classmethod
     def from_sorted(cls, parts: Iterable[tuple[ArrayLike, ArrayLike, ArrayLike]]) -> "Interactions":
-        """From consecutive parts (users, movies, scores), in all sorted by user, then movie, none twice.
+        """From consecutive parts (users, movies, scores), sorted as a whole by user, then movie, none twice.
 
-        Holds 12 bytes a rating while it reads; `from_arrays` needs several times that. Raises `ValueError`
+        Takes 12 bytes a rating while it reads; `from_arrays` takes several times that. Raises `ValueError`
         for ratings out of order and for a score that is not finite.
         """
         movies: list[Any] = []  # movie ids, then columns
@@ -123,7 +125,7 @@ class Interactions:
         return len(self.scores.values)
 
     def row(self, user_id: int) -> slice:
-        """Where a user's ratings lie in `scores.indices` and `.values`; empty for an unknown user."""
+        """The slice of a user's ratings in `scores.indices` and `.values`; empty for an unknown user."""
         row = int(np.searchsorted(self.user_ids, user_id))
         if row == len(self.user_ids) or self.user_ids[row] != user_id:
             return slice(0, 0)
@@ -143,7 +145,7 @@ class Interactions:
         return np.bincount(self.scores.indices, minlength=len(self.movie_ids))
 
     def confidences(self) -> Csr:
-        """The ratings that count for the model, by their weight > 0; U x M."""
+        """The weights of the ratings that weigh more than 0; U x M."""
         weights = Csr(
             self.scores.indptr, self.scores.indices, confidence(self.scores.values), len(self.movie_ids)
         )
@@ -157,7 +159,7 @@ def _pointers(lengths: NDArray[Any]) -> Integers:
 
 
 def _check_part(users: Integers, movies: Integers, scores: Floats, last: tuple[int, int]) -> None:
-    """`last`: the user and movie in front of this part."""
+    """`last`: the user and movie of the rating before this part."""
     _check(users, movies, scores)
     same = users[1:] == users[:-1]
     back = (users[1:] < users[:-1]) | (same & (movies[1:] <= movies[:-1]))

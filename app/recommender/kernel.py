@@ -1,6 +1,6 @@
 """The training kernel: the objective of `als` by conjugate gradients, compiled by numba.
 
-For the worker and for data above some hundred thousand ratings; nothing that serves imports this file.
+For the worker, and for data above some hundred thousand ratings; the serving code never imports this file.
 
 A row's normal equations are ``(diag(d) + Y' W Y) x = Y' W 1``, with Y the factors of the n columns that
 it has entries in and ``d = alpha0 * gram + penalty``, diagonal since both sides are kept in the eigenbasis
@@ -30,14 +30,17 @@ from app.recommender.als import DEFAULTS, Progress, TrainSettings, first_factors
 from app.recommender.interactions import Csr, Interactions
 from app.recommender.model import Model, Objective
 
-LANES = 16  # factors come in multiples of this
+LANES = 16
+"""The number of factors is a multiple of this."""
 STEPS = 2
-CHUNKS = 64  # pieces of work in a half sweep
-CHUNK = 20_000  # entries; a smaller piece is not worth handing out
+"""Of conjugate gradients, for each row and half sweep."""
+CHUNKS, CHUNK = 64, 20_000
+"""Chunks of a half sweep, and the fewest entries that are worth a chunk."""
 ZERO, ONE = np.float32(0), np.float32(1)
-SOLVED = np.float32(1e-30)  # squared residual; a further step would divide by what has underflowed
-BLOCK = 4_096  # rows of factors in one step of a sum
-
+SOLVED = np.float32(1e-30)
+"""Squared residual below which a further step would divide by a number that has underflowed."""
+BLOCK = 4_096
+"""Rows of factors in one step of a sum."""
 
 fast = compiled(fastmath=True, error_model="numpy")
 
@@ -50,7 +53,7 @@ def train(
     progress: Progress | None = None,
     threads: int | None = None,
 ) -> Model:
-    """See `als.Trainer`; the same bytes with any number of threads. Raises `ValueError` for k % 16."""
+    """See `als.Trainer`; the same bytes with any number of threads. Raises `ValueError` if k % 16."""
     if settings.factors % LANES:
         raise ValueError(f"{settings.factors} factors; set a multiple of {LANES}")
     weights = interactions.confidences()
@@ -89,7 +92,7 @@ def alternate(
 ) -> Generator[tuple[Floats, Floats]]:
     """User factors [U, k] and movie factors [M, k] after each half sweep, users first, without end.
 
-    `tell` is called between the chunks of one.
+    `tell` is called between the chunks of a half sweep.
     """
     transposed = transpose(weights)
     users = np.zeros((weights.rows, movies.shape[1]), np.float32)
@@ -117,7 +120,7 @@ def half_sweep(
 ) -> tuple[Floats, Floats]:
     """Better factors [rows, k] for the rows of `weights`, from those given and `fixed` [columns, k].
 
-    Returns both, turned into the eigenbasis of fixed's fixed. Rows without entries become zero.
+    Returns both, turned into the eigenbasis of ``fixed' fixed``. Rows without entries become zero.
     """
     values, basis = np.linalg.eigh(gram(fixed))
     turn = basis.astype(np.float32)
@@ -205,7 +208,7 @@ def add_product(  # type: ignore[no-untyped-def]
 
 @fast
 def advance(lanes, x, residual, direction, image, diagonal, norm):  # type: ignore[no-untyped-def]
-    """One step of preconditioned conjugate gradients; returns the new residual's norm."""
+    """Take one step of preconditioned conjugate gradients, in place; returns the norm of the new residual."""
     k = LANES * len(lanes)
     curvature = ZERO
     for f in range(k):
@@ -232,7 +235,7 @@ def transpose(table: Csr) -> Csr:
 
 
 def validate(table: Csr) -> None:
-    """Compiled code checks no index: raises `ValueError` unless all of them lie in the table."""
+    """Raises `ValueError` unless all indices lie in the table: compiled code checks none of them."""
     indptr, indices = table.indptr, table.indices
     if indptr[0] != 0 or indptr[-1] != len(indices) or (np.diff(indptr) < 0).any():
         raise ValueError("indptr does not divide the entries into rows")
@@ -244,7 +247,7 @@ def validate(table: Csr) -> None:
 
 @fast
 def scatter(indptr, indices, values, places, rows, turned):  # type: ignore[no-untyped-def]
-    """Put each entry at the next of its column's `places`."""
+    """Put each entry at the next place of its column; `places` [columns] advance."""
     for row in range(len(indptr) - 1):
         for e in range(indptr[row], indptr[row + 1]):
             place = places[indices[e]]
@@ -253,7 +256,7 @@ def scatter(indptr, indices, values, places, rows, turned):  # type: ignore[no-u
 
 
 def gram(factors: Floats) -> NDArray[np.float64]:
-    """factors' factors, [k, k]; blocks are summed in double precision."""
+    """The Gram matrix ``factors' factors`` [k, k]; blocks are summed in double precision."""
     total = np.zeros((factors.shape[1], factors.shape[1]))
     for first in range(0, len(factors), BLOCK):
         block = factors[first : first + BLOCK]

@@ -1,4 +1,4 @@
-"""The one linear system behind training, fold-in and explanations."""
+"""The linear system that training, fold-in and explanations solve."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ Array = NDArray[Any]
 def solve(rows: Array, diagonal: Array, right: Array) -> Array:
     """``(diag(diagonal) + rows' rows)^-1 right``, for one system or a stack of them.
 
-    rows [..., n, k], diagonal [..., k] > 0, right [..., k, m]. Fewer rows than columns go through an
-    n x n system (the Woodbury identity; Golub and Van Loan, Matrix Computations, section 2.1.4).
+    rows [..., n, k], diagonal [..., k] > 0, right [..., k, m]. With n < k an n x n system
+    is solved instead (the Woodbury identity; Golub and Van Loan, Matrix Computations, section 2.1.4).
     """
     n, k = rows.shape[-2:]
     if n >= k:

@@ -1,4 +1,4 @@
-"""The model: the item side of a factorisation; users are folded in when they ask."""
+"""The model: the movie side of a factorisation. Users are folded in at request time."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,12 +14,12 @@ from app.recommender.linear import solve
 from app.recommender.selection import top
 
 BLOCK = 1 << 18
-"""Numbers in a block of intermediate results, 2 MB: it takes no more, however many ratings a user has."""
+"""Numbers in a block of intermediate results: 2 MB, however many ratings a user has."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What a user's or a movie's factors minimise, given the other side's; each trainer has its own.
+    """What the factors of a user or movie minimise, given those of the other side; it differs by trainer.
 
     The weight w of a rating is its confidence; its squared term counts w, its linear term
     w + `linear` (w > 0 only). Every pair costs `unobserved`. A row with n weighted ratings is
@@ -34,20 +34,20 @@ class Objective:
     movie_offset: float = 0.0
 
     def diagonal(self, gram: NDArray[np.float64], n: ArrayLike, offset: float) -> NDArray[np.float64]:
-        """[..., k]: what the normal equations of rows with `n` [...] ratings add to their own part."""
+        """[..., k]: what the normal equations of rows with `n` [...] ratings add to ``rows' rows``."""
         penalty = self.regularization * (np.asarray(n, np.float64) + offset) ** self.exponent
         return self.unobserved * gram + np.maximum(penalty, 1e-9)[..., None]
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Item factors, in the eigenbasis of their Gram matrix, and what a fold-in needs besides."""
+    """Movie factors in the eigenbasis of their Gram matrix, and what else a fold-in needs."""
 
     movie_ids: Integers  # [M], ascending: every movie that has ratings
     factors: Floats  # [M, k]
-    gram: NDArray[np.float64]  # [k]: the diagonal of factors' factors, which has no other entries
-    user_gram: NDArray[np.float64]  # [k, k]: of the users that the factors were solved from
-    support: Rows  # [M]: users behind the factors of each movie
+    gram: NDArray[np.float64]  # [k]: the diagonal of ``factors' factors``, which has no other entries
+    user_gram: NDArray[np.float64]  # [k, k]: the Gram matrix of the users that the factors were solved from
+    support: Rows  # [M]: users who liked the movie, from whom its factors were solved
     counts: Rows  # [M]: ratings of each movie, whatever the score: its popularity
     objective: Objective = Objective()
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class Model:
         objective: Objective,
         settings: Mapping[str, Any],
     ) -> "Model":
-        """From factors in any basis: turns them into the Gram eigenbasis, which changes no score."""
+        """From factors in any basis: rotates them into the Gram eigenbasis, which changes no preference."""
         exact = np.asarray(factors, np.float64)
         gram, basis = np.linalg.eigh(exact.T @ exact)
         return cls(
@@ -95,14 +95,14 @@ class Model:
             right += (some + self.objective.linear) @ factors
         return np.asarray(self._solve(rows, weights, right[:, None])[:, 0], np.float32)
 
-    def scores(self, user: Floats) -> Floats:
+    def preferences(self, user: Floats) -> Floats:
         """The predicted preference for each movie, [M]: about 1 for a liked one, 0 for an unknown one."""
         return self.factors @ user
 
     def contributions(
         self, movie_ids: ArrayLike, scores: ArrayLike, targets: ArrayLike
     ) -> NDArray[np.float64]:
-        """[targets, ratings]: what each rating adds to the score of each target; rows sum to the score.
+        """[targets, ratings]: what each rating adds to the preference for each target; a row sums to it.
 
         Exact, since a fold-in is linear in the ratings (Hu, Koren, Volinsky 2008, section 5).
         """
@@ -124,8 +124,8 @@ class Model:
     ) -> tuple[Integers, NDArray[np.float64]]:
         """The largest contributions to each target, best first, of the ratings `among` [ratings].
 
-        Their places [targets, n] among the ratings, and what they add [targets, n]; -1 and 0 where there are
-        fewer above 0. Memory is bounded by `BLOCK`; `step` is called after each of the blocks.
+        Returns their places [targets, n] among the ratings and what they add [targets, n]; -1 and 0 where
+        fewer are above 0. Memory is bounded by `BLOCK`; `step` is called after each block.
         """
         counted, rows, weights = self._rated(movie_ids, scores)
         solution = self._solve(rows, weights, self._factors(targets).astype(np.float64).T)
@@ -142,7 +142,7 @@ class Model:
         return best_places, best
 
     def similar(self, movie_id: int, n: int) -> tuple[Integers, Floats]:
-        """The nearest movies by cosine, best first, with it; nothing for a movie without factors."""
+        """Ids and cosines of the `n` nearest movies, nearest first; none for a movie without factors."""
         row = int(self.rows([movie_id])[0])
         if row < 0 or not self.norms[row]:
             return self.movie_ids[:0], self.factors[:0, 0]
@@ -216,7 +216,7 @@ class Model:
     def _rated(
         self, movie_ids: ArrayLike, scores: ArrayLike
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float64]]:
-        """Which ratings count [ratings], the rows of those [n] and their weights [n]."""
+        """Which ratings weigh something [ratings], and the rows [n] and weights [n] of those."""
         rows, weights = self.rows(movie_ids), confidence(scores)
         counted = (rows >= 0) & (weights > 0)
         return counted, rows[counted], weights[counted].astype(np.float64)
@@ -224,7 +224,7 @@ class Model:
     def _blocks(
         self, rows: NDArray[np.int64], weights: NDArray[np.float64], width: int
     ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Factors and weights, some ratings at a time: `width` numbers come of each."""
+        """Factors and weights, so many ratings at a time that `width` numbers of each fit a block."""
         size = max(1, BLOCK // max(width, self.factors.shape[1], 1))
         for start in range(0, len(rows), size):
             some = slice(start, start + size)
@@ -233,7 +233,7 @@ class Model:
     def _solve(
         self, rows: NDArray[np.int64], weights: NDArray[np.float64], right: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """The normal equations of a user with these rated rows, [k, m] for `right` [k, m]."""
+        """Solve the normal equations of a user with these rated rows: [k, m] for `right` [k, m]."""
         k = self.factors.shape[1]
         diagonal = self.objective.diagonal(self.gram, len(rows), self.objective.user_offset)
         if len(rows) * k <= BLOCK:
@@ -247,7 +247,7 @@ class Model:
 def _keep_best(
     best_places: Integers, best: NDArray[np.float64], places: Integers, values: NDArray[np.float64]
 ) -> None:
-    """Merge `values` [targets, more] into the `best` [targets, n], in place; of equal ones the first wins."""
+    """Merge `values` [targets, more] into `best` [targets, n], in place; of equal ones the first wins."""
     every_place = np.concatenate([best_places, places], axis=1)
     every = np.concatenate([best, values], axis=1)
     targets = np.arange(len(every))

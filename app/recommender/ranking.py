@@ -1,4 +1,4 @@
-"""Which movies, in which order: the ranking rule, as a pure function of a model and one's ratings."""
+"""The ranking rule: which movies in which order, a pure function of a model and one user's ratings."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,15 +13,16 @@ from app.recommender.selection import top
 
 Source = Literal["personal", "own", "popular"]
 
-POOL = 10  # maximal marginal relevance chooses among so many times the limit
+POOL = 10
+"""Maximal marginal relevance chooses among so many times the limit."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Movies, best first; `scores` are predicted preferences, 0 where the model has none to give."""
+    """Movies, best first; `preferences` are 0 where the model predicts none."""
 
     movie_ids: Integers
-    scores: Floats
+    preferences: Floats
     source: Source
 
 
@@ -36,29 +37,30 @@ def rank(
     fill_rated: bool = True,
     diversity: float = 0.0,
 ) -> Ranking:
-    """The exact best `limit` movies for somebody with these ratings (one a movie, in any order).
+    """The exact best `limit` movies for a user with these ratings (one a movie, in any order).
 
-    Unrated movies come first; with `fill_rated` their rated ones fill a list that these cannot.
-    `mask` [M] says which of the model's movies may be listed. `diversity` from 0 (none) to 1 trades
-    preference for difference (maximal marginal relevance). Ties go by popularity, then movie id.
+    Unrated movies come first; with `fill_rated`, rated ones fill up a list that is too short. `mask` [M]
+    says which of the model's movies may be listed. `diversity`, from 0 (none) to 1, trades preference for
+    difference (maximal marginal relevance). Ties go by popularity, then by movie id.
 
-    The source is "personal" unless nobody else has rated a movie they liked; then it is "own" (those
-    movies, newest first, then popular ones) or, without any to list, "popular".
+    The source is "personal" if another user has liked a movie that this one liked. Otherwise it is "own"
+    (the liked movies, newest first, then popular ones) or, without a liked movie to list, "popular".
     """
     rated = _Rated(model, rated_movie_ids, rated_scores, rated_at, mask)
     if not rated.shared:
         return _impersonal(model, rated, limit, mask, fill_rated)
-    scores = model.scores(model.fold_in(rated.movie_ids, rated.scores))
+    preferences = model.preferences(model.fold_in(rated.movie_ids, rated.scores))
     inside = rated.rows[rated.rows >= 0]
-    filling = scores[inside]
-    scores[inside] = -np.inf
+    filling = preferences[inside]
+    preferences[inside] = -np.inf
     if mask is not None:
-        scores[~mask] = -np.inf
+        preferences[~mask] = -np.inf
     if diversity > 0:
-        best = diversify(model, scores, top(scores, model.order, max(POOL * limit, 100)), limit, diversity)
+        pool = top(preferences, model.order, max(POOL * limit, 100))
+        best = diversify(model, preferences, pool, limit, diversity)
     else:
-        best = top(scores, model.order, limit)
-    ids, values = model.movie_ids[best], scores[best]
+        best = top(preferences, model.order, limit)
+    ids, values = model.movie_ids[best], preferences[best]
     if fill_rated and len(best) < limit:
         more = rated.by_preference(filling)[: limit - len(best)]
         ids = np.concatenate([ids, rated.movie_ids[more]])
@@ -67,15 +69,15 @@ def rank(
 
 
 def diversify(
-    model: Model, scores: Floats, pool: NDArray[np.int64], limit: int, diversity: float
+    model: Model, preferences: Floats, pool: NDArray[np.int64], limit: int, diversity: float
 ) -> NDArray[np.int64]:
     """Maximal marginal relevance (Carbonell and Goldstein 1998) over the rows of `pool`, best first.
 
-    Relevance is the score over the best one's size; likeness is the cosine of the factors.
+    Relevance is the preference divided by the largest in size; likeness is the cosine of the factors.
     """
     if not len(pool):
         return pool
-    relevance = (1 - diversity) * scores[pool] / max(float(np.abs(scores[pool]).max()), 1e-12)
+    relevance = (1 - diversity) * preferences[pool] / max(float(np.abs(preferences[pool]).max()), 1e-12)
     directions = model.factors[pool] / np.maximum(model.norms[pool], 1e-12)[:, None]
     likeness = np.zeros(len(pool), np.float32)
     chosen: list[int] = []
@@ -89,7 +91,7 @@ def diversify(
 
 
 class _Rated:
-    """One's ratings beside the model: what is in it, what is liked, what may be listed."""
+    """A user's ratings beside the model: which are in it, which are liked, which may be listed."""
 
     def __init__(
         self, model: Model, movie_ids: ArrayLike, scores: ArrayLike, rated_at: ArrayLike, mask: Mask | None
@@ -117,7 +119,7 @@ class _Rated:
         return values
 
     def by_preference(self, inside: Floats) -> NDArray[np.int64]:
-        """Positions by predicted preference, then those outside the model by their own score."""
+        """Positions by preference, then those outside the model by their score."""
         outside = self.rows < 0
         places = np.where(outside, 0, self.order[self.rows] if len(self.order) else 0)
         keys = (-self.movie_ids, -self.rated_at, -self.scores, places, -self.spread(inside), outside)

@@ -1,17 +1,18 @@
-"""Which trainer for how much data."""
+"""Chooses the trainer by the amount of data."""
 
 import functools
 
 from app.recommender import als
 from app.recommender.als import Trainer
 
-KERNEL_FROM = 300_000  # ratings; below, NumPy is done before numba is loaded
+KERNEL_FROM = 300_000
+"""Ratings; below, NumPy has finished before numba is loaded."""
 
 
 def trainer_for(ratings: int, threads: int | None = None) -> Trainer:
-    """The NumPy trainer, or the kernel for large data; loads numba only for that (a worker's business).
+    """The NumPy trainer, or the kernel for large data; only that loads numba, so only a worker does.
 
-    `threads`: of the kernel, one a processor by default.
+    `threads` of the kernel: by default one a processor.
     """
     if ratings < KERNEL_FROM:
         return als.train

@@ -43,7 +43,7 @@ class Active:
     movies_deleted: int  # ever
     shown: int  # see `versions.shown`
     first_rater: int  # the newest first rater; a change of it means that there may be movies to fold in
-    newest: int  # the newest version; one above the active version may be about to be served
+    newest: int  # the newest version; a higher one than the active may be about to be served
 
 
 _NEWEST = sa.select(sa.func.max(models.c.version)).correlate(None).scalar_subquery()

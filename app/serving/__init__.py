@@ -1,1 +1,1 @@
-"""Recommendations from the active model, and how a model comes to be that."""
+"""Recommendations from the active model, and the rebuild that makes a model active."""

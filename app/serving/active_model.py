@@ -1,4 +1,4 @@
-"""The model that is served, and how another one takes its place."""
+"""The active model, and how another version takes its place."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from app.arrays import Mask
 from app.recommender.model import Model
 from app.repository import models, movies, versions
-from app.serving.cold_start import Newcomer, fold_in, with_newcomers
+from app.serving.cold_start import ColdStartMovie, fold_in, with_cold_start_movies
 from app.serving.model_file import CorruptModel
 from app.serving.model_store import ModelStore
 from app.serving.recommendations import Serving
@@ -21,16 +21,16 @@ log = logging.getLogger("matinee.serving")
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A model as it is served: with newcomers, and a mask of what exists; and what it was made of."""
+    """A model as it is served (with cold-start movies, and a mask of existing ones), and its origin."""
 
     base: Model
-    newcomers: Mapping[int, Newcomer]
+    cold_start: Mapping[int, ColdStartMovie]
     model: Model
     existing: Mask | None
     state: models.Active
 
     def is_current(self, base: Model, active: models.Active) -> bool:
-        """Whether it shows all that `active` knows; a transaction that began earlier may find more in it."""
+        """Whether it is as new as `active`. It may be newer: another request began its transaction later."""
         return (
             self.base is base
             and self.state.catalogue >= active.catalogue
@@ -39,10 +39,10 @@ class _Prepared:
 
 
 class ActiveModel:
-    """The model that is served, with the movies that came since and without those that went.
+    """The active model with cold-start movies folded in, without movies that have been deleted.
 
-    A version that was added but is not served yet is read ahead, in a thread, so that no request waits for
-    it once it is.
+    A version that has been added but is not active yet is read ahead in a thread, so that no request waits
+    for its file.
     """
 
     def __init__(self, store: ModelStore, database: Callable[[], Database]) -> None:
@@ -55,7 +55,7 @@ class ActiveModel:
         self._unreadable = 0
 
     def serve(self, connection: Connection) -> Serving:
-        """What is served in this transaction; the model before if the active one cannot be read."""
+        """What this transaction is served from: the previous model if the active one cannot be read."""
         active = models.active(connection)
         if active is None:
             return Serving(connection, None, shown=versions.shown(connection))
@@ -83,11 +83,11 @@ class ActiveModel:
         self._foreseen = version
         try:
             threading.Thread(target=read, daemon=True).start()
-        except RuntimeError:  # no thread to be had now
+        except RuntimeError:  # the system refuses another thread for now
             self._foreseen = 0
 
     def read_ahead(self, version: int) -> None:
-        """Prepare a version that will be served in a moment, if it was promoted and can be read."""
+        """Prepare a version that is about to become active, if it was promoted and can be read."""
         with self._database().read() as connection:
             row, active = models.get(connection, version), models.active(connection)
             if not row.promoted or active is None:
@@ -106,7 +106,7 @@ class ActiveModel:
             return prepared
 
     def check(self, version: models.ModelVersion) -> None:
-        """Raises `CorruptModel` unless that version can be served."""
+        """Raises `CorruptModel` if that version cannot be served."""
         self._store.read(version.checksum, version=version.version, created_at=version.created_at)
 
     def _load(self, active: models.Active) -> Model | None:
@@ -124,14 +124,14 @@ class ActiveModel:
 
 
 def _made(connection: Connection, base: Model, active: models.Active, before: _Prepared | None) -> _Prepared:
-    """What is shown of `base`, with as much of what was made `before` as is still right."""
+    """`base` as it is served now; what was prepared `before` is used as far as it is still right."""
     if before is None or before.base is not base or before.state.movies_deleted != active.movies_deleted:
-        newcomers = fold_in(connection, base, {}, 0)
-        model = with_newcomers(base, newcomers)
+        cold_start = fold_in(connection, base, {}, 0)
+        model = with_cold_start_movies(base, cold_start)
     else:
-        newcomers = fold_in(connection, base, before.newcomers, before.state.first_rater)
-        same = newcomers is before.newcomers
-        model = before.model if same else with_newcomers(base, newcomers)
+        cold_start = fold_in(connection, base, before.cold_start, before.state.first_rater)
+        same = cold_start is before.cold_start
+        model = before.model if same else with_cold_start_movies(base, cold_start)
     mask = movies.exist(connection, model.movie_ids)
-    _ = model.order  # kept from here on
-    return _Prepared(base, newcomers, model, None if mask.all() else mask, active)
+    _ = model.order  # computed here, so that no request has to
+    return _Prepared(base, cold_start, model, None if mask.all() else mask, active)

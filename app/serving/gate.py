@@ -1,4 +1,4 @@
-"""Whether a new model is served."""
+"""The gate: whether a new model becomes active."""
 
 from dataclasses import dataclass
 
@@ -19,9 +19,9 @@ def decide(
     incumbent: Evaluation | None = None,
     margin: float = 0.01,
 ) -> Decision:
-    """Serve `candidate` if it beats popularity and is at most `margin` behind the incumbent in NDCG@100.
+    """Promote `candidate` if it beats popularity and its NDCG@100 is at most `margin` below the incumbent's.
 
-    All three are of the same held-out users; with none of them nothing can be said against it.
+    All three are evaluations of the same held-out users. Without held-out users, the candidate is promoted.
     """
     if not len(candidate.user_ids):
         return Decision(True, "Served untested: too few users to hold some out.")
@@ -34,7 +34,7 @@ def decide(
 
 
 def paired_interval(first: Evaluation, second: Evaluation) -> tuple[float, float]:
-    """The 95% interval of the mean difference in NDCG@100, first less second, user by user."""
+    """The 95% interval of the mean difference in NDCG@100, `first` minus `second`, paired by user."""
     difference = first.user_ndcg - second.user_ndcg
     if len(difference) < 2:
         return float("-inf"), float("inf")

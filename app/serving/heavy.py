@@ -1,4 +1,4 @@
-"""Requests that cost much, one at a time: however many come at once, the others keep their processor."""
+"""Costly requests run one at a time, so that any number of them leaves the other requests their processor."""
 
 import threading
 import time
@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from app.errors import Unavailable
 
 COST = 2_000_000
-"""Contributions (ratings times movies) from which a request is heavy: some ten milliseconds."""
+"""Contributions (ratings times movies) from which a request is heavy: about ten milliseconds."""
 WAITING = 16
-"""Heavy requests that wait at most: half of those that are at work at once."""
+"""Heavy requests that wait at most: half of the places for requests."""
 LONGEST_WAIT = 10.0
-"""Seconds."""
+"""Seconds for the turn."""
 LOOK_EVERY = 0.1
-"""Seconds between two looks whether the caller is still there."""
+"""Seconds between two checks whether the caller is still connected."""
 
 
 class Heavy:
-    """Turns for heavy requests; light ones pass."""
+    """Turns for heavy requests; light ones need none."""
 
     def __init__(self, waiting: int = WAITING, longest_wait: float = LONGEST_WAIT) -> None:
         self._turn = threading.Lock()
@@ -29,10 +29,10 @@ class Heavy:
 
     @contextmanager
     def turn(self, cost: int, has_left: Callable[[], bool]) -> Iterator[Callable[[], None]]:
-        """Hold the turn, if the cost asks for one. Raises `Unavailable` if it does not come in time.
+        """Hold the turn while the work is done, if its cost makes it heavy.
 
-        Gives a function to call between the steps of the work: it raises `Unavailable` once the caller
-        has left.
+        Yields a function to call between the steps of the work; it raises `Unavailable` once the caller has
+        left. Raises `Unavailable` if too many wait or the turn does not come in time.
         """
         if cost < COST:
             yield lambda: None

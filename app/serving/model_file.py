@@ -24,13 +24,13 @@ ARRAYS = {
 
 
 class CorruptModel(AppError, ValueError):
-    """A model that cannot be served: another has to be asked for."""
+    """A model file that is missing or damaged: rebuild, or activate another version."""
 
     status, type, title = 409, "corrupt-model", "Corrupt model"
 
 
 def to_bytes(model: Model) -> bytes:
-    """The same model gives the same bytes; its version and time are not among them."""
+    """The bytes of a model file. Equal models give equal bytes: version and time are not among them."""
     header = {"format": FORMAT, "objective": asdict(model.objective), "settings": dict(model.settings)}
     arrays = {name: getattr(model, name).astype(kind) for name, kind in ARRAYS.items()}
     text = json.dumps(header, sort_keys=True).encode()
@@ -40,9 +40,9 @@ def to_bytes(model: Model) -> bytes:
 
 
 def from_bytes(data: bytes, *, version: int = 0, created_at: float = 0.0) -> Model:
-    """Raises `CorruptModel` for bytes that are damaged, cut short, or of another format.
+    """The model in these bytes. Raises `CorruptModel` if they are damaged, cut short or of another format.
 
-    Checks only what makes a model; `load` compares the checksum first.
+    Only the structure is checked here; `load` compares the checksum first.
     """
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
@@ -58,7 +58,7 @@ def from_bytes(data: bytes, *, version: int = 0, created_at: float = 0.0) -> Mod
             created_at=created_at,
         )
         _check(model)
-    except Exception as error:  # the readers of zip, NumPy and JSON raise what they like for foreign bytes
+    except Exception as error:  # zip, NumPy and JSON raise many kinds of errors for foreign bytes
         text = f"The model cannot be read ({error}); rebuild, or activate another version."
         raise CorruptModel(text) from error
     return model
@@ -72,9 +72,9 @@ def save(model: Model, path: Path) -> str:
 
 
 def load(path: Path, checksum: str, *, version: int = 0, created_at: float = 0.0) -> Model:
-    """The model in a file whose SHA-256 is `checksum`: nothing of another is parsed.
+    """The model in a file whose SHA-256 is `checksum`; a file with another one is not parsed.
 
-    Raises `CorruptModel`; `OSError` if the file cannot be opened.
+    Raises `CorruptModel`, and `OSError` if the file cannot be opened.
     """
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != checksum:

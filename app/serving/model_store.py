@@ -1,4 +1,4 @@
-"""The models of a data directory: one file each, named by its checksum."""
+"""The model files of a data directory, each named by its checksum."""
 
 import hashlib
 import threading
@@ -12,7 +12,7 @@ from app.storage.files import write_atomically
 
 
 class Shared(Protocol):
-    """Where processes on other machines find models (see `app.storage.redis`)."""
+    """Where processes on other machines find model files, as bytes by checksum (see `app.storage.redis`)."""
 
     def put(self, checksum: str, data: bytes) -> None: ...
 
@@ -20,7 +20,7 @@ class Shared(Protocol):
 
 
 class ModelStore:
-    """Keeps the model that was asked for last in memory; any number of threads share it."""
+    """Reads and writes model files, and keeps the last loaded model in memory; threads may share it."""
 
     def __init__(self, directory: Path, shared: Shared | None = None) -> None:
         self._directory = directory
@@ -31,7 +31,7 @@ class ModelStore:
 
     @classmethod
     def of(cls, settings: Settings) -> "ModelStore":
-        """The store of these settings. Raises `ConfigurationError` for a Redis without its client."""
+        """The store for these settings. Raises `ConfigurationError` for Redis without its client library."""
         if not settings.redis_url:
             return cls(settings.models_dir)
         from app.storage.redis import SharedModels
@@ -39,19 +39,19 @@ class ModelStore:
         return cls(settings.models_dir, SharedModels(settings.redis_url))
 
     def save(self, model: Model) -> str:
-        """Write a model; returns its checksum. The same model again changes nothing."""
+        """Write a model file; returns its checksum. An equal model has the same file."""
         data = model_file.to_bytes(model)
         checksum = hashlib.sha256(data).hexdigest()
         write_atomically(self.path(checksum), data)
         return checksum
 
     def share(self, checksum: str) -> None:
-        """Publish a saved model to processes on other machines. Raises `Unavailable`."""
+        """Publish a saved model to processes on other machines. Raises `Unavailable` if Redis is down."""
         if self._shared is not None:
             self._shared.put(checksum, self.path(checksum).read_bytes())
 
     def has(self, checksum: str) -> bool:
-        """Whether the file of a model is in this directory."""
+        """Whether this directory has the file."""
         return self.path(checksum).exists()
 
     def load(self, checksum: str, *, version: int, created_at: float) -> Model:
@@ -66,7 +66,7 @@ class ModelStore:
             return self._loaded
 
     def adopt(self, checksum: str, model: Model) -> None:
-        """Keep a model that was read before it was asked for."""
+        """Keep a model that was read ahead as the loaded one."""
         with self._lock:
             self._loaded, self._checksum = model, checksum
 
@@ -78,7 +78,7 @@ class ModelStore:
             write_atomically(self.path(checksum), data)
 
     def read(self, checksum: str, *, version: int, created_at: float) -> Model:
-        """As `load`, past what is in memory."""
+        """As `load`, but from the file, whatever is in memory."""
         self._fetch(checksum)
         try:
             return model_file.load(self.path(checksum), checksum, version=version, created_at=created_at)

@@ -16,7 +16,7 @@ from app.recommender.ranking import Ranking, rank
 from app.repository import movies
 
 REASONS = 3
-"""How many of a user's ratings a recommendation names at most as its reasons; none is below their mean."""
+"""Ratings that a recommendation names as its reasons at most; none is below the user's mean score."""
 
 Source = Literal["personal", "own", "popular"]
 
@@ -46,7 +46,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """A movie, the predicted preference (about 1 for a liked one, 0 without a model), and the reasons."""
+    """A movie, the preference for it (about 1 for a liked one, 0 without a model), and the reasons."""
 
     movie: Movie
     preference: float
@@ -55,10 +55,10 @@ class Recommendation:
 
 @dataclass(frozen=True)
 class Serving:
-    """One request's view: the active model and which of its movies exist (None: all), in one transaction.
+    """What one request is served from: transaction, active model, and its existing movies (None: all).
 
-    `state`: what a list depends on beside the user's ratings and the model's version; `shown`: what it
-    depends on further where it is not personal; both as of before anything that is shown was read.
+    `state`: versions that a list depends on beside the user's ratings and the model's version; `shown`: one
+    more for a list that is not personal. Both were read before anything that is shown.
     """
 
     connection: Connection
@@ -83,7 +83,7 @@ class Serving:
         return found
 
     def plain(self, rated: list[Rating], limit: int) -> tuple[list[int], Source]:
-        """Movie ids: unrated movies by preference; what they rated fills up a list that falls short."""
+        """Movie ids, best first: unrated movies by preference; rated ones fill up a short list."""
         if self.model is None:
             return self._filled([], limit), "popular"
         ranking = _rank(self.model, rated, limit, self.existing)
@@ -109,10 +109,10 @@ class Serving:
         mean: float | None = None,
         step: Callable[[], None] = lambda: None,
     ) -> tuple[list[Recommendation], Source]:
-        """Movies with titles and reasons; never one that they rated. Personal, else popular.
+        """Movies with titles and reasons, never one that the user rated. Personal, else popular.
 
-        `mean`: of their scores, if they gave more than are in `rated`. `step` is called every few
-        milliseconds of a long calculation, which it may end by raising.
+        `mean`: of the user's scores, if there are more than those in `rated`. `step` is called every few
+        milliseconds of a long calculation; it may raise to end it.
         """
         ranking = None
         if self.model is not None:
@@ -162,12 +162,14 @@ class Serving:
 
         return [
             Recommendation(by_id[movie_id], preference, because(row))
-            for row, (movie_id, preference) in enumerate(zip(listed, ranking.scores.tolist(), strict=True))
+            for row, (movie_id, preference) in enumerate(
+                zip(listed, ranking.preferences.tolist(), strict=True)
+            )
             if movie_id in by_id
         ]
 
     def similar(self, movie_id: int, limit: int) -> list[tuple[Movie, float]]:
-        """The movies that the same people like, best first, with their cosine. Raises `NotFound`."""
+        """Movies that the same users like, with their cosines, best first. Raises `NotFound`."""
         movies.get(self.connection, movie_id)
         if self.model is None:
             return []

@@ -119,7 +119,7 @@ def test_two_processes_agree_after_every_change(two: tuple[TestClient, TestClien
         seen.append(shown(one))
 
 
-def test_a_new_movie_that_nobody_rates_any_more_is_in_no_personal_list(
+def test_a_new_movie_that_has_lost_its_ratings_is_in_no_personal_list(
     two: tuple[TestClient, TestClient],
 ) -> None:
     new, later = (two[0].post("/movies", json={"title": name}).json()["id"] for name in ("Fresh", "Later"))
@@ -209,7 +209,7 @@ def test_only_a_changed_answer_is_sent_again(two: tuple[TestClient, TestClient])
         assert (changed.status_code, changed.headers["etag"] != tag) == (200, True)
 
 
-def test_a_list_by_popularity_changes_with_anybodys_rating(two: tuple[TestClient, TestClient]) -> None:
+def test_a_list_by_popularity_changes_with_any_rating(two: tuple[TestClient, TestClient]) -> None:
     one, other = two
     path = "/recommendations/424242"
     tag = one.get(path).headers["etag"]

@@ -39,7 +39,7 @@ def make_task(database: Database) -> Any:
 
 
 async def news_of(subscription: Subscription, count: int) -> list[int]:
-    """The numbers that were told, without the events that were there before."""
+    """The numbers of the new events, without those that existed before."""
     found: list[int] = []
     while len(found) < count:
         found += [event.data["n"] for event in await subscription.wait(10) if event.type == "progress"]

@@ -153,7 +153,7 @@ def test_filters_hold_for_every_source(built: TestClient, user: int) -> None:
     assert 1270 not in {r["movie_id"] for r in found}
 
 
-def test_anybody_is_recommended_what_a_user_with_those_ratings_is(built: TestClient) -> None:
+def test_given_ratings_are_ranked_as_those_of_a_user(built: TestClient) -> None:
     given: list[dict[str, float]] = [{"movie_id": 2571, "score": 5}, {"movie_id": 260, "score": 3.5}]
     for rating in given:
         built.post("/ratings", json=rating | {"user_id": 7})
@@ -290,7 +290,7 @@ def test_reasons_are_movies_that_they_liked(built: TestClient) -> None:
     assert named > 100
 
 
-def test_reasons_of_somebody_who_gives_everything_the_same(built: TestClient) -> None:
+def test_reasons_of_a_user_who_gives_every_movie_the_same_score(built: TestClient) -> None:
     films = TASTES["science fiction"][:4]
     given = [{"movie_id": film, "score": 2.5} for film in films]
     answer = built.post("/recommendations", json={"ratings": given, "limit": 3}).json()

@@ -9,10 +9,10 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 
 from app import deadline
-from app.api.edge.answers import Answers
 from app.api.edge.bodies import Bodies, Pace
 from app.api.edge.manners import Manner
 from app.api.edge.places import PARTS, Places, place
+from app.api.edge.responses import Responses
 from app.api.edge.shares import Shares
 from app.errors import RequestTimeout, TooLarge, TooManyRequests, Unavailable
 
@@ -120,7 +120,7 @@ class TestPlaces:
         assert all(isinstance(error, RequestTimeout) for error in others)
 
     def test_a_slow_reader_has_none(self) -> None:
-        layer = Answers(Places(answer, readers=1), standstill=0.3)
+        layer = Responses(Places(answer, readers=1), standstill=0.3)
 
         async def both() -> list[Any]:
             async def blocked(message: Any) -> None:
@@ -263,7 +263,7 @@ def test_a_stream_whose_reader_takes_nothing_is_given_up() -> None:
             taken += 1
             await asyncio.sleep(0.01 if taken < 10 else 60)
 
-        await Answers(endless, standstill=0.2)(scope(Manner.STREAMS), Cycle().receive, take_some)
+        await Responses(endless, standstill=0.2)(scope(Manner.STREAMS), Cycle().receive, take_some)
 
     with pytest.raises(ClientDisconnect):
         asyncio.run(story())

@@ -25,7 +25,7 @@ def test_rated_movies_come_with_titles_page_by_page(client: TestClient) -> None:
     assert [r["rated_at"] for r in seen] == sorted((r["rated_at"] for r in seen), reverse=True)
 
 
-def test_nobody_has_rated_nothing(client: TestClient) -> None:
+def test_an_unknown_user_has_no_ratings(client: TestClient) -> None:
     assert client.get("/users/999/ratings").json() == []
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import uvicorn
 
-from app.api.edge.answers import Answers
 from app.api.edge.bodies import Bodies, Pace
+from app.api.edge.responses import Responses
 from app.cli import server
 from app.config import Settings
 from app.main import create_app
@@ -21,7 +21,7 @@ def _hurried(layer: Any) -> Any:
     kind = getattr(layer, "func", layer)
     if kind is Bodies:
         return partial(layer, pace=Pace(grace=SECONDS, longest=2 * SECONDS, window=SECONDS))
-    return partial(layer, standstill=SECONDS) if kind is Answers else layer
+    return partial(layer, standstill=SECONDS) if kind is Responses else layer
 
 
 def main(port: int, descriptors: int) -> None:
@@ -31,7 +31,7 @@ def main(port: int, descriptors: int) -> None:
     app = create_app(settings)
     options: dict[str, Any] = app.user_middleware[0].kwargs
     options["layers"] = [_hurried(layer) for layer in options["layers"]]
-    uvicorn.run(**server.options(settings) | {"app": app}, port=port)
+    server.Server(uvicorn.Config(**server.options(settings) | {"app": app}, port=port)).run()
 
 
 if __name__ == "__main__":

@@ -114,8 +114,8 @@ def test_readers_that_do_not_read(server: Server, connect: Connect) -> None:
 
 def test_half_heads(server: Server, connect: Connect) -> None:
     slow = [connect(server, HALF_HEAD) for _ in range(DESCRIPTORS + 50)]
-    with httpx.Client(base_url=server.client.base_url) as newcomer:
-        assert newcomer.get("/movies").status_code == 200
+    with httpx.Client(base_url=server.client.base_url) as another:
+        assert another.get("/movies").status_code == 200
     others_are_served(server)
     answers = [b"".join(received(client)) for client in slow]
     assert any(answer.startswith(b"HTTP/1.1 408 ") for answer in answers)

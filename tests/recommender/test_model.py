@@ -21,12 +21,12 @@ halves = st.integers(1, 10).map(lambda half: half / 2)
 
 @settings(deadline=None)
 @given(st.dictionaries(st.integers(0, 90), halves, max_size=60), st.sampled_from([0.0, 0.2]))
-def test_contributions_sum_to_the_score(ratings: dict[int, float], linear: float) -> None:
+def test_contributions_sum_to_the_preference(ratings: dict[int, float], linear: float) -> None:
     model = replace(MODEL, objective=replace(MODEL.objective, linear=linear))
     ids, scores = list(ratings), list(ratings.values())
     parts = model.contributions(ids, scores, IDS[:20])
     assert parts.shape == (20, len(ids))
-    expected = model.scores(model.fold_in(ids, scores))[:20]
+    expected = model.preferences(model.fold_in(ids, scores))[:20]
     assert np.abs(parts.sum(1) - expected).max() < 1e-5
     for column, (movie, score) in enumerate(ratings.items()):
         if score <= 1.5 or movie not in IDS:
@@ -63,7 +63,7 @@ def test_fold_in_solves_the_objective_of_another_trainer() -> None:
     near = factors[ids[:3]]
     left = factors.T @ factors + near.T @ (w[:, None] * near) + penalty * 3 * np.eye(6)
     expected = factors @ np.linalg.solve(left, (1 + w) @ near)
-    assert model.scores(model.fold_in(ids, scores)) == pytest.approx(expected, abs=1e-4)
+    assert model.preferences(model.fold_in(ids, scores)) == pytest.approx(expected, abs=1e-4)
 
 
 def test_similar_is_the_cosine_of_the_factors() -> None:
@@ -103,15 +103,15 @@ def ratings_of(user: int) -> tuple[NDArray[Any], NDArray[Any]]:
     return IDS[INTERACTIONS.scores.indices[part]], INTERACTIONS.scores.values[part]
 
 
-def test_a_movie_added_later_is_scored_and_the_others_keep_their_scores() -> None:
+def test_a_movie_added_later_has_a_preference_and_the_others_keep_theirs() -> None:
     factors = np.full((2, 16), 0.1, np.float32)
     model = MODEL.with_movies([2**63 - 1, int(IDS[0])], factors, [3, 99], [4, 99])
     assert model.movie_ids[-1] == 2**63 - 1
     assert len(model.movie_ids) == len(IDS) + 1
     user = MODEL.fold_in(IDS[:4], [5, 5, 4, 4])
     assert (model.fold_in(IDS[:4], [5, 5, 4, 4]) == user).all()
-    assert model.scores(user)[:-1] == pytest.approx(MODEL.scores(user))
-    assert model.scores(user)[-1] == pytest.approx(0.1 * user.sum(), abs=1e-6)
+    assert model.preferences(user)[:-1] == pytest.approx(MODEL.preferences(user))
+    assert model.preferences(user)[-1] == pytest.approx(0.1 * user.sum(), abs=1e-6)
     assert (model.support[-1], model.counts[-1]) == (3, 4)
 
 

@@ -49,12 +49,13 @@ def test_a_personal_list_is_exact(profile: dict[int, float], limit: int, seed: i
     assert fill_rated or len(unrated) == len(listed)
     assert len(listed) == min(limit, len(allowed if fill_rated else allowed - set(profile)))
     if ranking.source == "personal":
-        scores = MODEL.scores(MODEL.fold_in(list(profile), list(profile.values())))
-        rows = sorted(np.flatnonzero(mask), key=lambda r: (-scores[r], -MODEL.counts[r], MODEL.movie_ids[r]))
+        preferences = MODEL.preferences(MODEL.fold_in(list(profile), list(profile.values())))
+        order = np.lexsort((MODEL.movie_ids, -MODEL.counts, -preferences))
+        rows = order[mask[order]].tolist()
         best = [int(MODEL.movie_ids[r]) for r in rows if MODEL.movie_ids[r] not in profile]
         assert unrated == best[:limit]
         found = MODEL.rows(ranking.movie_ids)
-        assert ranking.scores == pytest.approx(np.where(found < 0, 0, scores[found]))
+        assert ranking.preferences == pytest.approx(np.where(found < 0, 0, preferences[found]))
         rest = [int(MODEL.movie_ids[r]) for r in rows if MODEL.movie_ids[r] in profile]
         rest += sorted(outside, key=lambda m: (-profile[m], -list(profile).index(m)))
         assert listed[len(unrated) :] == (rest[: limit - len(unrated)] if fill_rated else [])
@@ -67,7 +68,7 @@ def test_the_order_of_the_ratings_does_not_matter(profile: dict[int, float], lim
     first = rank(MODEL, list(profile), list(profile.values()), [0] * len(profile), limit=limit)
     second = rank(MODEL, list(backwards), list(backwards.values()), [0] * len(profile), limit=limit)
     assert first.source == second.source
-    assert first.scores == pytest.approx(second.scores, abs=1e-5)
+    assert first.preferences == pytest.approx(second.preferences, abs=1e-5)
 
 
 def test_rated_movies_outside_the_model_come_last_by_their_score() -> None:
@@ -75,11 +76,11 @@ def test_rated_movies_outside_the_model_come_last_by_their_score() -> None:
     assert ask(MODEL, profile, 100).movie_ids.tolist()[-2:] == [1001, 1000]
 
 
-def test_somebody_without_ratings_gets_the_popular_list() -> None:
+def test_a_user_without_ratings_gets_the_popular_list() -> None:
     ranking = ask(MODEL, {}, 5)
     assert ranking.source == "popular"
     assert ranking.movie_ids.tolist() == MODEL.movie_ids[MODEL.popular[:5]].tolist()
-    assert not ranking.scores.any()
+    assert not ranking.preferences.any()
 
 
 def one_rater() -> Interactions:
@@ -92,7 +93,7 @@ def one_rater() -> Interactions:
     )
 
 
-def test_movies_that_nobody_else_rated_are_listed_newest_first_then_popular_ones() -> None:
+def test_movies_that_no_other_user_rated_are_listed_newest_first_then_popular_ones() -> None:
     model = train(one_rater(), TrainSettings(factors=8, sweeps=2))
     popular = [int(m) for m in model.movie_ids[model.popular] if m not in (1, 500, 501)]
     ids, scores = [500, 501, 1], [4.0, 5.0, 1.0]
@@ -116,7 +117,7 @@ def test_a_rating_newer_than_the_model_can_be_ones_own() -> None:
     assert ranking.movie_ids[0] == 10**6
 
 
-def test_somebody_who_liked_nothing_gets_the_popular_list() -> None:
+def test_a_user_who_liked_nothing_gets_the_popular_list() -> None:
     disliked = int(MODEL.movie_ids[MODEL.popular[0]])
     ranking = ask(MODEL, {disliked: 1.0}, 5)
     assert ranking.source == "popular"

@@ -1,7 +1,7 @@
 """What lets a request in: a stack of small layers, each with one job and a file of its own.
 
-A layer is pure ASGI, for requests alone; what it refuses it raises as an `AppError`, which `Failures` turns
-into the answer. `Edge` builds the stack once, from the list in `layers`.
+A layer is pure ASGI and sees requests only. It refuses one by raising an `AppError`, which `Failures` turns
+into the response. `Edge` builds the stack once, from the list in `layers`.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,6 @@ from functools import partial
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import descriptors
-from app.api.edge.answers import Answers
 from app.api.edge.bodies import Bodies
 from app.api.edge.callers import Callers
 from app.api.edge.failures import Failures
@@ -20,6 +19,7 @@ from app.api.edge.methods import Methods
 from app.api.edge.origins import Origins
 from app.api.edge.places import WAITS, Places
 from app.api.edge.request_ids import RequestIds
+from app.api.edge.responses import Responses
 from app.api.edge.shares import Shares
 from app.api.edge.shutdown import Shutdown, UnderWay
 from app.api.edge.statistics import Counting, Statistics
@@ -29,28 +29,28 @@ Layer = Callable[[ASGIApp], ASGIApp]
 
 
 def layers(settings: Settings, statistics: Statistics, shutdown: Shutdown) -> list[Layer]:
-    """Everything that stands before an endpoint, in the order in which a request passes it."""
+    """The layers before an endpoint, in the order in which a request passes them: a request ..."""
     names = frozenset(name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip())
     waits = min(WAITS, descriptors.most() // 2)
     return [
-        partial(UnderWay, shutdown=shutdown),  # can be cut off at a stop
-        RequestIds,  # has an id, in the answer and in the log
+        partial(UnderWay, shutdown=shutdown),  # can be cancelled when the server stops
+        RequestIds,  # has an id, in the response and in the log
         partial(Counting, statistics=statistics),  # is counted, whatever becomes of it
-        Headers,  # is answered with the headers that every answer carries
-        Failures,  # is answered with a problem if a layer or an endpoint fails
-        Callers,  # comes from this machine, without a detour
+        Headers,  # gets the headers of every response
+        Failures,  # gets a problem response if a layer or the endpoint fails
+        Callers,  # comes from this machine, not through a proxy
         partial(Hosts, names=names),  # was meant for this server
-        partial(Origins, names=names),  # was not sent by a page of another origin, if it changes something
-        Methods,  # names a method that the path has: from here on its manner is known
-        Shares,  # leaves something to other callers
-        Answers,  # has its answer sent after the work, not during it
+        partial(Origins, names=names),  # if it changes something, was not sent by a page of another origin
+        Methods,  # has a method that its path has; its manner is known from here on
+        Shares,  # is one of not too many of its caller
+        Responses,  # gets its response sent after its place is free again
         partial(Bodies, limit=settings.max_body),  # has been received whole, in time and within its limit
-        partial(Places, waits=waits),  # has a place among those that work at once
+        partial(Places, waits=waits),  # has one of the places for requests that run at once
     ]
 
 
 class Edge:
-    """The stack as one middleware. Requests pass it; a lifespan does not; there are no websockets."""
+    """The stack as one middleware for requests; there are no websockets."""
 
     def __init__(self, app: ASGIApp, *, layers: Sequence[Layer], starting: Layer) -> None:
         self._lifespan = starting(app)
@@ -60,7 +60,7 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope["fields"] = dict(scope["headers"])  # the layers look at several
+            scope["fields"] = dict(scope["headers"])  # several layers read them
             await self._first(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)

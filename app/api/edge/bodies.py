@@ -1,4 +1,4 @@
-"""The body of a request: whole before anything is done with it, within a size, a time and a least rate."""
+"""The body of a request: received whole before it is used, within limits of size, time and rate."""
 
 import asyncio
 import time
@@ -10,14 +10,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.edge.manners import SAFE_METHODS, Manner
 from app.errors import AppError, BadRequest, RequestTimeout, TooLarge, Unavailable
 
-CLOSE = {"Connection": "close"}  # the rest of the body is not read
+CLOSE = {"Connection": "close"}
+"""Headers of a refusal: the rest of the body is not read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How slowly a body may come: after `grace` seconds `rate` bytes a second, in all `longest` seconds.
+    """How slowly a body may arrive: `rate` bytes a second after `grace` seconds, `longest` seconds in all.
 
-    An upload has no longest time, but has to hold `upload_rate` in each `window` of seconds spent waiting.
+    An upload has no longest time, but must keep `upload_rate` in each `window` of seconds spent waiting.
     """
 
     grace: float = 10.0
@@ -28,13 +29,13 @@ class Pace:
 
 
 UNCOUNTED = 16 << 10
-"""Bytes that any body may have in memory: most have less."""
+"""Bytes of a body that do not count for `MOST_HELD`: most bodies are smaller."""
 MOST_HELD = 64 << 20
-"""Bytes beyond those, of all requests together."""
+"""Bytes beyond `UNCOUNTED` that the bodies of all requests may take together."""
 
 
 class Bodies:
-    """Reads the body, except of uploads, which it only paces. Raises `TooLarge`, `RequestTimeout`, ..."""
+    """Reads bodies, paces uploads. Raises `BadRequest`, `TooLarge`, `RequestTimeout`, `Unavailable`."""
 
     def __init__(
         self, app: ASGIApp, *, limit: int, pace: Pace | None = None, most_held: int = MOST_HELD
@@ -100,7 +101,7 @@ class Bodies:
 
 
 class _Paced:
-    """A body that its endpoint reads. What the endpoint itself takes its time for does not count."""
+    """A body that its endpoint reads. Time that the endpoint spends between two reads does not count."""
 
     def __init__(self, receive: Receive, pace: Pace) -> None:
         self._receive = receive
@@ -140,7 +141,7 @@ async def _next(receive: Receive) -> Message:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """The body as one message; after it whatever the server has to say."""
+    """The body as one message, then the further messages of the server."""
     whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:

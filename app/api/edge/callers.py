@@ -1,4 +1,4 @@
-"""Who calls. Without accounts that is this machine alone, and no caller whose request a proxy passes on."""
+"""Who may call. Without accounts, only callers on this machine, and no proxy on behalf of others."""
 
 import ipaddress
 
@@ -7,11 +7,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import Forbidden
 
 PASSED_ON = frozenset((b"forwarded", b"x-real-ip"))
-"""Headers that a proxy adds for the caller it stands for, beside all X-Forwarded-... ones."""
+"""Headers that a proxy adds to name its caller, beside all X-Forwarded-... ones."""
 
 
 class Callers:
-    """Raises `Forbidden`."""
+    """Raises `Forbidden` for a caller on another machine and for a request that a proxy passed on."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -27,7 +27,7 @@ class Callers:
                 )
         if not _is_here(scope):
             raise Forbidden(
-                "This service is open to its own machine only, since no authentication is configured. "
+                "This service has no accounts and is open to its own machine only. "
                 "Call it from there, or put a proxy with authentication on that machine in front of it."
             )
         await self.app(scope, receive, send)
@@ -56,7 +56,7 @@ def is_in_process(scope: Scope) -> bool:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    if text == "127.0.0.1":  # nearly all of them
+    if text == "127.0.0.1":  # nearly every caller
         return LOCALHOST
     try:
         return ipaddress.ip_address(text.partition("%")[0])

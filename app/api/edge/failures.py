@@ -1,6 +1,6 @@
-"""The last resort: whatever fails in a layer or an endpoint is answered with a problem, and logged once.
+"""Every failure of a layer or an endpoint becomes a problem response, and is logged once.
 
-A fault of the surroundings is a 503 or 507 and one line in the log; one of the program leaves its traceback.
+A fault of the environment is a 503 or 507 and one line in the log; a fault of the program logs its traceback.
 """
 
 import logging
@@ -16,7 +16,7 @@ log = logging.getLogger("matinee.api")
 
 
 class Failures:
-    """Stands inside the layers that add headers, so that the answer to a failure has them too."""
+    """Stands inside the layers that add headers, so that problem responses have them too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -35,25 +35,25 @@ class Failures:
             error = _single(error)
             if isinstance(error, ClientDisconnect):
                 log.info("%s: the client hung up", named(scope))
-            elif started:  # the server sees that the answer is not complete, and closes the connection
+            elif started:  # the server sees an incomplete response and closes the connection
                 cause = error if isinstance(error, AppError) else f"\n{trace(error)}"
-                log.error("%s failed in its answer: %s", named(scope), cause)
+                log.error("%s failed while its response was sent: %s", named(scope), cause)
             else:
                 response = await scope["app"].exception_handlers[AppError](Request(scope), _problem(error))
                 await response(scope, receive, send)
 
 
 def _problem(error: Exception) -> AppError:
-    """What the caller is told; its cause is for the log."""
+    """The problem that the caller sees; its cause is for the log."""
     if isinstance(error, AppError):
         return error
-    problem = failure(error) or AppError("Something went wrong here. The log has more under this request id.")
+    problem = failure(error) or AppError("The service failed. Its log has the reason under this request id.")
     problem.__cause__ = error
     return problem
 
 
 def _single(error: Exception) -> Exception:
-    """The one exception in what a group of tasks raises."""
+    """The only exception in a group, as a task group raises it."""
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error

@@ -1,14 +1,14 @@
-"""The headers that every answer carries."""
+"""The headers of every response."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ALWAYS = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 NO_CACHE = (b"cache-control", b"no-cache")
-"""Unless an endpoint says otherwise: what it shows may have changed by the next time."""
+"""For endpoints that set no other: what they show may have changed by the next request."""
 
 
 class Headers:
-    """Adds what the endpoint has not set itself."""
+    """Adds the headers that the endpoint has not set."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Whom the request was meant for: a page whose name was made to point here (DNS rebinding) gets nothing."""
+"""The Host of a request: a foreign name that resolves to this server (DNS rebinding) is refused."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""How an endpoint behaves: it says so itself, and the edge goes by that, whatever the caller writes."""
+"""The manner of an endpoint: how it behaves. The endpoint declares it; no header of a caller changes it."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -10,18 +10,18 @@ SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 
 
 class Manner(Enum):
-    """By default an endpoint of a safe method reads and any other one writes."""
+    """By default an endpoint of a safe method reads, and any other writes."""
 
-    READS = "takes a place among the readers, and is answered when it is done"
-    WRITES = "takes a place among the writers, and is answered when it is done"
-    PROBES = "costs nothing: takes no place, and is not counted"
-    STREAMS = "sends its answer while it makes it, and takes a place for each block"
-    UPLOADS = "reads a long body itself, and takes a place for what it does with it"
-    WAITS = "waits for something to happen, and takes a place when it looks for itself"
+    READS = "takes a reader's place until its response is complete"
+    WRITES = "takes a writer's place until its response is complete"
+    PROBES = "costs nothing: takes no place and is not counted"
+    STREAMS = "sends its response while it makes it, and takes a place for each block"
+    UPLOADS = "reads a long body itself, then takes a place for the work"
+    WAITS = "waits for an event, and takes a place for each query"
 
 
 def served(manner: Manner) -> Callable[[Endpoint], Endpoint]:
-    """Declare the manner of an endpoint: stands between it and the decorator of its route."""
+    """Declare the manner of an endpoint, between it and the decorator of its route."""
 
     def declare(endpoint: Endpoint) -> Endpoint:
         endpoint.manner = manner  # type: ignore[attr-defined]
@@ -31,7 +31,7 @@ def served(manner: Manner) -> Callable[[Endpoint], Endpoint]:
 
 
 def manner_of(endpoint: Any, method: str) -> Manner:
-    """What the endpoint declares, or else what its method stands for."""
+    """The manner that the endpoint declares, else that of the method."""
     declared: Manner | None = getattr(endpoint, "manner", None)
     return declared or by_method(method)
 

@@ -1,4 +1,4 @@
-"""The method of a request: what its path has, and HEAD and OPTIONS for every path (RFC 9110, section 9.3)."""
+"""The methods of a path, with HEAD and OPTIONS for every path (RFC 9110, section 9.3)."""
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,14 +10,14 @@ from app.errors import MethodNotAllowed
 
 
 class Methods:
-    """Finds the manner of a request by its route and method. Raises `MethodNotAllowed`."""
+    """Sets the manner of a request by its route and method. Raises `MethodNotAllowed`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self._table: RouteTable | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._table is None:  # now that all routes are there
+        if self._table is None:  # at the first request all routes are there
             self._table = RouteTable(scope["app"].routes)
         path, method = scope["path"].removeprefix(scope.get("root_path", "")), scope["method"]
         methods = self._table.methods(path)
@@ -38,7 +38,7 @@ class Methods:
             )
 
     async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as to a GET, but with the headers alone; a stream is not begun for that."""
+        """Respond as to a GET, with the headers alone; a stream ends before its first block is sent."""
 
         async def send_head(message: Message) -> None:
             if message["type"] == "http.response.body":
@@ -55,7 +55,7 @@ class Methods:
 
 
 class _HeadersSent(Exception):
-    """Ends an endpoint that would go on to make a body."""
+    """Ends an endpoint that would go on with its body."""
 
 
 def allowed(methods: OfPath) -> str:

@@ -1,4 +1,4 @@
-"""Which page sent the request: only one of this very origin may change something."""
+"""The origin of a request: a page of another origin may not change anything."""
 
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ FOREIGN = frozenset((b"cross-site", b"same-site"))
 
 
 class Origins:
-    """Raises `Forbidden`. `names`: the Host names of proxies, which may have taken TLS off."""
+    """Raises `Forbidden`. `names`: Host names of proxies, which may terminate TLS."""
 
     def __init__(self, app: ASGIApp, *, names: frozenset[str] = frozenset()) -> None:
         self.app = app
@@ -30,13 +30,13 @@ class Origins:
         await self.app(scope, receive, send)
 
     def _is_own(self, origin: str, scope: Scope) -> bool:
-        """Whether scheme, name and port are those that the request was sent to."""
+        """Whether the origin has the scheme, name and port that the request was sent to."""
         try:
             page = urlsplit(origin)
             sent_to = urlsplit(f"//{scope['fields'].get(b'host', b'').decode('latin-1')}")
             default = PORTS[page.scheme]
             same = (page.hostname, page.port or default) == (sent_to.hostname, sent_to.port or default)
-        except (ValueError, KeyError):  # null, or no origin at all
+        except (ValueError, KeyError):  # "null", or not an origin
             return False
         has_tls_before_it = page.scheme == "https" and sent_to.hostname in self._names
         return same and (page.scheme == scope["scheme"] or has_tls_before_it)

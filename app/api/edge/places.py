@@ -1,8 +1,8 @@
-"""How many requests work at once; beyond that a bounded queue, and beyond it a clear no, never a pile-up.
+"""How many requests run at once. More wait in a bounded queue; beyond that they are refused with a 503.
 
 Readers and writers have places of their own: while another program has the database locked, all writers may
-stand still, and reads go on. A request has a place only while it works: it is whole when it asks for one, and
-is answered when it has given it back.
+stand still, and reads go on. A request has a place only while it runs: it takes one after it has been
+received whole, and its response is sent after it has given the place back.
 """
 
 import asyncio
@@ -20,20 +20,21 @@ from app.api.edge.manners import Manner
 from app.errors import Unavailable
 
 READERS, WRITERS, PARTS = 24, 8, 2
-"""Together, with `PARTS` thrice, fewer than the 40 threads of the pool: none waits unseen for a thread."""
+"""With `PARTS` three times, fewer than the 40 threads of the pool, so that no place waits for a thread."""
 QUEUE = 256
+"""Readers, and writers, that wait for a place at most."""
 LONGEST_WAIT = 5.0
 """Seconds for a place, unless the request names a shorter time in X-Request-Timeout."""
 WHOLE_WAIT = 5.5
-"""Seconds for a place and for every lock that the work needs after it (`deadline`)."""
+"""Seconds for a place and for every lock that the work needs (`deadline`)."""
 WAIT_OF_A_PART = 30.0
-"""Seconds for a place of those that have come far already: an upload that is whole, an export half sent."""
+"""Seconds for the place of a part: an upload has been received already, an export is half sent."""
 UPLOADS, STREAMS, WAITS = 256, 256, 2_000
-"""Requests of these manners at once. They take some 100 kB each, and are refused at once beyond that."""
+"""Requests of these manners at once, at some 100 kB each; more are refused without waiting."""
 
 
 class Line:
-    """Places, first come, first served. Callers may live in event loops of several threads."""
+    """Places, first come, first served. Callers may run in event loops of several threads."""
 
     def __init__(self, places: int, queue: int = 0) -> None:
         self._free = places
@@ -42,7 +43,7 @@ class Line:
         self._queue: deque[asyncio.Future[None]] = deque()
 
     async def enter(self, seconds: float = LONGEST_WAIT) -> None:
-        """Wait for a place. Raises `Unavailable` if the queue is full or none is free in that time."""
+        """Wait for a place. Raises `Unavailable` if the queue is full or no place is free in time."""
         with self._lock:
             if self._free > 0:
                 self._free -= 1
@@ -64,10 +65,10 @@ class Line:
             if future in self._queue:
                 self._queue.remove(future)
                 return
-        self.leave()  # a place came at the same moment
+        self.leave()  # the place was granted at the same moment
 
     def leave(self) -> None:
-        """Give the place to the request that has waited longest."""
+        """Pass the place to the request that has waited longest."""
         with self._lock:
             if not self._queue:
                 self._free += 1
@@ -90,7 +91,7 @@ class Places:
             Manner.STREAMS: Line(STREAMS),
             Manner.WAITS: Line(waits),
         }
-        # Lines of their own: thousands of streams that open at once must not crowd readers out.
+        # Lines of their own: thousands of streams that open at once must not displace readers.
         self._parts = {
             Manner.UPLOADS: Line(PARTS, UPLOADS),
             Manner.STREAMS: Line(PARTS, STREAMS),
@@ -130,7 +131,7 @@ class Places:
 
 @asynccontextmanager
 async def place(request: Request) -> AsyncIterator[None]:
-    """A place for a part of the work, for endpoints that have none all the time. Raises `Unavailable`."""
+    """A place for a part of the work of an endpoint that streams, uploads or waits. Raises `Unavailable`."""
     line: Line = request.scope["line_of_parts"]
     if held := request.scope.get("places_held"):
         held.clear()
@@ -153,7 +154,7 @@ def _busy(what: str) -> Unavailable:
 
 
 def _patience(header: bytes | None) -> float:
-    """The seconds that a request may wait, by its X-Request-Timeout."""
+    """Seconds that a request waits for a place at most, by its X-Request-Timeout."""
     if header is None:
         return LONGEST_WAIT
     try:

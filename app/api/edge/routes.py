@@ -1,4 +1,4 @@
-"""Which methods a path has, and the manner of each: read from the application's routes once."""
+"""The methods of each path and their manners, read once from the routes of the application."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,11 +11,11 @@ from app.api.edge.manners import Manner, by_method, manner_of
 Methods = Mapping[str, Manner]
 
 FILES: Methods = {method: by_method(method) for method in ("GET", "HEAD")}
-"""What a mounted folder of files has."""
+"""The methods of a mounted folder of files."""
 
 
 class RouteTable:
-    """Finds the methods of a path. A path that is written out goes before a pattern that it fits."""
+    """Finds the methods of a path. A literal path takes precedence over a pattern that it matches."""
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
         self._exact: dict[str, dict[str, Manner]] = {}
@@ -34,7 +34,7 @@ class RouteTable:
         return self._patterns.setdefault(_first_part(path), {}).setdefault(path, (pattern, {}))[1]
 
     def resources(self) -> Iterator[tuple[str, Methods]]:
-        """Every path, as it is written in the code, with its methods."""
+        """Every path or pattern, as written in the code, with its methods."""
         yield from self._exact.items()
         for patterns in self._patterns.values():
             yield from ((written, methods) for written, (_, methods) in patterns.items())

@@ -1,4 +1,4 @@
-"""What one caller may have under way at once: enough for any use, too little to take all of the memory."""
+"""How many requests one caller may have under way: enough for any use, too few to exhaust the memory."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -6,11 +6,11 @@ from app.api.edge.manners import Manner
 from app.errors import TooManyRequests
 
 MOST = 4_000
-"""Requests of one address, of which most may be slow: each takes some 40 kB and a descriptor."""
+"""Requests of one address at once, at some 40 kB and a descriptor each."""
 
 
 class Shares:
-    """Raises `TooManyRequests`. Those that wait by their nature have a bound of their own (`places`)."""
+    """Raises `TooManyRequests`. Requests that wait have a limit of their own (`places`)."""
 
     def __init__(self, app: ASGIApp, *, most: int = MOST) -> None:
         self.app = app
@@ -33,7 +33,6 @@ class Shares:
         try:
             await self.app(scope, receive, send)
         finally:
-            if self._under_way[caller] > 1:
-                self._under_way[caller] -= 1
-            else:
+            self._under_way[caller] -= 1
+            if not self._under_way[caller]:
                 del self._under_way[caller]

@@ -1,7 +1,7 @@
-"""A stop: streams end at once, what is under way gets the grace period, and what is left then is cut off.
+"""A stop: streams end at once, other requests get the grace period, then they are cancelled.
 
-uvicorn by itself waits without end for a client that is slow. This works for `uvicorn app.main:app` too: its
-signal handler is a method of the server, which knows its connections.
+uvicorn alone waits without limit for a slow client. This works for `uvicorn app.main:app` too: its signal
+handler is a method of the server, which knows its connections.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ log = logging.getLogger("matinee.api")
 
 
 class Shutdown:
-    """Hears the signals that end the process, before the server does."""
+    """Handles the signals that end the process, then calls the handlers of the server."""
 
     def __init__(self, grace: float) -> None:
         self.closing = threading.Event()
@@ -26,7 +26,7 @@ class Shutdown:
         self._grace = grace
 
     def listen(self) -> None:
-        """Called in the event loop of the server, once its own handlers stand."""
+        """Install the handlers: in the event loop of the server, after it has installed its own."""
         if threading.current_thread() is not threading.main_thread():
             return
         loop = asyncio.get_running_loop()
@@ -45,7 +45,7 @@ class Shutdown:
             signal.signal(number, stop)
 
     def _bound(self, server: Any) -> None:
-        """Have the server itself go on soon after us, whatever still hangs."""
+        """Limit the wait of the server itself to a second more than the grace period."""
         config = getattr(server, "config", None)
         if config is not None and getattr(config, "timeout_graceful_shutdown", 0) is None:
             config.timeout_graceful_shutdown = math.ceil(self._grace) + 1
@@ -62,7 +62,7 @@ class Shutdown:
             )
         for connection in connections:
             connection.transport.abort()
-        # After the server has seen that the connections are gone: it then expects no answer.
+        # Later, when the server has seen that the connections are gone and expects no response.
         asyncio.get_running_loop().call_later(0.1, self._cancel)
 
     def _cancel(self) -> None:
@@ -71,7 +71,7 @@ class Shutdown:
 
 
 class UnderWay:
-    """Knows the requests that have not been answered."""
+    """Keeps the set of requests that are under way."""
 
     def __init__(self, app: ASGIApp, *, shutdown: Shutdown) -> None:
         self.app = app

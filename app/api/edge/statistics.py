@@ -1,4 +1,4 @@
-"""What this process has answered: counts by status and latencies, by the minute."""
+"""The requests of this process: counts by status and latencies, by the minute."""
 
 import bisect
 import threading
@@ -13,11 +13,9 @@ from app.api.edge.manners import Manner
 
 MINUTES = 60
 BOUNDS = tuple(round(0.0001 * 1.25**n, 7) for n in range(60))
-"""Upper bounds of the latency buckets in seconds, 0.1 ms to about a minute: quantiles are 25% exact."""
-
-
+"""Upper bounds of the latency buckets in seconds, 0.1 ms to about a minute: quantiles are within 25%."""
 SLOW = frozenset((Manner.STREAMS, Manner.UPLOADS, Manner.WAITS))
-"""They take their time by their nature: how long says nothing of the service."""
+"""Manners whose duration depends on the caller and says nothing about the service."""
 
 
 class Minute:
@@ -30,7 +28,7 @@ class Minute:
 
 
 class Statistics:
-    """Any number of threads count and read."""
+    """Counts and latencies; threads may share them."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -41,7 +39,7 @@ class Statistics:
         self.by_status = {f"{kind}xx": 0 for kind in range(1, 6)}
 
     def count(self, status: int, seconds: float | None) -> None:
-        """One answered request; None: without a latency."""
+        """Count a response; `seconds` is None if its latency says nothing."""
         number = int(self._clock() // 60)
         with self._lock:
             if not self._minutes or self._minutes[-1].number != number:
@@ -75,7 +73,7 @@ class Statistics:
 
 
 def _quantile(buckets: list[int], q: float) -> float | None:
-    """In milliseconds; None without requests."""
+    """The `q` quantile in milliseconds; None without requests."""
     total, seen = sum(buckets), 0
     for bucket, count in enumerate(buckets):
         seen += count
@@ -85,7 +83,7 @@ def _quantile(buckets: list[int], q: float) -> float | None:
 
 
 class Counting:
-    """Counts every answer. Its latency runs from when the request was whole to the head of the answer."""
+    """Counts every response. Its latency runs from the whole request to the head of the response."""
 
     def __init__(self, app: ASGIApp, *, statistics: Statistics) -> None:
         self.app = app

@@ -1,7 +1,7 @@
-"""Sending an answer: after the work, so that a slow reader holds nothing but its own connection.
+"""Sending a response: after the work, so that a slow reader holds nothing but its own connection.
 
-What does not move for a while is given up with its connection: a reader that has left without a word would
-keep memory and a descriptor for ever.
+A connection whose reader takes nothing for a while is closed: a reader that has vanished would otherwise keep
+memory and a descriptor for ever.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from app.api.edge.manners import Manner
 
 KEPT = frozenset((Manner.READS, Manner.WRITES))
 LONGEST_STANDSTILL = 30.0
-"""Seconds in which the reader takes nothing."""
+"""Seconds in which the reader takes nothing, at most."""
 
 log = logging.getLogger("matinee.api")
 
 
-class Answers:
-    """Keeps an answer that is made at once until its endpoint is done; passes streams on as they come."""
+class Responses:
+    """Holds the response of an endpoint back until the endpoint is done; passes streams on at once."""
 
     def __init__(self, app: ASGIApp, *, standstill: float = LONGEST_STANDSTILL) -> None:
         self.app = app
@@ -43,11 +43,11 @@ class Answers:
         await self.app(scope, receive, pass_on)
 
     async def _send(self, messages: list[Message], receive: Receive, send: Send) -> None:
-        """Raises `ClientDisconnect` after it has given the connection up."""
+        """Send the messages. Raises `ClientDisconnect` after it has closed a stalled connection."""
         try:
             async with asyncio.timeout(self._standstill) as limit:
                 for number, message in enumerate(messages):
-                    if number > 1:  # after the head and a body that was taken as well
+                    if number > 1:  # the head and the first body have been taken
                         limit.reschedule(asyncio.get_running_loop().time() + self._standstill)
                     await send(message)
         except TimeoutError:
@@ -57,9 +57,9 @@ class Answers:
 
 
 def hang_up(receive: Receive) -> None:
-    """Close the connection at once, with what it has not sent. Does nothing where the server is not uvicorn.
+    """Abort the connection without sending the rest. Does nothing under another server than uvicorn.
 
-    ASGI has no way to say that: to return would have the server wait until everything is sent.
+    ASGI has no message for it: after a return the server would wait until everything is sent.
     """
     transport = getattr(getattr(receive, "__self__", None), "transport", None)
     if transport is not None:
