@@ -191,16 +191,16 @@ def system(request: Request, service: ServiceDependency) -> Response:
     return _page(request, "system", status=figures, background=_background_work(figures["worker"]))
 
 
-def _background_work(worker: dict[str, Any] | None) -> str:
+def _background_work(worker: status.Worker | None) -> str:
     """The state of the worker, for a person."""
     if worker is None:
         return "done by workers that run outside this server"
-    age, problem = worker["beat_age_seconds"], worker["problem"]
-    if problem and (age or 0) >= SILENT:
+    age, problem = worker.beat_age_seconds or 0.0, worker.problem
+    if problem and age >= SILENT:
         return f"not answering for {_duration(age)}; it will be restarted"
     if problem:
         return f"not running ({problem}); it will be restarted"
-    return "starting" if worker["pid"] is None else "running"
+    return "starting" if worker.pid is None else "running"
 
 
 @router.get("/docs")
