@@ -40,7 +40,7 @@ class Task:
 
     `attempt` numbers the claims of the task and fences them: a write under an older number fails.
     `crashes` and `failures` count what went wrong since the last progress; a retry is not due `not_before`.
-    `cursor` is what the next attempt needs to take up where the last committed transaction ended.
+    `checkpoint` is what the next attempt needs to take up where the last committed transaction ended.
     `undo_refused` says why an import cannot be undone although it wrote something.
     """
 
@@ -49,7 +49,7 @@ class Task:
     kind: str
     status: str
     params: dict[str, Any]
-    cursor: dict[str, Any] | None
+    checkpoint: dict[str, Any] | None
     phase: str | None
     done: int
     total: int | None
@@ -87,7 +87,7 @@ class Task:
         """How many rows an import has written so far."""
         if self.kind != IMPORT_RATINGS:
             return None
-        figures = {} if self.params.get("dry_run") else (self.cursor or {}).get("figures", {})
+        figures = {} if self.params.get("dry_run") else (self.checkpoint or {}).get("figures", {})
         return int(figures.get("new", 0) + figures.get("replaced", 0))
 
     @property
@@ -103,7 +103,7 @@ class Task:
     @property
     def begun(self) -> bool:
         """Whether an import or undo has changed anything, as far as it came."""
-        figures = (self.cursor or {}).get("figures", {})
+        figures = (self.checkpoint or {}).get("figures", {})
         changed = ("new", "replaced", "deleted", "restored", "kept")
         return not self.params.get("dry_run") and any(figures.get(name) for name in changed)
 

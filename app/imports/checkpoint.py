@@ -67,7 +67,7 @@ def describe(content: bytes) -> list[Any]:
 
 def missing(settings: Settings, task: Task) -> str | None:
     """What an import or undo lacks to go on from its cursor: one sentence; None if it lacks nothing."""
-    cursor = task.cursor or {}
+    cursor = task.checkpoint or {}
     directory, published = work_directory(settings, task.id), rejects_path(settings.data_dir, task.id)
     if cursor.get("rejects") and not RejectFile.is_there(directory, published, cursor["rejects"]):
         return GONE

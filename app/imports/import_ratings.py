@@ -71,7 +71,7 @@ def _left(attempt: Attempt) -> dict[str, Any] | None:
             raise Conflict(lacking)
     elif missing(attempt.settings, task):
         return None
-    return task.cursor
+    return task.checkpoint
 
 
 def _clear(attempt: Attempt) -> None:
@@ -150,7 +150,9 @@ def _parse(attempt: Attempt, before: dict[str, Any] | None) -> tuple[dict[str, A
     elif cursor["parsed"] != asdict(parser.parsed):
         raise Conflict("The upload does not read as it did before. Send the file again.")
     done, total = cursor["done"], parser.parsed.good
-    with attempt.transaction(phase="merge", done=done, total=total, unit="rows", cursor=cursor) as connection:
+    with attempt.transaction(
+        phase="merge", done=done, total=total, unit="rows", checkpoint=cursor
+    ) as connection:
         if not attempt.task.begun:
             cursor["order"] = import_order.next_order(connection)
     return cursor, parser.parts
@@ -198,7 +200,7 @@ class _Merge:
             for first in ranges:
                 self._merge(merger, chain([first], ranges))
             self._cursor |= {"part": self._cursor["part"] + 1, "after": None}
-        with self._attempt.transaction(cursor=self._cursor | {"merged": True}):
+        with self._attempt.transaction(checkpoint=self._cursor | {"merged": True}):
             pass  # from here on the parts are not needed again
         settle(self._attempt.database, self._attempt.transaction)
 
@@ -241,14 +243,14 @@ class _Merge:
                 yield connection
             self._attempt.report()
         else:
-            with self._attempt.transaction(cursor=self._cursor) as connection:
+            with self._attempt.transaction(checkpoint=self._cursor) as connection:
                 yield connection
 
     def _finish(self) -> None:
         figures = self._figures
         shown = self._rejects.publish(SHOWN_REJECTS)
         if figures.rejected == figures.read:
-            with self._attempt.transaction(cursor=None):
+            with self._attempt.transaction(checkpoint=None):
                 pass  # nothing is there yet: tried again, it starts over with the movies known by then
             raise _no_good_row(self._parsed, shown)
         parsed = self._parsed

@@ -41,14 +41,18 @@ class _Undo:
 
     def __init__(self, attempt: Attempt, import_seq: int) -> None:
         self._attempt, self._seq = attempt, import_seq
-        self._cursor: dict[str, Any] = attempt.task.cursor or {"after": [-1, -1], "figures": {}, "done": 0}
+        self._cursor: dict[str, Any] = attempt.task.checkpoint or {
+            "after": [-1, -1],
+            "figures": {},
+            "done": 0,
+        }
         self._figures = UndoFigures(**self._cursor["figures"])
         self._rejects = reject_file(attempt, self._cursor.get("rejects"))
 
     def run(self) -> None:
         self._attempt.report(phase="undo", unit="rows", total=None)
         while keys := self._next_keys():
-            with self._attempt.transaction(cursor=self._cursor, done=self._cursor["done"]) as connection:
+            with self._attempt.transaction(checkpoint=self._cursor, done=self._cursor["done"]) as connection:
                 undo.undo_ratings(connection, keys, self._seq, self._figures)
                 self._advance(len(keys), list(keys[-1]))
         settle(self._attempt.database, self._attempt.transaction)
@@ -64,7 +68,7 @@ class _Undo:
             return imports.written_by(connection, self._seq, (user_id, movie_id), rows)
 
     def _catalogue(self) -> bool:
-        with self._attempt.transaction(cursor=self._cursor, done=self._cursor["done"]) as connection:
+        with self._attempt.transaction(checkpoint=self._cursor, done=self._cursor["done"]) as connection:
             taken = catalogue.take_images(connection, self._seq, CATALOGUE_ROWS)
             if taken is not None:
                 noun, images = taken

@@ -1,6 +1,6 @@
 """Queries on the tasks that write imports: in which order they wrote, what undoes them, what runs.
 
-The order of an import is a number that its cursor gets as it begins to write, from a counter. It is not
+The order of an import is a number that its checkpoint gets as it begins to write, from a counter. It is not
 `tasks.seq`: an import that failed before it wrote anything may be tried again after newer ones have written.
 Imports of older releases have none; they wrote in the order of `tasks.seq`, before all that have one.
 """
@@ -12,10 +12,10 @@ from app.storage.database import insert_for, serialize
 from app.storage.schema import counters, tasks
 from app.task import ACTIVE, COMPLETE, IMPORT_RATINGS, UNDO_IMPORT, Task
 
-_ORDER = sa.func.coalesce(tasks.c.cursor["order"].as_integer(), 0)
+_ORDER = sa.func.coalesce(tasks.c.checkpoint["order"].as_integer(), 0)
 _UNDO_OF = tasks.c.params["undo_of"].as_string()
 _NEW, _REPLACED = (
-    sa.func.coalesce(tasks.c.cursor[("figures", name)].as_integer(), 0) for name in ("new", "replaced")
+    sa.func.coalesce(tasks.c.checkpoint[("figures", name)].as_integer(), 0) for name in ("new", "replaced")
 )
 _DRY_RUN = sa.func.coalesce(tasks.c.params["dry_run"].as_boolean(), sa.false())
 
@@ -52,7 +52,7 @@ def newest_after(connection: Connection, task: Task, *, undoable: bool = False) 
     `undoable`: of those alone that can be undone.
     """
     undone = sa.select(_UNDO_OF).where(tasks.c.kind == UNDO_IMPORT, tasks.c.status == COMPLETE)
-    mine = sa.tuple_(sa.literal((task.cursor or {}).get("order", 0)), sa.literal(task.seq))
+    mine = sa.tuple_(sa.literal((task.checkpoint or {}).get("order", 0)), sa.literal(task.seq))
     query = sa.select(tasks).where(
         tasks.c.kind == IMPORT_RATINGS,
         sa.tuple_(_ORDER, tasks.c.seq) > mine,

@@ -256,7 +256,7 @@ def request_cancel(connection: Connection, task_id: str, *, now: float) -> Task 
 
 
 def retry(connection: Connection, task: Task, *, now: float, from_start: bool = False) -> Task:
-    """Queue a failed or cancelled task again, from its cursor. Raises `Conflict` for another status.
+    """Queue a failed or cancelled task again, from its checkpoint. Raises `Conflict` for another status.
 
     Whether it may go on is for `app.tasks.retry` to say.
     """
@@ -268,7 +268,7 @@ def retry(connection: Connection, task: Task, *, now: float, from_start: bool = 
         "not_before": 0,
     }
     if from_start:
-        values["cursor"] = None
+        values["checkpoint"] = None
     try:
         return move(connection, task, QUEUED, values, now=now, sources=(FAILED, CANCELLED))
     except IllegalMove:

@@ -23,7 +23,7 @@ SHOWN = ("phase", "done", "total", "unit", "message")
 
 
 class Stopped(Exception):
-    """The worker has to stop: the task goes back to queued and is taken up from its cursor."""
+    """The worker has to stop: the task goes back to queued and is taken up from its checkpoint."""
 
 
 class Cancelled(Exception):
@@ -60,14 +60,14 @@ class Attempt:
     def transaction(self, *, result: dict[str, Any] | None = None, **progress: Any) -> Iterator[Connection]:
         """A write transaction that also writes the progress; with `result` it completes the task.
 
-        `progress` takes phase, done, total, unit, message and cursor. Raises `tasks.Fenced` (rolled back)
+        `progress` takes phase, done, total, unit, message and checkpoint. Raises `tasks.Fenced` (rolled back)
         if the attempt was replaced; once it is committed, `Cancelled` or `Stopped` if it has to end here.
         """
         with self.database.write() as connection:
             yield connection
             now = self.clock()
             values = self._pending | progress | self._rate(progress, now)
-            if "cursor" in progress or result is not None:  # the next attempt has less to do
+            if "checkpoint" in progress or result is not None:  # the next attempt has less to do
                 values |= {"crashes": 0, "failures": 0}
             if result is None:
                 row = tasks.advance(connection, self.task, values)

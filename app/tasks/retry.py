@@ -1,7 +1,7 @@
 """Whether a task may go on from where it was left, and trying one again that failed or was cancelled.
 
 What an import or undo comes to has to be exact: its rows, its figures, and what an undo brings back. One
-that has written nothing starts over. One that has goes on from its cursor, if what the cursor builds on is
+that has written nothing starts over. One that has goes on from its checkpoint, if what that builds on is
 still true; else it is refused with the reason.
 """
 

@@ -76,7 +76,7 @@ class Tasks(RuleBasedStateMachine):
         alive = current.attempt == attempt.task.attempt and current.status in ("running", "cancelling")
         done = self.steps.get(attempt.task.id, 0) + 1
         try:
-            with attempt.transaction(done=done, cursor={"done": done}, result={} if complete else None):
+            with attempt.transaction(done=done, checkpoint={"done": done}, result={} if complete else None):
                 pass
         except tasks.Fenced:
             assert not alive
@@ -168,10 +168,10 @@ class Tasks(RuleBasedStateMachine):
                 assert set(itertools.pairwise(told)) <= MOVES
 
     @invariant()
-    def the_cursor_is_the_last_committed_step(self) -> None:
+    def the_checkpoint_is_the_last_committed_step(self) -> None:
         for task in self.all():
             assert task.done == self.steps.get(task.id, 0)
-            assert task.cursor is None or task.cursor == {"done": task.done}
+            assert task.checkpoint is None or task.checkpoint == {"done": task.done}
 
     @invariant()
     def nothing_is_lost_and_one_runs(self) -> None:
