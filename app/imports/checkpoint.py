@@ -13,10 +13,11 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
+from app.imports.kinds import IMPORT, ImportParams
 from app.imports.rejects import RejectFile, rejects_path
 from app.storage import Database
 from app.storage.files import write_whole
-from app.task import IMPORT_RATINGS, Task
+from app.task import Task
 
 GONE = "What it had kept for going on is gone from the data directory, or damaged."
 OLD = {"catalogue": None}
@@ -71,21 +72,20 @@ def missing(settings: Settings, task: Task) -> str | None:
     directory, published = work_directory(settings, task.id), rejects_path(settings.data_dir, task.id)
     if cursor.get("rejects") and not RejectFile.is_there(directory, published, cursor["rejects"]):
         return GONE
-    if task.kind != IMPORT_RATINGS or cursor.get("merged"):
+    if task.kind != IMPORT.name or cursor.get("merged"):
         return None
     for name, description in cursor.get("kept", OLD).items():
         path = directory / f"{name}.json"
         if not path.is_file() or description not in (None, describe(path.read_bytes())):
             return GONE
-    return missing_upload(settings, task.params)
+    return missing_upload(settings, IMPORT.params_of(task))
 
 
-def missing_upload(settings: Settings, params: dict[str, Any]) -> str | None:
+def missing_upload(settings: Settings, params: ImportParams) -> str | None:
     """That the upload of an import is not there whole; None if it is, or if it is the bundled sample."""
-    if params.get("file") is None:
+    if params.file is None:
         return None
-    path = upload_path(settings, params["file"])
-    size = params.get("size") or None
-    if not path.is_file() or (size is not None and path.stat().st_size != size):
+    path = upload_path(settings, params.file)
+    if not path.is_file() or (params.size and path.stat().st_size != params.size):
         return UPLOAD_GONE
     return None

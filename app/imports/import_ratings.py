@@ -16,6 +16,7 @@ from app.imports import personal
 from app.imports.checkpoint import Checkpoint, missing, missing_upload, upload_path
 from app.imports.counts import settle
 from app.imports.formats import MOVIES, RATINGS, Format, Recognised, recognise_all
+from app.imports.kinds import IMPORT, ImportParams, check_import, has_begun, missing_of_import
 from app.imports.lanes import Lane, lane_by
 from app.imports.merge import CatalogueMerger, Figures, Merger, Range, RatingMerger
 from app.imports.parse import Parsed, Parser, Part
@@ -27,10 +28,7 @@ from app.repository.tasks import Fenced
 from app.sample import RATINGS as SAMPLE
 from app.tasks.attempt import Attempt, Stopped
 from app.tasks.execution import is_transient
-from app.tasks.retry import check, missing_files
 
-LONGEST_SILENCE = 10.0
-"""Seconds without progress that a step may take: of 64,000 rows on a slow disk."""
 SHOWN_REJECTS = 20
 RANGES = 4
 """Ranges of a transaction while nobody else writes."""
@@ -64,10 +62,10 @@ def run(attempt: Attempt) -> None:
 def _left(attempt: Attempt) -> dict[str, Any] | None:
     """The cursor of an earlier attempt. Raises `Conflict` if it has written and cannot go on."""
     task = attempt.task
-    if task.begun:
+    if has_begun(task):
         with attempt.database.read() as connection:
-            check(connection, task)
-        if lacking := missing_files(attempt.settings, task):
+            check_import(connection, task)
+        if lacking := missing_of_import(attempt.settings, task):
             raise Conflict(lacking)
     elif missing(attempt.settings, task):
         return None
@@ -78,19 +76,22 @@ def _clear(attempt: Attempt) -> None:
     """Remove what is not needed to go on: all of it, if there is nothing to go on from."""
     with attempt.database.read() as connection:
         task = tasks.get(connection, attempt.task.id)
-    begun = task is not None and task.begun
+    begun = task is not None and has_begun(task)
     for path in attempt.directory.glob("parse-*") if begun else [attempt.directory]:
         shutil.rmtree(path, ignore_errors=True)
 
 
 def _files(attempt: Attempt) -> tuple[list[Recognised], list[str]]:
-    params = attempt.task.params
-    if params.get("file") is None:
+    params = _params(attempt)
+    if params.file is None:
         return recognise_all(SAMPLE, SAMPLE.name)
     if lacking := missing_upload(attempt.settings, params):
         raise Invalid(f"{lacking} Send the file again.")
-    path = upload_path(attempt.settings, params["file"])
-    return recognise_all(path, params.get("filename") or "")
+    return recognise_all(upload_path(attempt.settings, params.file), params.filename)
+
+
+def _params(attempt: Attempt) -> ImportParams:
+    return IMPORT.params_of(attempt.task)  # type: ignore[no-any-return]
 
 
 def _personal(
@@ -99,7 +100,7 @@ def _personal(
     """What makes the lane of one user's file, once there is one."""
 
     def make(known: Format, header: list[str]) -> Lane:
-        user_id = attempt.task.params.get("user_id")
+        user_id = _params(attempt).user_id
         if user_id is None:
             raise Invalid(
                 f"Files of {known.name} are one user's. Say whose: add ?user_id=... to the request."
@@ -153,7 +154,7 @@ def _parse(attempt: Attempt, before: dict[str, Any] | None) -> tuple[dict[str, A
     with attempt.transaction(
         phase="merge", done=done, total=total, unit="rows", checkpoint=cursor
     ) as connection:
-        if not attempt.task.begun:
+        if not has_begun(attempt.task):
             cursor["order"] = import_order.next_order(connection)
     return cursor, parser.parts
 
@@ -178,7 +179,7 @@ class _Merge:
 
     def __init__(self, attempt: Attempt, cursor: dict[str, Any], parts: list[Part]) -> None:
         self._attempt, self._cursor, self._parts = attempt, cursor, parts
-        self._dry_run = bool(attempt.task.params.get("dry_run"))
+        self._dry_run = _params(attempt).dry_run
         self._parsed = Parsed(**cursor["parsed"])
         self._figures = Figures(**cursor["figures"])
         self._rejects = reject_file(attempt, cursor["rejects"])

@@ -7,14 +7,12 @@ from typing import Any
 from app.errors import Conflict
 from app.imports import undo
 from app.imports.counts import settle
+from app.imports.kinds import UNDO, missing_of_undo
 from app.imports.rejects import RejectFile, rejects_path
 from app.imports.undo import CATALOGUE_ROWS, UndoFigures
 from app.repository import catalogue, imports
 from app.tasks.attempt import Attempt
-from app.tasks.retry import missing_files
 
-LONGEST_SILENCE = 10.0
-"""Seconds without progress that a step may take: of 2,000 rows on a slow disk."""
 SHOWN_KEPT = 20
 ROWS = 2000
 """Ratings of one transaction: some ten milliseconds, which others wait for at most."""
@@ -24,8 +22,8 @@ def run(attempt: Attempt) -> None:
     """Do the whole undo, or what an earlier attempt has left of it. Raises `Conflict`, `NotFound`."""
     settle(attempt.database, attempt.transaction)
     with attempt.database.read() as connection:
-        task = undo.check(connection, attempt.task.params["undo_of"], undo=attempt.task)
-    if lacking := missing_files(attempt.settings, attempt.task):
+        task = undo.check(connection, UNDO.params_of(attempt.task).undo_of, undo=attempt.task)
+    if lacking := missing_of_undo(attempt.settings, attempt.task):
         raise Conflict(lacking)
     _Undo(attempt, task.seq).run()
 
@@ -89,6 +87,6 @@ class _Undo:
             self._figures.kept += self._rejects.add(undo.later_writes(connection, self._seq))
         shown = self._rejects.publish(SHOWN_KEPT)
         shutil.rmtree(self._attempt.directory, ignore_errors=True)
-        result = {"undo_of": self._attempt.task.params["undo_of"]} | asdict(self._figures)
+        result = asdict(UNDO.params_of(self._attempt.task)) | asdict(self._figures)
         with self._attempt.transaction(result=result | {"rejects": shown}) as connection:
             imports.forget(connection, self._seq)

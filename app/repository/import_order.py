@@ -1,4 +1,4 @@
-"""Queries on the tasks that write imports: in which order they wrote, what undoes them, what runs.
+"""Queries on the tasks that write imports: their order, what undoes them, what runs, what is kept.
 
 The order of an import is a number that its checkpoint gets as it begins to write, from a counter. It is not
 `tasks.seq`: an import that failed before it wrote anything may be tried again after newer ones have written.
@@ -8,9 +8,14 @@ Imports of older releases have none; they wrote in the order of `tasks.seq`, bef
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from app.repository.tasks import ended_before
 from app.storage.database import insert_for, serialize
 from app.storage.schema import counters, tasks
-from app.task import ACTIVE, COMPLETE, IMPORT_RATINGS, UNDO_IMPORT, Task
+from app.task import ACTIVE, COMPLETE, Task
+
+IMPORT_RATINGS, UNDO_IMPORT = "import_ratings", "undo_import"
+
+EXPIRED = "It ended so long ago that what its undo needs is no longer kept (MATINEE_KEEP_TASKS)."
 
 _ORDER = sa.func.coalesce(tasks.c.checkpoint["order"].as_integer(), 0)
 _UNDO_OF = tasks.c.params["undo_of"].as_string()
@@ -65,3 +70,18 @@ def newest_after(connection: Connection, task: Task, *, undoable: bool = False) 
     newest = query.order_by(_ORDER.desc(), tasks.c.seq.desc()).limit(1)
     row = connection.execute(newest).mappings().first()
     return Task(**row) if row else None
+
+
+def to_be_undone(connection: Connection) -> set[str]:
+    """The ids of the imports whose undo is still to be done."""
+    undos = sa.select(_UNDO_OF).where(tasks.c.kind == UNDO_IMPORT, tasks.c.status.in_(ACTIVE))
+    return set(connection.execute(undos).scalars())
+
+
+def expire(connection: Connection, *, before: float, limit: int) -> list[int]:
+    """The numbers of imports that ended before that time; from now on they cannot be undone."""
+    old = (tasks.c.kind == IMPORT_RATINGS, tasks.c.id.not_in(to_be_undone(connection)))
+    seqs = [task.seq for task in ended_before(connection, before, limit, *old)]
+    mine = tasks.update().where(tasks.c.seq.in_(seqs), tasks.c.undo_refused.is_(None))
+    connection.execute(mine.values(undo_refused=EXPIRED))
+    return seqs

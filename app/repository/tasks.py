@@ -1,4 +1,4 @@
-"""Queries on tasks and their timeline.
+"""Queries on tasks.
 
 A task is claimed under a new attempt number; `advance` hits the row only under that number, so that a worker
 that was replaced can change nothing. Every change of a status is an event of the timeline, in the same
@@ -7,35 +7,29 @@ transaction.
 
 import functools
 import uuid
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.errors import Conflict
-from app.repository import imports
-from app.storage.schema import idempotency_keys, task_events, tasks
+from app.repository import imports, task_events
+from app.storage.schema import idempotency_keys, tasks
 from app.task import (
     ACTIVE,
     AT_WORK,
     CANCELLED,
     CANCELLING,
     FAILED,
-    IMPORT_RATINGS,
-    IN_ORDER,
     MOVES,
     QUEUED,
     RUNNING,
-    UNDO_IMPORT,
     Task,
 )
 
 LONGEST_PAUSE = 3600.0
 """Seconds; more than any retry waits."""
-
-EXPIRED = "It ended so long ago that what its undo needs is no longer kept (MATINEE_KEEP_TASKS)."
 
 
 class Fenced(Exception):
@@ -44,16 +38,6 @@ class Fenced(Exception):
 
 class IllegalMove(Exception):
     """A task cannot go from its status to that one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One entry of a task's timeline; `number` grows with time. `type`: status, progress or log."""
-
-    number: int
-    at: float
-    type: str
-    data: dict[str, Any]
 
 
 def _task(row: Any) -> Task:
@@ -110,7 +94,7 @@ def counts(connection: Connection) -> dict[str, int]:
     return dict.fromkeys(ACTIVE, 0) | {row[0]: row[1] for row in connection.execute(query)}
 
 
-_OLDER, _NOW = tasks.alias("older"), sa.bindparam("now", type_=sa.Double)
+_NOW = sa.bindparam("now", type_=sa.Double)
 
 
 def _pauses(table: Any) -> sa.ColumnElement[bool]:
@@ -118,23 +102,33 @@ def _pauses(table: Any) -> sa.ColumnElement[bool]:
     return sa.and_(table.c.not_before > _NOW, table.c.not_before <= _NOW + LONGEST_PAUSE)
 
 
-_OVERTAKES = sa.exists().where(
-    _OLDER.c.status == QUEUED,
-    _pauses(_OLDER),
-    _OLDER.c.seq < tasks.c.seq,
-    _OLDER.c.kind.in_(IN_ORDER),
-)
-_DUE = (tasks.c.status == QUEUED, ~_pauses(tasks), tasks.c.kind.not_in(IN_ORDER) | ~_OVERTAKES)
-"""Imports and undos keep their order: none overtakes one that waits to be tried again."""
-_NEXT_DUE = sa.select(tasks).where(*_DUE).order_by(tasks.c.seq).limit(1)
+@functools.cache
+def _due(kinds: tuple[str, ...], in_order: bool) -> sa.Select[Any]:
+    other = tasks.alias("other")
+    blocks: sa.ColumnElement[bool] = other.c.status.in_(AT_WORK)
+    if in_order:
+        blocks |= sa.and_(other.c.status == QUEUED, _pauses(other), other.c.seq < tasks.c.seq)
+    is_blocked = sa.exists().where(other.c.kind.in_(kinds), blocks)
+    where = (tasks.c.status == QUEUED, tasks.c.kind.in_(kinds), ~_pauses(tasks), ~is_blocked)
+    return sa.select(tasks).where(*where).order_by(tasks.c.seq).limit(1)
 
 
-def claim(connection: Connection, *, now: float, worker: str = "") -> Task | None:
-    """Start the next attempt of the task that is due and has waited longest."""
-    row = connection.execute(_NEXT_DUE.with_for_update(skip_locked=True), {"now": now}).mappings().first()
-    if row is None:
-        return None
-    task = _task(row)
+def due(
+    connection: Connection, kinds: Iterable[str], *, now: float, in_order: bool = False, lock: bool = False
+) -> Task | None:
+    """The task of these kinds that is due and has waited longest; none while one of them is at work.
+
+    `in_order`: none overtakes one that waits to be tried again. `lock`: it is to be claimed.
+    """
+    query = _due(tuple(kinds), in_order)
+    if lock:
+        query = query.with_for_update(skip_locked=True)
+    row = connection.execute(query, {"now": now}).mappings().first()
+    return _task(row) if row else None
+
+
+def claim(connection: Connection, task: Task, *, now: float, worker: str = "") -> Task:
+    """Start the next attempt of a task that is due."""
     values = {"attempt": task.attempt + 1, "worker": worker, "started_at": task.started_at or now}
     return move(connection, task, RUNNING, values, now=now)
 
@@ -186,10 +180,6 @@ def leave(connection: Connection, task: Task, to: str, values: dict[str, Any], *
         return move(connection, task, CANCELLED, {"finished_at": now}, now=now, sources=(CANCELLING,))
 
 
-def has_due(connection: Connection, *, now: float) -> bool:
-    return connection.execute(_NEXT_DUE, {"now": now}).first() is not None
-
-
 def advance(connection: Connection, task: Task, values: dict[str, Any]) -> Task:
     """Write `values`, but no status, into the row of this attempt; returns the row. Raises `Fenced`."""
     if "status" in values:
@@ -221,11 +211,11 @@ def recover(connection: Connection, *, crashes: int, now: float) -> list[Task]:
     for task in left:
         if task.status == RUNNING:
             text = f"worker {task.worker} died"
-            tell(connection, task, "log", {"level": "error", "text": text}, now=now)
+            task_events.tell(connection, task, "log", {"level": "error", "text": text}, now=now)
         to = QUEUED
         values: dict[str, Any] = {"crashes": task.crashes + 1}
         if task.crashes + 1 >= crashes:
-            error = _worker_died(task.crashes + 1, history(connection, task))
+            error = _worker_died(task.crashes + 1, task_events.history(connection, task))
             to, values = FAILED, values | {"finished_at": now, "error": error}
         leave(connection, task, to, values, now=now)
     return left
@@ -235,12 +225,6 @@ def _worker_died(times: int, what: list[dict[str, Any]]) -> dict[str, Any]:
     detail = f"The worker died {times} times in a row on this task without progress; see its log for why."
     problem = {"type": "urn:matinee:worker-died", "title": "Worker died", "status": 500, "detail": detail}
     return problem | {"errors": what}
-
-
-def history(connection: Connection, task: Task) -> list[dict[str, Any]]:
-    """What went wrong with a task so far, in the form of problem details' `errors`."""
-    lines = [e.data for e in events(connection, task.seq) if e.type == "log" and e.data["level"] == "error"]
-    return [{"detail": line["text"], "pointer": ""} for line in lines]
 
 
 def request_cancel(connection: Connection, task_id: str, *, now: float) -> Task | None:
@@ -279,32 +263,7 @@ def retry(connection: Connection, task: Task, *, now: float, from_start: bool = 
 
 def _tell_status(connection: Connection, task: Task, now: float) -> None:
     data = {"status": task.status, "attempt": task.attempt, "worker": task.worker}
-    tell(connection, task, "status", data, now=now)
-
-
-def tell(connection: Connection, task: Task, type_: str, data: dict[str, Any], *, now: float) -> None:
-    """Add to the timeline; in the transaction that changes the row, so that its order is that of the row."""
-    connection.execute(task_events.insert().values(task_seq=task.seq, at=now, type=type_, data=data))
-
-
-def events(connection: Connection, seq: int, *, after: int = 0, limit: int | None = None) -> list[Event]:
-    """A task's timeline behind the event `after`."""
-    columns = (task_events.c.number, task_events.c.at, task_events.c.type, task_events.c.data)
-    query = sa.select(*columns).where(task_events.c.task_seq == seq, task_events.c.number > after)
-    return [Event(*row) for row in connection.execute(query.order_by(task_events.c.number).limit(limit))]
-
-
-def events_of_all(connection: Connection, *, after: int) -> list[tuple[int, Event]]:
-    """(number of the task, event) of every task, in order, after the event `after`."""
-    columns = (task_events.c.number, task_events.c.at, task_events.c.type, task_events.c.data)
-    query = sa.select(task_events.c.task_seq, *columns).where(task_events.c.number > after)
-    return [(row[0], Event(*row[1:])) for row in connection.execute(query.order_by(task_events.c.number))]
-
-
-def last_event(connection: Connection) -> int:
-    """The number of the newest event of any task."""
-    newest = sa.select(sa.func.coalesce(sa.func.max(task_events.c.number), 0))
-    return int(connection.execute(newest).scalar_one())
+    task_events.tell(connection, task, "status", data, now=now)
 
 
 def active_ids(connection: Connection) -> set[str]:
@@ -329,31 +288,25 @@ def latest_time(connection: Connection) -> float | None:
     return max((time for time in connection.execute(latest).one() if time is not None), default=None)
 
 
-def expire(connection: Connection, *, before: float, limit: int) -> list[int]:
-    """The numbers of imports that ended before that time; from now on they cannot be undone."""
-    old = _ended_before(connection, before, limit, tasks.c.kind == IMPORT_RATINGS)
-    seqs = [task.seq for task in old]
-    mine = tasks.update().where(tasks.c.seq.in_(seqs), tasks.c.undo_refused.is_(None))
-    connection.execute(mine.values(undo_refused=EXPIRED))
-    return seqs
+def forget(
+    connection: Connection, *, before: float, limit: int = 100, keep: Collection[str] = ()
+) -> list[Task]:
+    """Delete tasks that ended before that time, with their timeline, their keys and what their undo needs.
 
-
-def forget(connection: Connection, *, before: float, limit: int = 100) -> list[Task]:
-    """Delete tasks that ended before that time, with their timeline, their keys and what their undo needs."""
-    old = _ended_before(connection, before, limit)
+    `keep`: the ids of those that stay.
+    """
+    old = ended_before(connection, before, limit, tasks.c.id.not_in(keep))
     seqs, ids = [task.seq for task in old], [task.id for task in old]
     connection.execute(tasks.delete().where(tasks.c.seq.in_(seqs)))
-    connection.execute(task_events.delete().where(task_events.c.task_seq.in_(seqs)))
+    task_events.forget(connection, seqs)
     connection.execute(idempotency_keys.delete().where(idempotency_keys.c.task_id.in_(ids)))
     for seq in seqs:
         imports.forget(connection, seq)
     return old
 
 
-def _ended_before(connection: Connection, before: float, limit: int, *where: Any) -> list[Task]:
-    """The oldest tasks that ended before that time, locked; none whose undo is still to be done."""
-    undos = sa.select(tasks.c.params).where(tasks.c.kind == UNDO_IMPORT, tasks.c.status.in_(ACTIVE))
-    needed = {params["undo_of"] for params in connection.execute(undos).scalars()}
-    query = sa.select(tasks).where(tasks.c.finished_at < before, tasks.c.id.not_in(needed), *where)
+def ended_before(connection: Connection, before: float, limit: int, *where: Any) -> list[Task]:
+    """The oldest tasks that ended before that time, locked."""
+    query = sa.select(tasks).where(tasks.c.finished_at < before, *where)
     rows = connection.execute(query.order_by(tasks.c.seq).limit(limit).with_for_update()).mappings()
     return [_task(row) for row in rows.all()]

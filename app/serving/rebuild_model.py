@@ -15,8 +15,6 @@ from app.serving.model_file import CorruptModel
 from app.serving.model_store import ModelStore
 from app.tasks.attempt import Attempt
 
-LONGEST_SILENCE = 10.0
-"""Seconds without progress that a step may take, where neither its CPU time counts nor chunks of it tell."""
 USERS_AT_ONCE = 500
 LARGE, ANNOUNCED = 2_000, 0.5
 """A model of so many movies is there for so many seconds before it is served: API processes that are being

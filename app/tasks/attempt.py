@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
-from app.repository import tasks
+from app.repository import task_events, tasks
 from app.storage import Database
 from app.task import CANCELLING, COMPLETE, Task
+from app.tasks.kinds import Kind, kind_of
 
 REPORT_EVERY = 0.2
 """Seconds between two progress reports that are not part of a transaction anyway."""
@@ -23,11 +24,11 @@ SHOWN = ("phase", "done", "total", "unit", "message")
 
 
 class Stopped(Exception):
-    """The worker has to stop: the task goes back to queued and is taken up from its checkpoint."""
+    """The worker has to stop: the task goes back to queued and resumes from its checkpoint."""
 
 
 class Cancelled(Exception):
-    """Somebody cancelled the task."""
+    """The task was cancelled."""
 
 
 class Attempt:
@@ -50,6 +51,10 @@ class Attempt:
         self._pending: dict[str, Any] = {}
         self._reported = self._told = 0.0
         self._phase = (clock(), task.done)
+
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.task.kind)
 
     @property
     def directory(self) -> Path:
@@ -76,7 +81,7 @@ class Attempt:
                 row = tasks.move(connection, self.task, COMPLETE, values, now=now)
             if "phase" in values or now - self._told >= TELL_EVERY:
                 shown = {name: getattr(row, name) for name in (*SHOWN, "rate")} | {"eta_seconds": row.eta}
-                tasks.tell(connection, row, "progress", shown, now=now)
+                task_events.tell(connection, row, "progress", shown, now=now)
                 self._told = now
         self._pending, self._reported = {}, now
         if result is None:
@@ -118,7 +123,7 @@ class Attempt:
         """Add a line to the timeline. Raises `tasks.Fenced`."""
         with self.database.write() as connection:
             tasks.advance(connection, self.task, {})
-            tasks.tell(connection, self.task, "log", {"level": level, "text": text}, now=self.clock())
+            task_events.tell(connection, self.task, "log", {"level": level, "text": text}, now=self.clock())
 
     def _safe_point(self, status: str) -> None:
         if status == CANCELLING:

@@ -11,11 +11,13 @@ import sqlalchemy as sa
 from app.config import Settings
 from app.movie import Movie
 from app.repository import tasks
+from app.repository.import_order import IMPORT_RATINGS, UNDO_IMPORT
 from app.storage import Database
 from app.storage.schema import metadata
-from app.task import IMPORT_RATINGS, UNDO_IMPORT, Task
+from app.task import Task
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
+from app.tasks.lanes import claim
 from tests.catalogue import put_movies
 
 NOW = 1_700_000_000.5
@@ -42,7 +44,7 @@ def queue(
 def attempt(database: Database, settings: Settings, **arguments: Any) -> Attempt:
     """The next attempt at the task that has waited longest."""
     with database.write() as connection:
-        task = tasks.claim(connection, now=NOW)
+        task = claim(connection, now=NOW)
     assert task is not None
     return Attempt(task, database, settings, clock=lambda: NOW, **arguments)
 

@@ -3,9 +3,11 @@
 from typing import Any
 
 from app.repository import import_order, tasks
+from app.repository.import_order import IMPORT_RATINGS, UNDO_IMPORT
+from app.serving.kinds import REBUILD_MODEL
 from app.storage import Database
 from app.storage.schema import tasks as table
-from app.task import IMPORT_RATINGS, REBUILD_MODEL, UNDO_IMPORT, Task
+from app.task import Task
 
 
 def add(database: Database, kind: str = IMPORT_RATINGS, status: str = "complete", **values: Any) -> Task:
