@@ -35,10 +35,6 @@ EVENTS_AT_ONCE = 500
 Status = Literal["queued", "running", "cancelling", "complete", "failed", "cancelled"]
 
 
-def _list_kinds(schema: dict[str, Any]) -> None:
-    schema["enum"] = list(names())
-
-
 def _registered(name: str) -> str:
     """The name, if a kind has it when the request comes."""
     if name not in names():
@@ -47,7 +43,7 @@ def _registered(name: str) -> str:
     return name
 
 
-Kind = Annotated[str, Field(json_schema_extra=_list_kinds)]
+Kind = Annotated[str, Field(json_schema_extra=lambda schema: schema.update(enum=[*names()]))]
 KnownKind = Annotated[Kind, AfterValidator(_registered)]
 
 
@@ -84,17 +80,17 @@ class TaskAnswer(BaseModel):
 
 def task_answer(task: Task) -> dict[str, Any]:
     """The public form of a task."""
-    kind = kind_of(task.kind)
+    shown = kind_of(task.kind).shown(task)
     progress = {name: getattr(task, name) for name in ("phase", "done", "total", "unit", "message", "rate")}
     return {
         "task_id": task.id,
         "kind": task.kind,
-        "filename": kind.filename(task),
+        "filename": shown.filename,
         "status": task.status,
-        "progress": progress | {"eta_seconds": task.eta, "message": kind.left_behind(task) or task.message},
+        "progress": progress | {"eta_seconds": task.eta, "message": shown.left_behind or task.message},
         "attempt": task.attempt,
         "worker": task.worker,
-        "written": kind.written(task),
+        "written": shown.written,
         "result": task.result,
         "error": task.error,
         "created_at": _time(task.created_at),

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
-from app.imports.kinds import IMPORT, ImportParams
+from app.imports.kinds import IMPORT
 from app.imports.rejects import RejectFile, rejects_path
 from app.storage import Database
 from app.storage.files import write_whole
@@ -78,11 +78,12 @@ def missing(settings: Settings, task: Task) -> str | None:
         path = directory / f"{name}.json"
         if not path.is_file() or description not in (None, describe(path.read_bytes())):
             return GONE
-    return missing_upload(settings, IMPORT.params_of(task))
+    return missing_upload(settings, task)
 
 
-def missing_upload(settings: Settings, params: ImportParams) -> str | None:
+def missing_upload(settings: Settings, task: Task) -> str | None:
     """That the upload of an import is not there whole; None if it is, or if it is the bundled sample."""
+    params = IMPORT.params_of(task)
     if params.file is None:
         return None
     path = upload_path(settings, params.file)

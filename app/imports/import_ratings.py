@@ -16,7 +16,7 @@ from app.imports import personal
 from app.imports.checkpoint import Checkpoint, missing, missing_upload, upload_path
 from app.imports.counts import settle
 from app.imports.formats import MOVIES, RATINGS, Format, Recognised, recognise_all
-from app.imports.kinds import IMPORT, ImportParams, check_import, has_begun, missing_of_import
+from app.imports.kinds import IMPORT, check_import, has_begun, missing_files
 from app.imports.lanes import Lane, lane_by
 from app.imports.merge import CatalogueMerger, Figures, Merger, Range, RatingMerger
 from app.imports.parse import Parsed, Parser, Part
@@ -65,7 +65,7 @@ def _left(attempt: Attempt) -> dict[str, Any] | None:
     if has_begun(task):
         with attempt.database.read() as connection:
             check_import(connection, task)
-        if lacking := missing_of_import(attempt.settings, task):
+        if lacking := missing_files(attempt.settings, task):
             raise Conflict(lacking)
     elif missing(attempt.settings, task):
         return None
@@ -82,16 +82,12 @@ def _clear(attempt: Attempt) -> None:
 
 
 def _files(attempt: Attempt) -> tuple[list[Recognised], list[str]]:
-    params = _params(attempt)
+    params = IMPORT.params_of(attempt.task)
     if params.file is None:
         return recognise_all(SAMPLE, SAMPLE.name)
-    if lacking := missing_upload(attempt.settings, params):
+    if lacking := missing_upload(attempt.settings, attempt.task):
         raise Invalid(f"{lacking} Send the file again.")
     return recognise_all(upload_path(attempt.settings, params.file), params.filename)
-
-
-def _params(attempt: Attempt) -> ImportParams:
-    return IMPORT.params_of(attempt.task)  # type: ignore[no-any-return]
 
 
 def _personal(
@@ -100,7 +96,7 @@ def _personal(
     """What makes the lane of one user's file, once there is one."""
 
     def make(known: Format, header: list[str]) -> Lane:
-        user_id = _params(attempt).user_id
+        user_id = IMPORT.params_of(attempt.task).user_id
         if user_id is None:
             raise Invalid(
                 f"Files of {known.name} are one user's. Say whose: add ?user_id=... to the request."
@@ -179,7 +175,7 @@ class _Merge:
 
     def __init__(self, attempt: Attempt, cursor: dict[str, Any], parts: list[Part]) -> None:
         self._attempt, self._cursor, self._parts = attempt, cursor, parts
-        self._dry_run = _params(attempt).dry_run
+        self._dry_run = IMPORT.params_of(attempt.task).dry_run
         self._parsed = Parsed(**cursor["parsed"])
         self._figures = Figures(**cursor["figures"])
         self._rejects = reject_file(attempt, cursor["rejects"])

@@ -13,9 +13,8 @@ from app.config import Settings
 from app.errors import Conflict
 from app.repository import import_order
 from app.repository.import_order import IMPORT_RATINGS, UNDO_IMPORT
-from app.storage import Database
 from app.task import CANCELLED, COMPLETE, Task
-from app.tasks.kinds import RATINGS, Kind, later
+from app.tasks.kinds import RATINGS, Kind, Shown, later
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +43,16 @@ def has_begun(task: Task) -> bool:
     return not task.params.get("dry_run") and any(figures.get(name) for name in changed)
 
 
-def written(task: Task) -> int:
-    """How many rows an import has written so far."""
-    figures = (task.checkpoint or {}).get("figures", {}) if has_begun(task) else {}
-    return int(figures.get("new", 0) + figures.get("replaced", 0))
-
-
-def _filename(task: Task) -> str | None:
-    """The name of the file as it was sent; `sample` for the bundled one."""
-    params: ImportParams = IMPORT.params_of(task)
-    return params.filename or (None if params.file else "sample")
-
-
-def _left_behind(task: Task) -> str | None:
-    if task.status != CANCELLED:
-        return None
-    if not written(task):
-        return "Cancelled before anything was written."
-    undo = f"POST /imports/{task.id}/undo takes them back."
-    return f"Cancelled after {written(task):,} rows were written. {undo}"
+def _shown(task: Task) -> Shown:
+    """`sample` is the name of the bundled file."""
+    params = IMPORT.params_of(task)
+    figures = (task.checkpoint or {})["figures"] if has_begun(task) else {}
+    rows = int(figures.get("new", 0) + figures.get("replaced", 0))
+    left = "Cancelled before anything was written."
+    if rows:
+        left = f"Cancelled after {rows:,} rows were written. POST /imports/{task.id}/undo takes them back."
+    filename = params.filename or (None if params.file else "sample")
+    return Shown(filename, rows, left if task.status == CANCELLED else None)
 
 
 def check_import(connection: Connection, task: Task) -> None:
@@ -84,71 +74,44 @@ def check_import(connection: Connection, task: Task) -> None:
         )
 
 
-def _retry_import(connection: Connection, task: Task) -> None:
-    import_order.hold(connection)
-    check_import(connection, task)
-
-
-def _retry_undo(connection: Connection, task: Task) -> None:
-    from app.imports import undo
-
-    import_order.hold(connection)
-    undo.check(connection, UNDO.params_of(task).undo_of, undo=task)
-
-
-def _join_undo(connection: Connection, params: UndoParams) -> Task | None:
-    from app.imports import undo
-
-    return undo.join(connection, params.undo_of)
-
-
-def missing_of_import(settings: Settings, task: Task) -> str | None:
-    """What an import lacks on disk to go on, and what to do."""
+def missing_files(settings: Settings, task: Task) -> str | None:
+    """What an import or undo lacks on disk to go on, and what to do."""
     from app.imports.checkpoint import missing, missing_upload
 
-    lacking = missing(settings, task) if has_begun(task) else missing_upload(settings, IMPORT.params_of(task))
-    return lacking and f"{lacking} Send the file again."
+    is_undo, lacking = task.kind == UNDO_IMPORT, None
+    if has_begun(task):
+        lacking = missing(settings, task)
+    elif not is_undo:
+        lacking = missing_upload(settings, task)
+    advice = f"Undo import {UNDO.params_of(task).undo_of} again." if is_undo else "Send the file again."
+    return lacking and f"{lacking} {advice}"
 
 
-def missing_of_undo(settings: Settings, task: Task) -> str | None:
-    """What an undo lacks on disk to go on, and what to do."""
-    from app.imports.checkpoint import missing
+_settle = later("app.imports.counts", "settle")
 
-    lacking = missing(settings, task) if has_begun(task) else None
-    return lacking and f"{lacking} Undo import {UNDO.params_of(task).undo_of} again."
-
-
-def _tidy(database: Database) -> None:
-    """Makes the pending counts of movies right: an import that was cancelled or killed has left some."""
-    from app.imports.counts import settle
-
-    settle(database, database.write)
-
-
-IMPORT = Kind(
+IMPORT: Kind[ImportParams] = Kind(
     IMPORT_RATINGS,
     ImportParams,
     later("app.imports.import_ratings", "run"),
     RATINGS,
-    check=_retry_import,
-    missing=missing_of_import,
+    check=check_import,
+    missing=missing_files,
     has_begun=has_begun,
-    filename=_filename,
-    written=written,
-    left_behind=_left_behind,
-    tidy=_tidy,
+    shown=_shown,
+    tidy=lambda database: _settle(database, database.write),
     needed=import_order.to_be_undone,
     release=later("app.imports.retention", "release"),
     clean=later("app.imports.retention", "clean"),
 )
 
-UNDO = Kind(
+_join, _check = later("app.imports.undo", "join"), later("app.imports.undo", "check")
+UNDO: Kind[UndoParams] = Kind(
     UNDO_IMPORT,
     UndoParams,
     later("app.imports.undo_import", "run"),
     RATINGS,
-    join=_join_undo,
-    check=_retry_undo,
-    missing=missing_of_undo,
+    join=lambda connection, params: _join(connection, params.undo_of),
+    check=lambda connection, task: _check(connection, UNDO.params_of(task).undo_of, undo=task),
+    missing=missing_files,
     has_begun=has_begun,
 )

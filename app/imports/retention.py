@@ -5,6 +5,7 @@ from collections.abc import Callable
 from app.config import Settings
 from app.repository import import_order, imports, tasks
 from app.storage import Database
+from app.task import ACTIVE, RETRIABLE
 from app.tasks.retention import AT_ONCE, DAY, entries, remove
 
 ROWS = 5_000
@@ -28,9 +29,8 @@ def release(database: Database, before: float, is_late: Callable[[], bool]) -> b
 def clean(database: Database, settings: Settings, now: float) -> None:
     """Delete uploads that no task can need again, what attempts left, and the rejects of tasks gone."""
     with database.read() as connection:
-        active = tasks.active_ids(connection)
-        retriable = tasks.retriable_ids(connection, since=now - DAY)
-        kept = tasks.kept_ids(connection)
+        retriable = tasks.ids(connection, RETRIABLE, since=now - DAY)
+        active, kept = tasks.ids(connection, ACTIVE), tasks.ids(connection)
     for task_id in retriable:
         remove((settings.data_dir / "work" / task_id).glob("parse-*"), keep=set())
     remove(entries(settings.uploads_dir), keep=active | retriable, newest=now - DAY)

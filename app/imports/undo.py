@@ -70,7 +70,7 @@ def join(connection: Connection, import_id: str) -> Task | None:
 
     Raises as `check` does if there is none and none can be.
     """
-    import_order.hold(connection)
+    tasks.hold(connection)
     for undo in import_order.undos_of(connection, import_id):
         if undo.status == CANCELLING:
             raise Conflict(f"Undo {undo.id} of import {import_id} is being cancelled. Ask again in a second.")

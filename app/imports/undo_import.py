@@ -7,7 +7,7 @@ from typing import Any
 from app.errors import Conflict
 from app.imports import undo
 from app.imports.counts import settle
-from app.imports.kinds import UNDO, missing_of_undo
+from app.imports.kinds import UNDO, missing_files
 from app.imports.rejects import RejectFile, rejects_path
 from app.imports.undo import CATALOGUE_ROWS, UndoFigures
 from app.repository import catalogue, imports
@@ -23,7 +23,7 @@ def run(attempt: Attempt) -> None:
     settle(attempt.database, attempt.transaction)
     with attempt.database.read() as connection:
         task = undo.check(connection, UNDO.params_of(attempt.task).undo_of, undo=attempt.task)
-    if lacking := missing_of_undo(attempt.settings, attempt.task):
+    if lacking := missing_files(attempt.settings, attempt.task):
         raise Conflict(lacking)
     _Undo(attempt, task.seq).run()
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.repository.tasks import ended_before
-from app.storage.database import insert_for, serialize
+from app.storage.database import insert_for
 from app.storage.schema import counters, tasks
 from app.task import ACTIVE, COMPLETE, Task
 
@@ -23,11 +23,6 @@ _NEW, _REPLACED = (
     sa.func.coalesce(tasks.c.checkpoint[("figures", name)].as_integer(), 0) for name in ("new", "replaced")
 )
 _DRY_RUN = sa.func.coalesce(tasks.c.params["dry_run"].as_boolean(), sa.false())
-
-
-def hold(connection: Connection) -> None:
-    """Until the transaction ends no other one decides which import or undo may go on."""
-    serialize(connection, "imports")
 
 
 def next_order(connection: Connection) -> int:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from app.errors import Conflict
 from app.repository import imports, task_events
+from app.storage.database import serialize
 from app.storage.schema import idempotency_keys, tasks
 from app.task import (
     ACTIVE,
@@ -24,7 +25,9 @@ from app.task import (
     FAILED,
     MOVES,
     QUEUED,
+    RETRIABLE,
     RUNNING,
+    STATUSES,
     Task,
 )
 
@@ -40,8 +43,14 @@ class IllegalMove(Exception):
     """A task cannot go from its status to that one."""
 
 
-def _task(row: Any) -> Task:
-    return Task(**row)
+def _first(connection: Connection, query: Any, values: dict[str, Any] | None = None) -> Task | None:
+    row = connection.execute(query, values).mappings().first()
+    return Task(**row) if row else None
+
+
+def hold(connection: Connection) -> None:
+    """Until the transaction ends no other one decides whether a task starts, or goes on."""
+    serialize(connection, "tasks")
 
 
 def create(
@@ -50,14 +59,13 @@ def create(
     """Queue a task."""
     values = {"id": task_id or str(uuid.uuid4()), "kind": kind, "params": params, "status": QUEUED}
     statement = tasks.insert().values(**values, created_at=now).returning(*tasks.c)
-    task = _task(connection.execute(statement).mappings().one())
+    task = Task(**connection.execute(statement).mappings().one())
     _tell_status(connection, task, now)
     return task
 
 
 def get(connection: Connection, task_id: str) -> Task | None:
-    row = connection.execute(sa.select(tasks).where(tasks.c.id == task_id)).mappings().first()
-    return _task(row) if row else None
+    return _first(connection, sa.select(tasks).where(tasks.c.id == task_id))
 
 
 def listing(
@@ -69,21 +77,18 @@ def listing(
     status: str | None = None,
 ) -> list[Task]:
     """Tasks, newest first, from the one before the number `before`."""
-    query = sa.select(tasks).order_by(tasks.c.seq.desc()).limit(limit)
+    wanted = {tasks.c.kind: kind, tasks.c.status: status}
+    query = sa.select(tasks).where(*(column == value for column, value in wanted.items() if value))
     if before is not None:
         query = query.where(tasks.c.seq < before)
-    if kind:
-        query = query.where(tasks.c.kind == kind)
-    if status:
-        query = query.where(tasks.c.status == status)
-    return [_task(row) for row in connection.execute(query).mappings()]
+    query = query.order_by(tasks.c.seq.desc()).limit(limit)
+    return [Task(**row) for row in connection.execute(query).mappings()]
 
 
 def waiting(connection: Connection, kind: str) -> Task | None:
     """The queued task of that kind that is next in line, if any."""
     query = sa.select(tasks).where(tasks.c.kind == kind, tasks.c.status == QUEUED).order_by(tasks.c.seq)
-    row = connection.execute(query.limit(1)).mappings().first()
-    return _task(row) if row else None
+    return _first(connection, query.limit(1))
 
 
 def counts(connection: Connection) -> dict[str, int]:
@@ -121,10 +126,7 @@ def due(
     `in_order`: none overtakes one that waits to be tried again. `lock`: it is to be claimed.
     """
     query = _due(tuple(kinds), in_order)
-    if lock:
-        query = query.with_for_update(skip_locked=True)
-    row = connection.execute(query, {"now": now}).mappings().first()
-    return _task(row) if row else None
+    return _first(connection, query.with_for_update(skip_locked=True) if lock else query, {"now": now})
 
 
 def claim(connection: Connection, task: Task, *, now: float, worker: str = "") -> Task:
@@ -154,11 +156,11 @@ def move(
     mine = (tasks.c.seq == task.seq, tasks.c.attempt == task.attempt)
     where = (*mine, tasks.c.status.in_(sources or allowed))
     statement = tasks.update().where(*where).values({"status": to, **(values or {})}).returning(*tasks.c)
-    row = connection.execute(statement).mappings().first()
-    if row is None:
+    moved = _first(connection, statement)
+    if moved is None:
         raise _not_moved(connection, task, to)
-    _tell_status(connection, _task(row), now)
-    return _task(row)
+    _tell_status(connection, moved, now)
+    return moved
 
 
 def _not_moved(connection: Connection, task: Task, to: str) -> Exception:
@@ -185,10 +187,10 @@ def advance(connection: Connection, task: Task, values: dict[str, Any]) -> Task:
     if "status" in values:
         raise IllegalMove("a status is changed by `move` alone")
     mine = {"mine": task.seq, "fence": task.attempt}
-    row = connection.execute(_advance(tuple(values)), mine | values).mappings().first()
-    if row is None:
+    advanced = _first(connection, _advance(tuple(values)), mine | values)
+    if advanced is None:
         raise Fenced(f"attempt {task.attempt} of task {task.id} was replaced")
-    return _task(row)
+    return advanced
 
 
 @functools.cache
@@ -207,7 +209,7 @@ def recover(connection: Connection, *, crashes: int, now: float) -> list[Task]:
     Only for the holder of the runner lock, before its first claim.
     """
     query = sa.select(tasks).where(tasks.c.status.in_(AT_WORK)).with_for_update()
-    left = [_task(row) for row in connection.execute(query).mappings().all()]
+    left = [Task(**row) for row in connection.execute(query).mappings().all()]
     for task in left:
         if task.status == RUNNING:
             text = f"worker {task.worker} died"
@@ -229,9 +231,7 @@ def _worker_died(times: int, what: list[dict[str, Any]]) -> dict[str, Any]:
 
 def request_cancel(connection: Connection, task_id: str, *, now: float) -> Task | None:
     """Cancel: a queued task at once, a running one at its next safe point; an ended one stays as it is."""
-    query = sa.select(tasks).where(tasks.c.id == task_id).with_for_update()
-    row = connection.execute(query).mappings().first()
-    task = _task(row) if row else None
+    task = _first(connection, sa.select(tasks).where(tasks.c.id == task_id).with_for_update())
     if task is not None and task.status == QUEUED:
         return move(connection, task, CANCELLED, {"finished_at": now}, now=now, sources=(QUEUED,))
     if task is not None and task.status == RUNNING:
@@ -244,17 +244,11 @@ def retry(connection: Connection, task: Task, *, now: float, from_start: bool = 
 
     Whether it may go on is for `app.tasks.retry` to say.
     """
-    values: dict[str, Any] = {
-        "error": None,
-        "finished_at": None,
-        "crashes": 0,
-        "failures": 0,
-        "not_before": 0,
-    }
+    values = {"error": None, "finished_at": None, "crashes": 0, "failures": 0, "not_before": 0}
     if from_start:
-        values["checkpoint"] = None
+        values |= {"checkpoint": None}
     try:
-        return move(connection, task, QUEUED, values, now=now, sources=(FAILED, CANCELLED))
+        return move(connection, task, QUEUED, values, now=now, sources=RETRIABLE)
     except IllegalMove:
         raise Conflict(
             f"Task {task.id} is {task.status}; only one that failed or was cancelled is tried again."
@@ -266,19 +260,9 @@ def _tell_status(connection: Connection, task: Task, now: float) -> None:
     task_events.tell(connection, task, "status", data, now=now)
 
 
-def active_ids(connection: Connection) -> set[str]:
-    """The ids of tasks that have not ended."""
-    return set(connection.execute(sa.select(tasks.c.id).where(tasks.c.status.in_(ACTIVE))).scalars())
-
-
-def kept_ids(connection: Connection) -> set[str]:
-    """The ids of all tasks."""
-    return set(connection.execute(sa.select(tasks.c.id)).scalars())
-
-
-def retriable_ids(connection: Connection, *, since: float) -> set[str]:
-    """The ids of tasks that failed or were cancelled at that time or later."""
-    where = (tasks.c.status.in_((FAILED, CANCELLED)), tasks.c.finished_at >= since)
+def ids(connection: Connection, statuses: Collection[str] = STATUSES, *, since: float = 0.0) -> set[str]:
+    """Of the tasks of these statuses; of those that ended, since that time alone."""
+    where = (tasks.c.status.in_(statuses), sa.func.coalesce(tasks.c.finished_at, since) >= since)
     return set(connection.execute(sa.select(tasks.c.id).where(*where)).scalars())
 
 
@@ -309,4 +293,4 @@ def ended_before(connection: Connection, before: float, limit: int, *where: Any)
     """The oldest tasks that ended before that time, locked."""
     query = sa.select(tasks).where(tasks.c.finished_at < before, *where)
     rows = connection.execute(query.order_by(tasks.c.seq).limit(limit).with_for_update()).mappings()
-    return [_task(row) for row in rows.all()]
+    return [Task(**row) for row in rows.all()]

@@ -8,7 +8,6 @@ from app.config import Settings
 from app.errors import Conflict
 from app.repository import models, ratings, tasks
 from app.storage import Database
-from app.storage.database import serialize
 from app.task import COMPLETE, QUEUED, Task
 from app.tasks.kinds import MODEL, Kind, later
 from app.tasks.retention import DAY, entries, remove
@@ -29,7 +28,7 @@ class RebuildParams:
 
 def _join(connection: Connection, _params: RebuildParams) -> Task | None:
     """A rebuild that waits."""
-    serialize(connection, REBUILD_MODEL)
+    tasks.hold(connection)
     return tasks.waiting(connection, REBUILD_MODEL)
 
 

@@ -53,7 +53,7 @@ class Attempt:
         self._phase = (clock(), task.done)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> Kind[Any]:
         return kind_of(self.task.kind)
 
     @property
@@ -118,12 +118,6 @@ class Attempt:
         if "phase" in progress or self.clock() - self._reported >= REPORT_EVERY or self._stopping():
             with self.transaction():
                 pass
-
-    def log(self, text: str, level: str = "info") -> None:
-        """Add a line to the timeline. Raises `tasks.Fenced`."""
-        with self.database.write() as connection:
-            tasks.advance(connection, self.task, {})
-            task_events.tell(connection, self.task, "log", {"level": level, "text": text}, now=self.clock())
 
     def _safe_point(self, status: str) -> None:
         if status == CANCELLING:

@@ -10,6 +10,7 @@ from pathlib import Path
 from app.config import Settings
 from app.repository import keys, tasks
 from app.storage import Database
+from app.task import ACTIVE, RETRIABLE
 from app.tasks.kinds import kinds
 
 DAY = 24 * 3600
@@ -54,9 +55,8 @@ def clean(
         return False
     _forget_keys(database, now=now)
     with database.read() as connection:
-        active = tasks.active_ids(connection)
-        retriable = tasks.retriable_ids(connection, since=now - DAY)
-    remove(entries(settings.data_dir / "work"), keep=active | retriable)
+        needed = tasks.ids(connection, ACTIVE) | tasks.ids(connection, RETRIABLE, since=now - DAY)
+    remove(entries(settings.data_dir / "work"), keep=needed)
     for kind in kinds():
         kind.clean(database, settings, now)
     return True

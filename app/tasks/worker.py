@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from app.config import Settings
@@ -42,9 +42,6 @@ class Line:
         self.lanes = lanes
         self.awake = threading.Event()
         self.attempt: Attempt | None = None
-
-    def is_at(self, attempt: Attempt | None) -> None:
-        self.attempt = attempt
 
 
 class Worker:
@@ -117,14 +114,7 @@ class Worker:
 
     def _work(self, line: Line, database: Database, idle: Callable[[], object] = lambda: None) -> None:
         while not self._stop.is_set():
-            if not run_next(
-                database,
-                self.settings,
-                name=self.name,
-                lanes=line.lanes,
-                stopping=self._stop.is_set,
-                running=line.is_at,
-            ):
+            if not run_next(database, self.settings, line, name=self.name, stopping=self._stop.is_set):
                 idle()
                 line.awake.wait(IDLE)
                 line.awake.clear()
@@ -172,26 +162,25 @@ class Worker:
 def run_next(
     database: Database,
     settings: Settings,
+    line: Line | None = None,
     *,
     name: str = "",
-    lanes: Iterable[str] = LANES,
     stopping: Callable[[], bool] = lambda: False,
-    running: Callable[[Attempt | None], None] = lambda _attempt: None,
 ) -> bool:
-    """Claim the task of these lanes that is due and run it; False if there is none."""
+    """Claim the task of the line's lanes that is due and run it; False if there is none."""
+    line = line or Line(*LANES)
     with database.read() as connection:
-        if next_due(connection, now=time.time(), lanes=lanes) is None:
+        if next_due(connection, now=time.time(), lanes=line.lanes) is None:
             return False
     with database.write() as connection:
-        task = claim(connection, now=time.time(), worker=name, lanes=lanes)
+        task = claim(connection, now=time.time(), worker=name, lanes=line.lanes)
     if task is None:
         return False
-    attempt = Attempt(task, database, settings, stopping=stopping)
-    running(attempt)
+    line.attempt = Attempt(task, database, settings, stopping=stopping)
     try:
-        execute(attempt)
+        execute(line.attempt)
     finally:
-        running(None)
+        line.attempt = None
     return True
 
 

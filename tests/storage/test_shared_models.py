@@ -28,16 +28,6 @@ from app.tasks import retention
 from app.tasks.start import start
 from app.tasks.worker import run_next
 
-SAMPLE = {
-    "file": None,
-    "filename": "",
-    "size": 0,
-    "sha256": "",
-    "user_id": None,
-    "dry_run": False,
-    "undo_of": None,
-}
-
 
 @pytest.fixture
 def redis_url() -> Iterator[str]:
@@ -57,7 +47,7 @@ def test_a_published_model_is_served_elsewhere(tmp_path: Path, redis_url: str) -
     settings = Settings(data_dir=tmp_path / "worker", redis_url=redis_url, embedded_worker=False)
     database = open_database(settings)
     for kind in (IMPORT_RATINGS, REBUILD_MODEL):
-        start(database, kind, dict(SAMPLE))
+        start(database, kind)
         assert run_next(database, settings)
     database.close()
     path = f"/recommendations/{FIRST_USER}"

@@ -13,7 +13,7 @@ from app.repository import tasks
 from app.service import Service
 from app.serving.kinds import RebuildParams
 from app.tasks.attempt import Attempt
-from app.tasks.kinds import OUTSIDE, Kind, kind_of, names, register, unregister
+from app.tasks.kinds import OUTSIDE, Kind, Shown, kind_of, names, register, unregister
 from app.tasks.start import start
 from app.tasks.worker import run_next
 
@@ -32,11 +32,11 @@ def greet(attempt: Attempt) -> None:
 
 
 @pytest.fixture
-def kind() -> Iterator[Kind]:
+def kind() -> Iterator[Kind[Greeting]]:
     def refuse(_connection: object, _task: object) -> None:
         raise Conflict("They have left.")
 
-    kind = Kind("greet", Greeting, greet, OUTSIDE, check=refuse, filename=lambda _: "hello.txt")
+    kind = Kind("greet", Greeting, greet, OUTSIDE, check=refuse, shown=lambda _: Shown("hello.txt"))
     register(kind)
     yield kind
     unregister(kind.name)
@@ -46,7 +46,7 @@ def service_of(client: TestClient) -> Service:
     return client.app.state.service  # type: ignore[attr-defined, no-any-return]
 
 
-def test_a_kind_from_outside_is_run_and_listed(client: TestClient, kind: Kind) -> None:
+def test_a_kind_from_outside_is_run_and_listed(client: TestClient, kind: Kind[Greeting]) -> None:
     service = service_of(client)
     task = start(service.database, kind.name, Greeting("you"))
     assert [found["task_id"] for found in client.get("/tasks?kind=greet").json()] == [task.id]
@@ -58,7 +58,7 @@ def test_a_kind_from_outside_is_run_and_listed(client: TestClient, kind: Kind) -
     assert "greet" in client.get("/activity").text
 
 
-def test_its_pauses_and_what_it_checks_hold(client: TestClient, kind: Kind) -> None:
+def test_its_pauses_and_what_it_checks_hold(client: TestClient, kind: Kind[Greeting]) -> None:
     service = service_of(client)
     task = start(service.database, kind.name, Greeting("the absent"))
     for _ in range(service.settings.task_attempts):
@@ -90,7 +90,7 @@ def test_a_task_of_a_kind_that_is_no_longer_there_is_shown(
     assert (shown["kind"], shown["status"], shown["filename"]) == ("greet", "queued", None)
 
 
-def test_a_name_is_given_once_and_a_lane_has_to_be_there(kind: Kind) -> None:
+def test_a_name_is_given_once_and_a_lane_has_to_be_there(kind: Kind[Greeting]) -> None:
     for other in (Kind("greet", Greeting, greet, OUTSIDE), Kind("wave", Greeting, greet, "nowhere")):
         with pytest.raises(ValueError, match="has no lane"):
             register(other)

@@ -145,7 +145,7 @@ def test_a_cancel_without_a_safe_point_is_seen_in_both_threads(
             tasks.request_cancel(connection, task.id, now=1.0)
         assert claimed is not None
         worker = Worker(engine_settings, re_exec=re_exec)
-        worker.beside.is_at(Attempt(claimed, database, engine_settings))
+        worker.beside.attempt = Attempt(claimed, database, engine_settings)
         with pytest.raises(ReExec):
             worker._watch(database)
         worker._take_up(database)

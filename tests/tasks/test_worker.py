@@ -55,7 +55,7 @@ def test_a_cancel_without_a_safe_point_is_done_by_re_exec(settings: Settings, st
         raise ReExec
 
     worker = Worker(settings, re_exec=re_exec)
-    worker.main.is_at(Attempt(claimed, store, settings))
+    worker.main.attempt = Attempt(claimed, store, settings)
     with pytest.raises(ReExec):
         worker._watch(store)
     with store.write() as connection:
@@ -63,7 +63,7 @@ def test_a_cancel_without_a_safe_point_is_done_by_re_exec(settings: Settings, st
         found = tasks.get(connection, task.id)
     assert found is not None
     assert found.status == "cancelled"
-    assert kind_of(found.kind).left_behind(found) == "Cancelled before anything was written."
+    assert kind_of(found.kind).shown(found).left_behind == "Cancelled before anything was written."
 
 
 def test_the_watch_for_cancels_outlives_an_error_of_the_database(
@@ -90,7 +90,7 @@ def test_the_watch_for_cancels_outlives_an_error_of_the_database(
 
     monkeypatch.setattr(tasks, "get", fail_first)
     worker = Worker(settings, re_exec=re_exec)
-    worker.main.is_at(Attempt(claimed, store, settings))
+    worker.main.attempt = Attempt(claimed, store, settings)
     with pytest.raises(ReExec):
         worker._watch(store)
 
