@@ -7,7 +7,7 @@ transaction.
 
 import functools
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -99,40 +99,27 @@ def counts(connection: Connection) -> dict[str, int]:
     return dict.fromkeys(ACTIVE, 0) | {row[0]: row[1] for row in connection.execute(query)}
 
 
-_NOW = sa.bindparam("now", type_=sa.Double)
-
-
-def _pauses(table: Any) -> sa.ColumnElement[bool]:
-    """No pause is longer: one that still seems to be was begun by a clock that was ahead."""
-    return sa.and_(table.c.not_before > _NOW, table.c.not_before <= _NOW + LONGEST_PAUSE)
-
-
-@functools.cache
-def _due(kinds: tuple[str, ...], in_order: bool) -> sa.Select[Any]:
-    other = tasks.alias("other")
-    blocks: sa.ColumnElement[bool] = other.c.status.in_(AT_WORK)
-    if in_order:
-        blocks |= sa.and_(other.c.status == QUEUED, _pauses(other), other.c.seq < tasks.c.seq)
-    is_blocked = sa.exists().where(other.c.kind.in_(kinds), blocks)
-    where = (tasks.c.status == QUEUED, tasks.c.kind.in_(kinds), ~_pauses(tasks), ~is_blocked)
-    return sa.select(tasks).where(*where).order_by(tasks.c.seq).limit(1)
+def kinds_at_work(connection: Connection) -> set[str]:
+    """The kinds of which a task is running or being cancelled."""
+    return set(connection.execute(sa.select(tasks.c.kind).where(tasks.c.status.in_(AT_WORK))).scalars())
 
 
 def due(
-    connection: Connection, kinds: Iterable[str], *, now: float, in_order: bool = False, lock: bool = False
+    connection: Connection, kinds: Collection[str], *, now: float, in_order: bool = False, lock: bool = False
 ) -> Task | None:
-    """The task of these kinds that is due and has waited longest; none while one of them is at work.
+    """The task of these kinds that is due and has waited longest.
 
     `in_order`: none overtakes one that waits to be tried again. `lock`: it is to be claimed.
     """
-    query = _due(tuple(kinds), in_order)
-    return _first(connection, query.with_for_update(skip_locked=True) if lock else query, {"now": now})
-
-
-def claim(connection: Connection, task: Task, *, now: float, worker: str = "") -> Task:
-    """Start the next attempt of a task that is due."""
-    values = {"attempt": task.attempt + 1, "worker": worker, "started_at": task.started_at or now}
-    return move(connection, task, RUNNING, values, now=now)
+    until = (
+        now + LONGEST_PAUSE
+    )  # no pause is longer: one that seems to be was begun by a clock that was ahead
+    query = sa.select(tasks).where(tasks.c.status == QUEUED, tasks.c.kind.in_(kinds))
+    if not in_order:
+        query = query.where((tasks.c.not_before <= now) | (tasks.c.not_before > until))
+    query = query.order_by(tasks.c.seq).limit(1)
+    task = _first(connection, query.with_for_update(skip_locked=True) if lock else query)
+    return None if task is not None and now < task.not_before <= until else task
 
 
 def move(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy.engine import Connection
 
 from app.repository import tasks
-from app.task import Task
+from app.task import RUNNING, Task
 from app.tasks.kinds import LANES, RATINGS, names
 
 
@@ -16,7 +16,12 @@ def next_due(
 
     `lock`: it is to be claimed.
     """
-    due = (tasks.due(connection, names(lane), now=now, in_order=lane == RATINGS, lock=lock) for lane in lanes)
+    at_work = tasks.kinds_at_work(connection)
+    due = (
+        tasks.due(connection, names(lane), now=now, in_order=lane == RATINGS, lock=lock)
+        for lane in lanes
+        if at_work.isdisjoint(names(lane))
+    )
     return min(filter(None, due), key=lambda task: task.seq, default=None)
 
 
@@ -25,4 +30,7 @@ def claim(
 ) -> Task | None:
     """Start the next attempt of the task that is due, if there is one."""
     task = next_due(connection, now=now, lanes=lanes, lock=True)
-    return task and tasks.claim(connection, task, now=now, worker=worker)
+    if task is None:
+        return None
+    values = {"attempt": task.attempt + 1, "worker": worker, "started_at": task.started_at or now}
+    return tasks.move(connection, task, RUNNING, values, now=now)
