@@ -126,6 +126,12 @@ def test_an_import_runs_while_what_is_outside_hangs_and_a_stop_ends_both(
             for task_id in (imported, rebuilt):
                 wait_for(database, task_id, COMPLETE, FAILED)
             assert status_of(database, hanging) == RUNNING
+            records = (lock_directory(patient) / f"{name}.lock" for name in ("runner", OUTSIDE))
+            working, outside = (read_beat(record_of(lock)) for lock in records)
+            assert working is not None
+            assert outside is not None
+            assert working.task != hanging == outside.task
+            assert outside.aside != working.aside  # the thread beside is no progress of the main one
         assert status_of(database, hanging) == QUEUED
 
 
