@@ -2,6 +2,7 @@
 
 import threading
 
+from app import kinds  # noqa: F401  (registers them)
 from app.config import Settings
 from app.errors import Unavailable
 from app.serving.active_model import ActiveModel

@@ -11,27 +11,22 @@ COMPLETE, FAILED, CANCELLED = "complete", "failed", "cancelled"
 AT_WORK = (RUNNING, CANCELLING)
 ACTIVE = (QUEUED, RUNNING, CANCELLING)
 ENDED = (COMPLETE, FAILED, CANCELLED)
+RETRIABLE = (FAILED, CANCELLED)
+STATUSES = (*ACTIVE, *ENDED)
 
 MOVES = {
     (QUEUED, RUNNING),  # claimed
     (QUEUED, CANCELLED),
-    (RUNNING, QUEUED),  # its worker stopped or died, or it failed for the moment
+    (RUNNING, QUEUED),  # its worker stopped or died, or it failed transiently
     (RUNNING, COMPLETE),
     (RUNNING, FAILED),
     (RUNNING, CANCELLING),
     (CANCELLING, CANCELLED),
-    (CANCELLING, COMPLETE),  # it was done before it heard of it
+    (CANCELLING, COMPLETE),  # its work was done before its next safe point
     (CANCELLING, FAILED),
     (FAILED, QUEUED),  # by hand
     (CANCELLED, QUEUED),  # by hand
 }
-
-IMPORT_RATINGS = "import_ratings"
-UNDO_IMPORT = "undo_import"
-REBUILD_MODEL = "rebuild_model"
-
-IN_ORDER = (IMPORT_RATINGS, UNDO_IMPORT)
-"""Kinds that run in the order in which they were queued: each builds on what those before it left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +35,8 @@ class Task:
 
     `attempt` numbers the claims of the task and fences them: a write under an older number fails.
     `crashes` and `failures` count what went wrong since the last progress; a retry is not due `not_before`.
-    `cursor` is what the next attempt needs to take up where the last committed transaction ended.
+    `checkpoint` is what the next attempt needs to resume where the last committed transaction ended; `params`
+    and `checkpoint` are JSON, whose shape the task's kind knows (`app.tasks.kinds`).
     `undo_refused` says why an import cannot be undone although it wrote something.
     """
 
@@ -49,7 +45,7 @@ class Task:
     kind: str
     status: str
     params: dict[str, Any]
-    cursor: dict[str, Any] | None
+    checkpoint: dict[str, Any] | None
     phase: str | None
     done: int
     total: int | None
@@ -74,38 +70,6 @@ class Task:
         if self.status != RUNNING or not self.rate or not self.total:
             return None
         return max(0.0, (self.total - self.done) / self.rate)
-
-    @property
-    def filename(self) -> str | None:
-        """The name of an import's file as it was sent; `sample` for the bundled one."""
-        if self.kind != IMPORT_RATINGS:
-            return None
-        return self.params.get("filename") or (None if self.params.get("file") else "sample")
-
-    @property
-    def written(self) -> int | None:
-        """How many rows an import has written so far."""
-        if self.kind != IMPORT_RATINGS:
-            return None
-        figures = {} if self.params.get("dry_run") else (self.cursor or {}).get("figures", {})
-        return int(figures.get("new", 0) + figures.get("replaced", 0))
-
-    @property
-    def left_behind(self) -> str | None:
-        """What a cancelled import has left in the database."""
-        if self.status != CANCELLED or self.kind != IMPORT_RATINGS:
-            return None
-        if not self.written:
-            return "Cancelled before anything was written."
-        undo = f"POST /imports/{self.id}/undo takes them back."
-        return f"Cancelled after {self.written:,} rows were written. {undo}"
-
-    @property
-    def begun(self) -> bool:
-        """Whether an import or undo has changed anything, as far as it came."""
-        figures = (self.cursor or {}).get("figures", {})
-        changed = ("new", "replaced", "deleted", "restored", "kept")
-        return not self.params.get("dry_run") and any(figures.get(name) for name in changed)
 
     @property
     def ended(self) -> bool:

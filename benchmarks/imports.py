@@ -25,13 +25,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app import kinds  # noqa: F401  (registers them)
 from app.config import Settings
+from app.imports.kinds import IMPORT
 from app.rating import Rating
 from app.repository import catalogue, ratings, tasks
 from app.storage import Database, open_database
-from app.task import IMPORT_RATINGS
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
+from app.tasks.lanes import claim
 from benchmarks.report import Report
 from benchmarks.synthetic import SHAPES, stored
 
@@ -101,8 +103,8 @@ def matinee(path: Path, directory: Path, size: str) -> float:
 def imported(path: Path, settings: Settings, database: Database) -> float:
     params = {"file": str(path), "filename": path.name, "user_id": None, "dry_run": False}
     with database.write() as connection:
-        tasks.create(connection, IMPORT_RATINGS, params, now=time.time())
-        task = tasks.claim(connection, now=time.time())
+        tasks.create(connection, IMPORT.name, params, now=time.time())
+        task = claim(connection, now=time.time())
     assert task is not None
     started = time.perf_counter()
     execute(Attempt(task, database, settings))

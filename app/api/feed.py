@@ -8,8 +8,8 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from app.repository import tasks
-from app.repository.tasks import Event
+from app.repository import task_events
+from app.repository.task_events import Event
 from app.service import Service
 from app.task import ENDED
 
@@ -140,7 +140,7 @@ class _Look:
 
     def _read(self) -> list[tuple[int, Event]]:
         with self._service.database.read() as connection:
-            newest, now = tasks.last_event(connection), time.monotonic()
+            newest, now = task_events.last_event(connection), time.monotonic()
             back = self._newest < 0 or now >= self._back_at
             if newest == self._newest and not back:
                 return []
@@ -148,4 +148,4 @@ class _Look:
             self._newest = max(newest, self._newest)
             if back:
                 self._back_at = now + LOOK_BACK
-            return tasks.events_of_all(connection, after=after)
+            return task_events.events_of_all(connection, after=after)

@@ -1,6 +1,7 @@
 """Imports over HTTP: the upload is received whole, checked, and queued as a task in one transaction."""
 
 import uuid
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
@@ -17,10 +18,10 @@ from app.api.uploads import Receiver, Upload
 from app.api.values import Id, TaskId
 from app.errors import Invalid, NotFound
 from app.imports import readers
+from app.imports.kinds import IMPORT, UNDO, ImportParams, UndoParams
 from app.imports.rejects import rejects_path
 from app.repository import tasks
 from app.service import Service
-from app.task import IMPORT_RATINGS, UNDO_IMPORT
 from app.tasks.start import queue
 
 router = APIRouter(prefix="/imports", tags=["tasks"])
@@ -41,7 +42,7 @@ async def start_import(
     receiver = await run_in_threadpool(Receiver, folder, limit, once.name)
     try:
         upload = await receiver.receive(request)
-        params = {"user_id": user_id, "dry_run": dry_run, "undo_of": None}
+        params = ImportParams(user_id=user_id, dry_run=dry_run)
         sample = upload.size == 0 and "content-type" not in request.headers
         async with place(request):
             answer = await run_in_threadpool(
@@ -54,33 +55,32 @@ async def start_import(
 
 
 def _start(
-    service: Service, receiver: Receiver, upload: Upload | None, params: dict[str, Any], once: Once
+    service: Service, receiver: Receiver, upload: Upload | None, params: ImportParams, once: Once
 ) -> Any:
-    payload = f"{upload.sha256 if upload else ''} {params['user_id']} {params['dry_run']}"
+    payload = f"{upload.sha256 if upload else ''} {params.user_id} {params.dry_run}"
     task_id = str(uuid.uuid4())
     kept = service.settings.uploads_dir / task_id
-    if upload is None:
-        params |= {"file": None, "filename": "", "size": 0, "sha256": ""}
-    else:
+    if upload is not None:
         reader = readers.check(upload.path, upload.filename)
-        if reader.personal and params["user_id"] is None:
+        if reader.personal and params.user_id is None:
             raise Invalid(
                 f"A {reader.name} export holds one person's ratings. Say whose: POST /imports?user_id=7.",
                 errors=[{"detail": "whose ratings the file holds is missing", "parameter": "user_id"}],
             )
         receiver.keep(kept)
-        params |= {
-            "file": str(kept.relative_to(service.settings.data_dir)),
-            "filename": upload.filename,
-            "size": upload.size,
-            "sha256": upload.sha256,
-        }
+        params = replace(
+            params,
+            file=str(kept.relative_to(service.settings.data_dir)),
+            filename=upload.filename,
+            size=upload.size,
+            sha256=upload.sha256,
+        )
     started = False
 
     def start(connection: Connection) -> Reply:
         nonlocal started
         limit = service.settings.max_queue
-        task = queue(connection, IMPORT_RATINGS, params, task_id=task_id, max_queue=limit)
+        task = queue(connection, IMPORT.name, params, task_id=task_id, max_queue=limit)
         started = True
         return accepted(task, f"/imports/{task.id}")
 
@@ -99,7 +99,7 @@ def import_status(task_id: TaskId, response: Response, service: ServiceDependenc
     """The progress of an import or undo, and its report once it is complete."""
     with service.database.read() as connection:
         task = tasks.get(connection, task_id)
-    if task is None or task.kind not in (IMPORT_RATINGS, UNDO_IMPORT):
+    if task is None or task.kind not in (IMPORT.name, UNDO.name):
         return {"task_id": task_id, "status": "unknown"}
     poll_again(response, task)
     return task_answer(task)
@@ -124,7 +124,7 @@ def undo_import(
 
     def start(connection: Connection) -> Reply:
         limit = service.settings.max_queue
-        task = queue(connection, UNDO_IMPORT, {"undo_of": task_id}, max_queue=limit)
+        task = queue(connection, UNDO.name, UndoParams(task_id), max_queue=limit)
         return accepted(task, f"/imports/{task.id}")
 
     background.add_task(service.wake_worker)

@@ -10,7 +10,8 @@ from app.api.idempotency import OnceDependency, Reply, accepted
 from app.api.tasks import Started
 from app.api.values import TaskId
 from app.repository import ratings, tasks
-from app.task import COMPLETE, REBUILD_MODEL
+from app.serving.kinds import REBUILD_MODEL
+from app.task import COMPLETE
 from app.tasks.start import queue
 
 router = APIRouter(prefix="/recommender/rebuild", tags=["tasks"])
@@ -27,7 +28,7 @@ def rebuild(background: BackgroundTasks, service: ServiceDependency, once: OnceD
     """Queue a rebuild of the model from all ratings, or join the one that is queued."""
 
     def start(connection: Connection) -> Reply:
-        task = queue(connection, REBUILD_MODEL, {}, max_queue=service.settings.max_queue)
+        task = queue(connection, REBUILD_MODEL, max_queue=service.settings.max_queue)
         return accepted(task, f"/recommender/rebuild/{task.id}")
 
     background.add_task(service.wake_worker)

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Header, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticKnownError
 from sqlalchemy.engine import Connection
 from starlette.concurrency import run_in_threadpool
 
@@ -19,9 +20,11 @@ from app.api.feed import Feed, is_end
 from app.api.idempotency import OnceDependency, Reply, accepted
 from app.api.values import TaskId
 from app.errors import NotFound
+from app.repository import task_events as timeline
 from app.repository import tasks
 from app.service import Service
 from app.task import ENDED, Task
+from app.tasks.kinds import kind_of, names
 from app.tasks.retry import missing_of, retry
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
@@ -32,7 +35,18 @@ EVENTS_AT_ONCE = 500
 """Events that a stream reads from the database in one query."""
 
 Status = Literal["queued", "running", "cancelling", "complete", "failed", "cancelled"]
-Kind = Literal["import_ratings", "undo_import", "rebuild_model"]
+
+
+def _registered(name: str) -> str:
+    """The name, if a kind has it when the request comes."""
+    if name not in names():
+        *others, last = map(repr, names())
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
+    return name
+
+
+Kind = Annotated[str, Field(json_schema_extra=lambda schema: schema.update(enum=[*names()]))]
+KnownKind = Annotated[Kind, AfterValidator(_registered)]
 
 
 class Started(BaseModel):
@@ -68,16 +82,17 @@ class TaskAnswer(BaseModel):
 
 def task_answer(task: Task) -> dict[str, Any]:
     """The public form of a task."""
+    shown = kind_of(task.kind).shown(task)
     progress = {name: getattr(task, name) for name in ("phase", "done", "total", "unit", "message", "rate")}
     return {
         "task_id": task.id,
         "kind": task.kind,
-        "filename": task.filename,
+        "filename": shown.filename,
         "status": task.status,
-        "progress": progress | {"eta_seconds": task.eta, "message": task.left_behind or task.message},
+        "progress": progress | {"eta_seconds": task.eta, "message": shown.left_behind or task.message},
         "attempt": task.attempt,
         "worker": task.worker,
-        "written": task.written,
+        "written": shown.written,
         "result": task.result,
         "error": task.error,
         "created_at": _time(task.created_at),
@@ -120,7 +135,7 @@ def list_tasks(
     request: Request,
     response: Response,
     service: ServiceDependency,
-    kind: Kind | None = None,
+    kind: KnownKind | None = None,
     status: Status | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -234,17 +249,19 @@ def _event_number(text: str | None) -> int:
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) <= 18 else 0
 
 
-def _sent(event: tasks.Event) -> ServerSentEvent:
+def _sent(event: timeline.Event) -> ServerSentEvent:
     return ServerSentEvent(data={"at": event.at} | event.data, event=event.type, id=str(event.number))
 
 
-async def _look(request: Request, service: Service, task: Task, after: int) -> tuple[str, list[tasks.Event]]:
+async def _look(
+    request: Request, service: Service, task: Task, after: int
+) -> tuple[str, list[timeline.Event]]:
     """The present status of the task, and its events with numbers above `after`."""
 
-    def look() -> tuple[str, list[tasks.Event]]:
+    def look() -> tuple[str, list[timeline.Event]]:
         with service.database.read() as connection:
             now = tasks.get(connection, task.id)
-            events = tasks.events(connection, task.seq, after=after, limit=EVENTS_AT_ONCE)
+            events = timeline.events(connection, task.seq, after=after, limit=EVENTS_AT_ONCE)
         return (now or task).status, events
 
     async with place(request):

@@ -111,6 +111,7 @@ def _serve(settings: Settings, _options: argparse.Namespace) -> int:
 
 
 def _worker(settings: Settings, options: argparse.Namespace) -> int:
+    from app import kinds  # noqa: F401  (registers them)
     from app.tasks import worker
 
     worker.main(settings, embedded=options.embedded)

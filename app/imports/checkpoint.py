@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
+from app.imports.kinds import IMPORT
 from app.imports.workspace import Workspace
-from app.task import IMPORT_RATINGS, Task
+from app.task import Task
 from app.tasks.attempt import Attempt
 
 GONE = "What it had kept for going on is gone from the data directory, or damaged."
@@ -111,7 +112,7 @@ def saving(
 ) -> Iterator[Connection]:
     """A transaction that writes the checkpoint as it is at its end. Raises as `Attempt.transaction` does."""
     saved: dict[str, Any] = {}
-    with attempt.transaction(cursor=saved, **progress) as connection:
+    with attempt.transaction(checkpoint=saved, **progress) as connection:
         yield connection
         saved.update(checkpoint.to_json())
 
@@ -127,23 +128,23 @@ def upload_path(settings: Settings, file: str) -> Path:
 
 def missing(settings: Settings, task: Task) -> str | None:
     """What an import or undo lacks to go on from its checkpoint: one sentence; None if it lacks nothing."""
-    if task.cursor is None:
+    if task.checkpoint is None:
         return GONE
-    workspace, is_import = Workspace(settings, task), task.kind == IMPORT_RATINGS
-    checkpoint = (Checkpoint if is_import else UndoCheckpoint).from_json(task.cursor)
+    workspace, is_import = Workspace(settings, task), task.kind == IMPORT.name
+    checkpoint = (Checkpoint if is_import else UndoCheckpoint).from_json(task.checkpoint)
     if not workspace.has_rejects(checkpoint.rejects):
         return GONE
     if not isinstance(checkpoint, Checkpoint) or checkpoint.merged:
         return None
-    return missing_upload(settings, task.params) if workspace.has(checkpoint.kept) else GONE
+    return missing_upload(settings, task) if workspace.has(checkpoint.kept) else GONE
 
 
-def missing_upload(settings: Settings, params: dict[str, Any]) -> str | None:
+def missing_upload(settings: Settings, task: Task) -> str | None:
     """That the upload of an import is not there whole; None if it is, or if it is the bundled sample."""
-    if params.get("file") is None:
+    params = IMPORT.params_of(task)
+    if params.file is None:
         return None
-    path = upload_path(settings, params["file"])
-    size = params.get("size") or None
-    if not path.is_file() or (size is not None and path.stat().st_size != size):
+    path = upload_path(settings, params.file)
+    if not path.is_file() or (params.size and path.stat().st_size != params.size):
         return UPLOAD_GONE
     return None

@@ -11,6 +11,7 @@ from app.errors import Conflict, Invalid, StorageFull
 from app.imports import merge, parse, readers
 from app.imports.checkpoint import Checkpoint, missing, missing_upload, saving, upload_path
 from app.imports.counts import settle
+from app.imports.kinds import IMPORT, check_import, has_begun, missing_files
 from app.imports.readers import reader
 from app.imports.sizes import DEFAULT, Sizes
 from app.imports.workspace import Workspace
@@ -18,10 +19,7 @@ from app.repository import catalogue, import_order, imports, movies, tasks
 from app.sample import RATINGS as SAMPLE
 from app.tasks.attempt import Attempt, Stopped
 from app.tasks.execution import is_transient
-from app.tasks.retry import check, missing_files
 
-LONGEST_SILENCE = 10.0
-"""Seconds without progress that a step may take: of 64,000 rows on a slow disk."""
 SHOWN_REJECTS = 20
 
 
@@ -52,21 +50,21 @@ def run(attempt: Attempt, sizes: Sizes = DEFAULT) -> None:
 def _left(attempt: Attempt) -> Checkpoint | None:
     """Where an earlier attempt ended. Raises `Conflict` if it has written and cannot go on."""
     task = attempt.task
-    if task.begun:
+    if has_begun(task):
         with attempt.database.read() as connection:
-            check(connection, task)
+            check_import(connection, task)
         if lacking := missing_files(attempt.settings, task):
             raise Conflict(lacking)
     elif missing(attempt.settings, task):
         return None
-    return Checkpoint.from_json(task.cursor) if task.cursor else None
+    return Checkpoint.from_json(task.checkpoint) if task.checkpoint else None
 
 
 def _clear(attempt: Attempt, workspace: Workspace) -> None:
     """Remove what is not needed to go on: all of it, if there is nothing to go on from."""
     with attempt.database.read() as connection:
         task = tasks.get(connection, attempt.task.id)
-    if task is not None and task.begun:
+    if task is not None and has_begun(task):
         workspace.clear_parse()
     else:
         workspace.clear()
@@ -78,13 +76,12 @@ def _start(attempt: Attempt) -> int:
 
 
 def _files(attempt: Attempt) -> tuple[list[readers.Recognised], list[str]]:
-    params = attempt.task.params
-    if params.get("file") is None:
+    params = IMPORT.params_of(attempt.task)
+    if params.file is None:
         return readers.recognise_all(SAMPLE, SAMPLE.name)
-    if lacking := missing_upload(attempt.settings, params):
+    if lacking := missing_upload(attempt.settings, attempt.task):
         raise Invalid(f"{lacking} Send the file again.")
-    path = upload_path(attempt.settings, params["file"])
-    return readers.recognise_all(path, params.get("filename") or "")
+    return readers.recognise_all(upload_path(attempt.settings, params.file), params.filename)
 
 
 def _parse(
@@ -99,7 +96,7 @@ def _parse(
     kept = partial(workspace.read, attempt.database, going_on=before is not None)
     deleted, known_movies = kept("catalogue", _catalogue)
     rejects = None if before else workspace.rejects(None)
-    user_id, titles = attempt.task.params.get("user_id"), partial(kept, "titles", _titles)
+    user_id, titles = IMPORT.params_of(attempt.task).user_id, partial(kept, "titles", _titles)
     context = reader.Context(set(known_movies), _start(attempt), user_id, titles, sizes)
     parser = parse.Parser(directory, context, rejects.add if rejects else lambda _: None, attempt.report)
     with attempt.database.busy():  # blocks beat; the first one may have to compile its lane
@@ -114,7 +111,7 @@ def _parse(
         raise Conflict("The upload does not read as it did before. Send the file again.")
     progress = {"phase": "merge", "done": checkpoint.done, "total": parser.parsed.good, "unit": "rows"}
     with saving(attempt, checkpoint, **progress) as connection:
-        if not attempt.task.begun:
+        if not has_begun(attempt.task):
             checkpoint.order = import_order.next_order(connection)
     return checkpoint, parser.parts
 
@@ -133,10 +130,10 @@ def _report(
     """The end of the task. `shown`: the first rejects. Raises `Invalid` if no row was good."""
     parsed, figures = checkpoint.parsed, checkpoint.figures
     if figures.rejected == figures.read:
-        with attempt.transaction(cursor=None):
+        with attempt.transaction(checkpoint=None):
             pass  # nothing is there yet: tried again, it starts over with the movies known by then
         raise _no_good_row(checkpoint, shown)
-    dry_run = bool(attempt.task.params.get("dry_run"))
+    dry_run = IMPORT.params_of(attempt.task).dry_run
     result: dict[str, Any] = {"format": parsed.formats[-1], "formats": parsed.formats}
     result |= {"left_out": parsed.left_out, **asdict(figures), "rejects": shown, "dry_run": dry_run}
     workspace.clear()  # before the end: nothing would do it after

@@ -8,14 +8,16 @@ from sqlalchemy.engine import Connection
 
 from app.errors import Conflict, NotFound
 from app.imports.checkpoint import UndoFigures
+from app.imports.kinds import has_begun
 from app.imports.rejects import Reject
 from app.rating import matches
 from app.repository import catalogue, import_order, imports, movies, tasks
 from app.repository.count_changes import changes_of
+from app.repository.import_order import IMPORT_RATINGS
 from app.repository.imports import Key
 from app.repository.ratings import note_changes
 from app.storage import database_of
-from app.task import CANCELLING, COMPLETE, IMPORT_RATINGS, Task
+from app.task import CANCELLING, COMPLETE, Task
 
 
 def check(connection: Connection, import_id: str, *, undo: Task | None = None) -> Task:
@@ -31,7 +33,7 @@ def check(connection: Connection, import_id: str, *, undo: Task | None = None) -
         )
     if not task.ended:
         raise Conflict(f"Import {import_id} is {task.status}. Cancel it or wait for its end, then undo it.")
-    if not task.begun:
+    if not has_begun(task):
         raise Conflict(f"Import {import_id} has changed nothing. There is nothing to undo.")
     if task.undo_refused:
         raise Conflict(f"Import {import_id} cannot be undone. {task.undo_refused}")
@@ -44,10 +46,10 @@ def _check_others(connection: Connection, task: Task, undo: Task | None) -> None
     for other in import_order.undos_of(connection, task.id):
         if other.status == COMPLETE:
             raise Conflict(f"Import {task.id} is undone already.")
-        if undo and other.seq > undo.seq and (other.begun or not other.ended):
+        if undo and other.seq > undo.seq and (has_begun(other) or not other.ended):
             raise Conflict(f"Undo {other.id} has taken this one's place. See that one.")
     for other in import_order.active(connection):
-        if other.kind == IMPORT_RATINGS and (undo is None or other.begun or other.seq < undo.seq):
+        if other.kind == IMPORT_RATINGS and (undo is None or has_begun(other) or other.seq < undo.seq):
             raise Conflict(f"Import {other.id} is {other.status}. Cancel it or wait for its end, then undo.")
     if newer := import_order.newest_after(connection, task, undoable=True):
         raise Conflict(f"Import {newer.id} is newer. Imports are undone newest first: undo that one before.")
@@ -58,7 +60,7 @@ def join(connection: Connection, import_id: str) -> Task | None:
 
     Raises as `check` does if there is none and none can be.
     """
-    import_order.hold(connection)
+    tasks.hold(connection)
     for undo in import_order.undos_of(connection, import_id):
         if undo.status == CANCELLING:
             raise Conflict(f"Undo {undo.id} of import {import_id} is being cancelled. Ask again in a second.")

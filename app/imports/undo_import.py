@@ -6,14 +6,12 @@ from app.errors import Conflict
 from app.imports import undo
 from app.imports.checkpoint import UndoCheckpoint, saving
 from app.imports.counts import settle
+from app.imports.kinds import UNDO, missing_files
 from app.imports.sizes import DEFAULT, Sizes
 from app.imports.workspace import Workspace
 from app.repository import catalogue, imports
 from app.tasks.attempt import Attempt
-from app.tasks.retry import missing_files
 
-LONGEST_SILENCE = 10.0
-"""Seconds without progress that a step may take: of 2,000 rows on a slow disk."""
 SHOWN_KEPT = 20
 
 
@@ -21,7 +19,7 @@ def run(attempt: Attempt, sizes: Sizes = DEFAULT) -> None:
     """Do the whole undo, or what an earlier attempt has left of it. Raises `Conflict`, `NotFound`."""
     settle(attempt.database, attempt.transaction)
     with attempt.database.read() as connection:
-        task = undo.check(connection, attempt.task.params["undo_of"], undo=attempt.task)
+        task = undo.check(connection, UNDO.params_of(attempt.task).undo_of, undo=attempt.task)
     if lacking := missing_files(attempt.settings, attempt.task):
         raise Conflict(lacking)
     _Undo(attempt, task.seq, sizes).run()
@@ -32,7 +30,7 @@ class _Undo:
 
     def __init__(self, attempt: Attempt, import_seq: int, sizes: Sizes) -> None:
         self._attempt, self._seq, self._sizes = attempt, import_seq, sizes
-        before = attempt.task.cursor
+        before = attempt.task.checkpoint
         self._checkpoint = UndoCheckpoint.from_json(before) if before else UndoCheckpoint()
         self._figures = self._checkpoint.figures
         self._workspace = Workspace(attempt.settings, attempt.task, sizes)
@@ -75,6 +73,6 @@ class _Undo:
             self._figures.kept += self._rejects.add(undo.later_writes(connection, self._seq))
         shown = self._rejects.publish(SHOWN_KEPT)
         self._workspace.clear()
-        result = {"undo_of": self._attempt.task.params["undo_of"]} | asdict(self._figures)
+        result = asdict(UNDO.params_of(self._attempt.task)) | asdict(self._figures)
         with self._attempt.transaction(result=result | {"rejects": shown}) as connection:
             imports.forget(connection, self._seq)

@@ -1,6 +1,6 @@
-"""Queries on the tasks that write imports: in which order they wrote, what undoes them, what runs.
+"""Queries on the tasks that write imports: their order, what undoes them, what runs, what is kept.
 
-The order of an import is a number that its cursor gets as it begins to write, from a counter. It is not
+The order of an import is a number that its checkpoint gets as it begins to write, from a counter. It is not
 `tasks.seq`: an import that failed before it wrote anything may be tried again after newer ones have written.
 Imports of older releases have none; they wrote in the order of `tasks.seq`, before all that have one.
 """
@@ -8,21 +8,21 @@ Imports of older releases have none; they wrote in the order of `tasks.seq`, bef
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.storage.database import database_of, serialize
+from app.repository.tasks import ended_before
+from app.storage.database import database_of
 from app.storage.schema import counters, tasks
-from app.task import ACTIVE, COMPLETE, IMPORT_RATINGS, UNDO_IMPORT, Task
+from app.task import ACTIVE, COMPLETE, Task
 
-_ORDER = sa.func.coalesce(tasks.c.cursor["order"].as_integer(), 0)
+IMPORT_RATINGS, UNDO_IMPORT = "import_ratings", "undo_import"
+
+EXPIRED = "It ended so long ago that what its undo needs is no longer kept (MATINEE_KEEP_TASKS)."
+
+_ORDER = sa.func.coalesce(tasks.c.checkpoint["order"].as_integer(), 0)
 _UNDO_OF = tasks.c.params["undo_of"].as_string()
 _NEW, _REPLACED = (
-    sa.func.coalesce(tasks.c.cursor[("figures", name)].as_integer(), 0) for name in ("new", "replaced")
+    sa.func.coalesce(tasks.c.checkpoint[("figures", name)].as_integer(), 0) for name in ("new", "replaced")
 )
 _DRY_RUN = sa.func.coalesce(tasks.c.params["dry_run"].as_boolean(), sa.false())
-
-
-def hold(connection: Connection) -> None:
-    """Until the transaction ends no other one decides which import or undo may go on."""
-    serialize(connection, "imports")
 
 
 def next_order(connection: Connection) -> int:
@@ -52,7 +52,7 @@ def newest_after(connection: Connection, task: Task, *, undoable: bool = False) 
     `undoable`: of those alone that can be undone.
     """
     undone = sa.select(_UNDO_OF).where(tasks.c.kind == UNDO_IMPORT, tasks.c.status == COMPLETE)
-    mine = sa.tuple_(sa.literal((task.cursor or {}).get("order", 0)), sa.literal(task.seq))
+    mine = sa.tuple_(sa.literal((task.checkpoint or {}).get("order", 0)), sa.literal(task.seq))
     query = sa.select(tasks).where(
         tasks.c.kind == IMPORT_RATINGS,
         sa.tuple_(_ORDER, tasks.c.seq) > mine,
@@ -65,3 +65,18 @@ def newest_after(connection: Connection, task: Task, *, undoable: bool = False) 
     newest = query.order_by(_ORDER.desc(), tasks.c.seq.desc()).limit(1)
     row = connection.execute(newest).mappings().first()
     return Task(**row) if row else None
+
+
+def to_be_undone(connection: Connection) -> set[str]:
+    """The ids of the imports whose undo is still to be done."""
+    undos = sa.select(_UNDO_OF).where(tasks.c.kind == UNDO_IMPORT, tasks.c.status.in_(ACTIVE))
+    return set(connection.execute(undos).scalars())
+
+
+def expire(connection: Connection, *, before: float, limit: int) -> list[int]:
+    """The numbers of imports that ended before that time; from now on they cannot be undone."""
+    old = (tasks.c.kind == IMPORT_RATINGS, tasks.c.id.not_in(to_be_undone(connection)))
+    seqs = [task.seq for task in ended_before(connection, before, limit, *old)]
+    mine = tasks.update().where(tasks.c.seq.in_(seqs), tasks.c.undo_refused.is_(None))
+    connection.execute(mine.values(undo_refused=EXPIRED))
+    return seqs

@@ -1,4 +1,4 @@
-"""Queries on tasks and their timeline.
+"""Queries on tasks.
 
 A task is claimed under a new attempt number; `advance` hits the row only under that number, so that a worker
 that was replaced can change nothing. Every change of a status is an event of the timeline, in the same
@@ -8,34 +8,31 @@ transaction.
 import functools
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.errors import Conflict
-from app.repository import imports
-from app.storage.schema import idempotency_keys, task_events, tasks
+from app.repository import imports, task_events
+from app.storage.database import serialize
+from app.storage.schema import idempotency_keys, tasks
 from app.task import (
     ACTIVE,
     AT_WORK,
     CANCELLED,
     CANCELLING,
     FAILED,
-    IMPORT_RATINGS,
-    IN_ORDER,
     MOVES,
     QUEUED,
+    RETRIABLE,
     RUNNING,
-    UNDO_IMPORT,
+    STATUSES,
     Task,
 )
 
 LONGEST_PAUSE = 3600.0
 """Seconds; more than any retry waits."""
-
-EXPIRED = "It ended so long ago that what its undo needs is no longer kept (MATINEE_KEEP_TASKS)."
 
 
 class Fenced(Exception):
@@ -46,18 +43,14 @@ class IllegalMove(Exception):
     """A task cannot go from its status to that one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One entry of a task's timeline; `number` grows with time. `type`: status, progress or log."""
-
-    number: int
-    at: float
-    type: str
-    data: dict[str, Any]
+def _first(connection: Connection, query: Any, values: dict[str, Any] | None = None) -> Task | None:
+    row = connection.execute(query, values).mappings().first()
+    return Task(**row) if row else None
 
 
-def _task(row: Any) -> Task:
-    return Task(**row)
+def hold(connection: Connection) -> None:
+    """Until the transaction ends no other one decides whether a task starts, or goes on."""
+    serialize(connection, "tasks")
 
 
 def create(
@@ -66,14 +59,13 @@ def create(
     """Queue a task."""
     values = {"id": task_id or str(uuid.uuid4()), "kind": kind, "params": params, "status": QUEUED}
     statement = tasks.insert().values(**values, created_at=now).returning(*tasks.c)
-    task = _task(connection.execute(statement).mappings().one())
+    task = Task(**connection.execute(statement).mappings().one())
     _tell_status(connection, task, now)
     return task
 
 
 def get(connection: Connection, task_id: str) -> Task | None:
-    row = connection.execute(sa.select(tasks).where(tasks.c.id == task_id)).mappings().first()
-    return _task(row) if row else None
+    return _first(connection, sa.select(tasks).where(tasks.c.id == task_id))
 
 
 def listing(
@@ -85,21 +77,18 @@ def listing(
     status: str | None = None,
 ) -> list[Task]:
     """Tasks, newest first, from the one before the number `before`."""
-    query = sa.select(tasks).order_by(tasks.c.seq.desc()).limit(limit)
+    wanted = {tasks.c.kind: kind, tasks.c.status: status}
+    query = sa.select(tasks).where(*(column == value for column, value in wanted.items() if value))
     if before is not None:
         query = query.where(tasks.c.seq < before)
-    if kind:
-        query = query.where(tasks.c.kind == kind)
-    if status:
-        query = query.where(tasks.c.status == status)
-    return [_task(row) for row in connection.execute(query).mappings()]
+    query = query.order_by(tasks.c.seq.desc()).limit(limit)
+    return [Task(**row) for row in connection.execute(query).mappings()]
 
 
 def waiting(connection: Connection, kind: str) -> Task | None:
     """The queued task of that kind that is next in line, if any."""
     query = sa.select(tasks).where(tasks.c.kind == kind, tasks.c.status == QUEUED).order_by(tasks.c.seq)
-    row = connection.execute(query.limit(1)).mappings().first()
-    return _task(row) if row else None
+    return _first(connection, query.limit(1))
 
 
 def counts(connection: Connection) -> dict[str, int]:
@@ -110,33 +99,27 @@ def counts(connection: Connection) -> dict[str, int]:
     return dict.fromkeys(ACTIVE, 0) | {row[0]: row[1] for row in connection.execute(query)}
 
 
-_OLDER, _NOW = tasks.alias("older"), sa.bindparam("now", type_=sa.Double)
+def kinds_at_work(connection: Connection) -> set[str]:
+    """The kinds of which a task is running or being cancelled."""
+    return set(connection.execute(sa.select(tasks.c.kind).where(tasks.c.status.in_(AT_WORK))).scalars())
 
 
-def _pauses(table: Any) -> sa.ColumnElement[bool]:
-    """No pause is longer: one that still seems to be was begun by a clock that was ahead."""
-    return sa.and_(table.c.not_before > _NOW, table.c.not_before <= _NOW + LONGEST_PAUSE)
+def due(
+    connection: Connection, kinds: Collection[str], *, now: float, in_order: bool = False, lock: bool = False
+) -> Task | None:
+    """The task of these kinds that is due and has waited longest.
 
-
-_OVERTAKES = sa.exists().where(
-    _OLDER.c.status == QUEUED,
-    _pauses(_OLDER),
-    _OLDER.c.seq < tasks.c.seq,
-    _OLDER.c.kind.in_(IN_ORDER),
-)
-_DUE = (tasks.c.status == QUEUED, ~_pauses(tasks), tasks.c.kind.not_in(IN_ORDER) | ~_OVERTAKES)
-"""Imports and undos keep their order: none overtakes one that waits to be tried again."""
-_NEXT_DUE = sa.select(tasks).where(*_DUE).order_by(tasks.c.seq).limit(1)
-
-
-def claim(connection: Connection, *, now: float, worker: str = "") -> Task | None:
-    """Start the next attempt of the task that is due and has waited longest."""
-    row = connection.execute(_NEXT_DUE.with_for_update(skip_locked=True), {"now": now}).mappings().first()
-    if row is None:
-        return None
-    task = _task(row)
-    values = {"attempt": task.attempt + 1, "worker": worker, "started_at": task.started_at or now}
-    return move(connection, task, RUNNING, values, now=now)
+    `in_order`: none overtakes one that waits to be tried again. `lock`: it is to be claimed.
+    """
+    until = (
+        now + LONGEST_PAUSE
+    )  # no pause is longer: one that seems to be was begun by a clock that was ahead
+    query = sa.select(tasks).where(tasks.c.status == QUEUED, tasks.c.kind.in_(kinds))
+    if not in_order:
+        query = query.where((tasks.c.not_before <= now) | (tasks.c.not_before > until))
+    query = query.order_by(tasks.c.seq).limit(1)
+    task = _first(connection, query.with_for_update(skip_locked=True) if lock else query)
+    return None if task is not None and now < task.not_before <= until else task
 
 
 def move(
@@ -160,11 +143,11 @@ def move(
     mine = (tasks.c.seq == task.seq, tasks.c.attempt == task.attempt)
     where = (*mine, tasks.c.status.in_(sources or allowed))
     statement = tasks.update().where(*where).values({"status": to, **(values or {})}).returning(*tasks.c)
-    row = connection.execute(statement).mappings().first()
-    if row is None:
+    moved = _first(connection, statement)
+    if moved is None:
         raise _not_moved(connection, task, to)
-    _tell_status(connection, _task(row), now)
-    return _task(row)
+    _tell_status(connection, moved, now)
+    return moved
 
 
 def _not_moved(connection: Connection, task: Task, to: str) -> Exception:
@@ -186,19 +169,15 @@ def leave(connection: Connection, task: Task, to: str, values: dict[str, Any], *
         return move(connection, task, CANCELLED, {"finished_at": now}, now=now, sources=(CANCELLING,))
 
 
-def has_due(connection: Connection, *, now: float) -> bool:
-    return connection.execute(_NEXT_DUE, {"now": now}).first() is not None
-
-
 def advance(connection: Connection, task: Task, values: dict[str, Any]) -> Task:
     """Write `values`, but no status, into the row of this attempt; returns the row. Raises `Fenced`."""
     if "status" in values:
         raise IllegalMove("a status is changed by `move` alone")
     mine = {"mine": task.seq, "fence": task.attempt}
-    row = connection.execute(_advance(tuple(values)), mine | values).mappings().first()
-    if row is None:
+    advanced = _first(connection, _advance(tuple(values)), mine | values)
+    if advanced is None:
         raise Fenced(f"attempt {task.attempt} of task {task.id} was replaced")
-    return _task(row)
+    return advanced
 
 
 @functools.cache
@@ -217,15 +196,15 @@ def recover(connection: Connection, *, crashes: int, now: float) -> list[Task]:
     Only for the holder of the runner lock, before its first claim.
     """
     query = sa.select(tasks).where(tasks.c.status.in_(AT_WORK)).with_for_update()
-    left = [_task(row) for row in connection.execute(query).mappings().all()]
+    left = [Task(**row) for row in connection.execute(query).mappings().all()]
     for task in left:
         if task.status == RUNNING:
             text = f"worker {task.worker} died"
-            tell(connection, task, "log", {"level": "error", "text": text}, now=now)
+            task_events.tell(connection, task, "log", {"level": "error", "text": text}, now=now)
         to = QUEUED
         values: dict[str, Any] = {"crashes": task.crashes + 1}
         if task.crashes + 1 >= crashes:
-            error = _worker_died(task.crashes + 1, history(connection, task))
+            error = _worker_died(task.crashes + 1, task_events.history(connection, task))
             to, values = FAILED, values | {"finished_at": now, "error": error}
         leave(connection, task, to, values, now=now)
     return left
@@ -237,17 +216,9 @@ def _worker_died(times: int, what: list[dict[str, Any]]) -> dict[str, Any]:
     return problem | {"errors": what}
 
 
-def history(connection: Connection, task: Task) -> list[dict[str, Any]]:
-    """What went wrong with a task so far, in the form of problem details' `errors`."""
-    lines = [e.data for e in events(connection, task.seq) if e.type == "log" and e.data["level"] == "error"]
-    return [{"detail": line["text"], "pointer": ""} for line in lines]
-
-
 def request_cancel(connection: Connection, task_id: str, *, now: float) -> Task | None:
     """Cancel: a queued task at once, a running one at its next safe point; an ended one stays as it is."""
-    query = sa.select(tasks).where(tasks.c.id == task_id).with_for_update()
-    row = connection.execute(query).mappings().first()
-    task = _task(row) if row else None
+    task = _first(connection, sa.select(tasks).where(tasks.c.id == task_id).with_for_update())
     if task is not None and task.status == QUEUED:
         return move(connection, task, CANCELLED, {"finished_at": now}, now=now, sources=(QUEUED,))
     if task is not None and task.status == RUNNING:
@@ -256,21 +227,15 @@ def request_cancel(connection: Connection, task_id: str, *, now: float) -> Task 
 
 
 def retry(connection: Connection, task: Task, *, now: float, from_start: bool = False) -> Task:
-    """Queue a failed or cancelled task again, from its cursor. Raises `Conflict` for another status.
+    """Queue a failed or cancelled task again, from its checkpoint. Raises `Conflict` for another status.
 
     Whether it may go on is for `app.tasks.retry` to say.
     """
-    values: dict[str, Any] = {
-        "error": None,
-        "finished_at": None,
-        "crashes": 0,
-        "failures": 0,
-        "not_before": 0,
-    }
+    values = {"error": None, "finished_at": None, "crashes": 0, "failures": 0, "not_before": 0}
     if from_start:
-        values["cursor"] = None
+        values |= {"checkpoint": None}
     try:
-        return move(connection, task, QUEUED, values, now=now, sources=(FAILED, CANCELLED))
+        return move(connection, task, QUEUED, values, now=now, sources=RETRIABLE)
     except IllegalMove:
         raise Conflict(
             f"Task {task.id} is {task.status}; only one that failed or was cancelled is tried again."
@@ -279,47 +244,12 @@ def retry(connection: Connection, task: Task, *, now: float, from_start: bool = 
 
 def _tell_status(connection: Connection, task: Task, now: float) -> None:
     data = {"status": task.status, "attempt": task.attempt, "worker": task.worker}
-    tell(connection, task, "status", data, now=now)
+    task_events.tell(connection, task, "status", data, now=now)
 
 
-def tell(connection: Connection, task: Task, type_: str, data: dict[str, Any], *, now: float) -> None:
-    """Add to the timeline; in the transaction that changes the row, so that its order is that of the row."""
-    connection.execute(task_events.insert().values(task_seq=task.seq, at=now, type=type_, data=data))
-
-
-def events(connection: Connection, seq: int, *, after: int = 0, limit: int | None = None) -> list[Event]:
-    """A task's timeline behind the event `after`."""
-    columns = (task_events.c.number, task_events.c.at, task_events.c.type, task_events.c.data)
-    query = sa.select(*columns).where(task_events.c.task_seq == seq, task_events.c.number > after)
-    return [Event(*row) for row in connection.execute(query.order_by(task_events.c.number).limit(limit))]
-
-
-def events_of_all(connection: Connection, *, after: int) -> list[tuple[int, Event]]:
-    """(number of the task, event) of every task, in order, after the event `after`."""
-    columns = (task_events.c.number, task_events.c.at, task_events.c.type, task_events.c.data)
-    query = sa.select(task_events.c.task_seq, *columns).where(task_events.c.number > after)
-    return [(row[0], Event(*row[1:])) for row in connection.execute(query.order_by(task_events.c.number))]
-
-
-def last_event(connection: Connection) -> int:
-    """The number of the newest event of any task."""
-    newest = sa.select(sa.func.coalesce(sa.func.max(task_events.c.number), 0))
-    return int(connection.execute(newest).scalar_one())
-
-
-def active_ids(connection: Connection) -> set[str]:
-    """The ids of tasks that have not ended."""
-    return set(connection.execute(sa.select(tasks.c.id).where(tasks.c.status.in_(ACTIVE))).scalars())
-
-
-def kept_ids(connection: Connection) -> set[str]:
-    """The ids of all tasks."""
-    return set(connection.execute(sa.select(tasks.c.id)).scalars())
-
-
-def retriable_ids(connection: Connection, *, since: float) -> set[str]:
-    """The ids of tasks that failed or were cancelled at that time or later."""
-    where = (tasks.c.status.in_((FAILED, CANCELLED)), tasks.c.finished_at >= since)
+def ids(connection: Connection, statuses: Collection[str] = STATUSES, *, since: float = 0.0) -> set[str]:
+    """Of the tasks of these statuses; of those that ended, since that time alone."""
+    where = (tasks.c.status.in_(statuses), sa.func.coalesce(tasks.c.finished_at, since) >= since)
     return set(connection.execute(sa.select(tasks.c.id).where(*where)).scalars())
 
 
@@ -329,31 +259,25 @@ def latest_time(connection: Connection) -> float | None:
     return max((time for time in connection.execute(latest).one() if time is not None), default=None)
 
 
-def expire(connection: Connection, *, before: float, limit: int) -> list[int]:
-    """The numbers of imports that ended before that time; from now on they cannot be undone."""
-    old = _ended_before(connection, before, limit, tasks.c.kind == IMPORT_RATINGS)
-    seqs = [task.seq for task in old]
-    mine = tasks.update().where(tasks.c.seq.in_(seqs), tasks.c.undo_refused.is_(None))
-    connection.execute(mine.values(undo_refused=EXPIRED))
-    return seqs
+def forget(
+    connection: Connection, *, before: float, limit: int = 100, keep: Collection[str] = ()
+) -> list[Task]:
+    """Delete tasks that ended before that time, with their timeline, their keys and what their undo needs.
 
-
-def forget(connection: Connection, *, before: float, limit: int = 100) -> list[Task]:
-    """Delete tasks that ended before that time, with their timeline, their keys and what their undo needs."""
-    old = _ended_before(connection, before, limit)
+    `keep`: the ids of those that stay.
+    """
+    old = ended_before(connection, before, limit, tasks.c.id.not_in(keep))
     seqs, ids = [task.seq for task in old], [task.id for task in old]
     connection.execute(tasks.delete().where(tasks.c.seq.in_(seqs)))
-    connection.execute(task_events.delete().where(task_events.c.task_seq.in_(seqs)))
+    task_events.forget(connection, seqs)
     connection.execute(idempotency_keys.delete().where(idempotency_keys.c.task_id.in_(ids)))
     for seq in seqs:
         imports.forget(connection, seq)
     return old
 
 
-def _ended_before(connection: Connection, before: float, limit: int, *where: Any) -> list[Task]:
-    """The oldest tasks that ended before that time, locked; none whose undo is still to be done."""
-    undos = sa.select(tasks.c.params).where(tasks.c.kind == UNDO_IMPORT, tasks.c.status.in_(ACTIVE))
-    needed = {params["undo_of"] for params in connection.execute(undos).scalars()}
-    query = sa.select(tasks).where(tasks.c.finished_at < before, tasks.c.id.not_in(needed), *where)
+def ended_before(connection: Connection, before: float, limit: int, *where: Any) -> list[Task]:
+    """The oldest tasks that ended before that time, locked."""
+    query = sa.select(tasks).where(tasks.c.finished_at < before, *where)
     rows = connection.execute(query.order_by(tasks.c.seq).limit(limit).with_for_update()).mappings()
-    return [_task(row) for row in rows.all()]
+    return [Task(**row) for row in rows.all()]

@@ -15,8 +15,6 @@ from app.serving.model_file import CorruptModel
 from app.serving.model_store import ModelStore
 from app.tasks.attempt import Attempt
 
-LONGEST_SILENCE = 10.0
-"""Seconds without progress that a step may take, where neither its CPU time counts nor chunks of it tell."""
 USERS_AT_ONCE = 500
 LARGE, ANNOUNCED = 2_000, 0.5
 """A model of so many movies is there for so many seconds before it is served: API processes that are being
@@ -30,7 +28,7 @@ log = logging.getLogger("matinee.rebuild")
 
 def run(attempt: Attempt) -> None:
     """Complete with the version that was built, how good it is and whether it is served."""
-    store, built = ModelStore.of(attempt.settings), attempt.task.cursor
+    store, built = ModelStore.of(attempt.settings), attempt.task.checkpoint
     if built is None or not ("version" in built["result"] or store.has(built["row"]["checksum"])):
         with attempt.database.busy():
             built = _build(attempt, store)
@@ -47,14 +45,14 @@ def run(attempt: Attempt) -> None:
 def _add(attempt: Attempt, built: dict[str, Any]) -> None:
     """Add the version, which is not served yet."""
     result = built["result"]
-    with attempt.transaction(cursor=built) as connection:
+    with attempt.transaction(checkpoint=built) as connection:
         result["version"] = models.add(connection, **built["row"], created_at=attempt.clock())
     if built["announced"]:
         time.sleep(ANNOUNCED)
 
 
 def _build(attempt: Attempt, store: ModelStore) -> dict[str, Any]:
-    """Build a model and save it; returns the cursor: what is left to do is to publish and to serve it."""
+    """Build a model and save it; returns the checkpoint: what is left to do is to publish and to serve it."""
     with attempt.database.read() as connection:
         changes = ratings.changes(connection)  # what comes from here on counts for the next
         newest_rater = ratings.last_first_rater(connection)
@@ -75,10 +73,10 @@ def _build(attempt: Attempt, store: ModelStore) -> dict[str, Any]:
         "rating_changes": changes,
     }
     announced = incumbent is not None and decision.promoted and len(model.movie_ids) >= LARGE
-    cursor = {"row": row, "result": report, "newest_rater": newest_rater, "announced": announced}
-    with attempt.transaction(cursor=cursor, phase="publish", message=decision.reason):
+    checkpoint = {"row": row, "result": report, "newest_rater": newest_rater, "announced": announced}
+    with attempt.transaction(checkpoint=checkpoint, phase="publish", message=decision.reason):
         pass
-    return cursor
+    return checkpoint
 
 
 def _read(attempt: Attempt) -> Interactions:

@@ -60,7 +60,7 @@ tasks = sa.Table(
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("params", sa.JSON, nullable=False),
-    sa.Column("cursor", sa.JSON),  # where the next attempt takes up; null: from the start
+    sa.Column("checkpoint", sa.JSON),  # where the next attempt takes up; null: from the start
     sa.Column("phase", sa.Text),
     sa.Column("done", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("total", sa.BigInteger),

@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
-from app.repository import tasks
+from app.repository import task_events, tasks
 from app.storage import Database
 from app.task import CANCELLING, COMPLETE, Task
+from app.tasks.kinds import Kind, kind_of
 
 REPORT_EVERY = 0.2
 """Seconds between two progress reports that are not part of a transaction anyway."""
@@ -23,11 +24,11 @@ SHOWN = ("phase", "done", "total", "unit", "message")
 
 
 class Stopped(Exception):
-    """The worker has to stop: the task goes back to queued and is taken up from its cursor."""
+    """The worker has to stop: the task goes back to queued and resumes from its checkpoint."""
 
 
 class Cancelled(Exception):
-    """Somebody cancelled the task."""
+    """The task was cancelled."""
 
 
 class Attempt:
@@ -52,6 +53,10 @@ class Attempt:
         self._phase = (clock(), task.done)
 
     @property
+    def kind(self) -> Kind[Any]:
+        return kind_of(self.task.kind)
+
+    @property
     def directory(self) -> Path:
         """A folder for what the task has to keep on disk between its attempts."""
         return self.settings.data_dir / "work" / self.task.id
@@ -60,14 +65,14 @@ class Attempt:
     def transaction(self, *, result: dict[str, Any] | None = None, **progress: Any) -> Iterator[Connection]:
         """A write transaction that also writes the progress; with `result` it completes the task.
 
-        `progress` takes phase, done, total, unit, message and cursor. Raises `tasks.Fenced` (rolled back)
+        `progress` takes phase, done, total, unit, message and checkpoint. Raises `tasks.Fenced` (rolled back)
         if the attempt was replaced; once it is committed, `Cancelled` or `Stopped` if it has to end here.
         """
         with self.database.write() as connection:
             yield connection
             now = self.clock()
             values = self._pending | progress | self._rate(progress, now)
-            if "cursor" in progress or result is not None:  # the next attempt has less to do
+            if "checkpoint" in progress or result is not None:  # the next attempt has less to do
                 values |= {"crashes": 0, "failures": 0}
             if result is None:
                 row = tasks.advance(connection, self.task, values)
@@ -76,7 +81,7 @@ class Attempt:
                 row = tasks.move(connection, self.task, COMPLETE, values, now=now)
             if "phase" in values or now - self._told >= TELL_EVERY:
                 shown = {name: getattr(row, name) for name in (*SHOWN, "rate")} | {"eta_seconds": row.eta}
-                tasks.tell(connection, row, "progress", shown, now=now)
+                task_events.tell(connection, row, "progress", shown, now=now)
                 self._told = now
         self._pending, self._reported = {}, now
         if result is None:
@@ -113,12 +118,6 @@ class Attempt:
         if "phase" in progress or self.clock() - self._reported >= REPORT_EVERY or self._stopping():
             with self.transaction():
                 pass
-
-    def log(self, text: str, level: str = "info") -> None:
-        """Add a line to the timeline. Raises `tasks.Fenced`."""
-        with self.database.write() as connection:
-            tasks.advance(connection, self.task, {})
-            tasks.tell(connection, self.task, "log", {"level": level, "text": text}, now=self.clock())
 
     def _safe_point(self, status: str) -> None:
         if status == CANCELLING:

@@ -15,6 +15,7 @@ from app.config import Settings
 from app.process import processors_besides_the_api
 from app.storage import lock_directory
 from app.storage.heartbeat import record_of
+from app.tasks.kinds import OUTSIDE
 from app.tasks.watchdog import Watchdog
 
 LOOK_EVERY = 0.25
@@ -61,7 +62,7 @@ class EmbeddedWorker:
         self._trouble = ""
         self._dogs = [
             Watchdog(record_of(lock_directory(settings) / f"{name}.lock"), settings.worker_patience)
-            for name in ("runner", "migrate")
+            for name in ("runner", OUTSIDE, "migrate")
         ]
         self._thread: threading.Thread | None = None
         self._keep_running()

@@ -1,7 +1,6 @@
 """Running one attempt to its end, whatever that is, and writing down how it ended."""
 
 import errno
-import importlib
 import logging
 import random
 from collections.abc import Callable
@@ -10,21 +9,10 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from app.errors import AppError, StorageFull, Unavailable
-from app.repository import tasks
+from app.repository import task_events, tasks
 from app.storage.failures import explain, failure, trace
-from app.task import CANCELLED, FAILED, IMPORT_RATINGS, QUEUED, REBUILD_MODEL, UNDO_IMPORT
+from app.task import CANCELLED, FAILED, QUEUED
 from app.tasks.attempt import Attempt, Cancelled, Stopped
-
-KINDS = {
-    IMPORT_RATINGS: "app.imports.import_ratings",
-    UNDO_IMPORT: "app.imports.undo_import",
-    REBUILD_MODEL: "app.serving.rebuild_model",
-}
-"""The module of each kind; its `run(attempt)` does the work and completes the task, its `LONGEST_SILENCE` is
-how many seconds one of its steps may take without a heartbeat."""
-
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""Seconds before a task that failed for the moment is tried again; doubled each time, with jitter."""
 
 log = logging.getLogger("matinee.worker")
 
@@ -51,13 +39,12 @@ def execute(attempt: Attempt, run: Callable[[Attempt], None] | None = None) -> N
 
 
 def _work(attempt: Attempt) -> None:
-    kind = importlib.import_module(KINDS[attempt.task.kind])
-    attempt.work_on(kind.LONGEST_SILENCE)
-    kind.run(attempt)
+    attempt.work_on(attempt.kind.longest_silence)
+    attempt.kind.run(attempt)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether trying again may help: the engine or the disk said no for the moment."""
+    """Whether trying again may help: the engine or the disk refused for a passing reason."""
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     if isinstance(error, OSError):
@@ -74,7 +61,8 @@ def _fail(attempt: Attempt, error: Exception) -> None:
         _end(attempt, FAILED, failed, text=text)
         return
     failures = _failures(attempt) + 1
-    pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1)) * random.uniform(0.5, 1)  # noqa: S311
+    first, longest = attempt.kind.pauses
+    pause = min(longest, first * 2 ** (failures - 1)) * random.uniform(0.5, 1)  # noqa: S311
     if failures < settings.task_attempts:
         _end(attempt, QUEUED, {"failures": failures, "not_before": now + pause}, text=text)
     else:
@@ -118,8 +106,8 @@ def _end(
         with attempt.database.write() as connection:
             if text:
                 tasks.advance(connection, task, {})  # fenced before it tells
-                tasks.tell(connection, task, "log", {"level": "error", "text": text}, now=now)
-            what = tasks.history(connection, task)
+                task_events.tell(connection, task, "log", {"level": "error", "text": text}, now=now)
+            what = task_events.history(connection, task)
             if to == FAILED and len(what) > 1:
                 values = values | {"error": values["error"] | {"errors": what}}
             move(connection, task, to, values, now=now)

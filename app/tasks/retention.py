@@ -1,4 +1,4 @@
-"""What is no longer needed goes: ended tasks, their files, and old models."""
+"""Old tasks are deleted, with what they and their kinds keep."""
 
 import logging
 import shutil
@@ -8,14 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.config import Settings
-from app.repository import imports, keys, models, tasks
+from app.repository import keys, tasks
 from app.storage import Database
+from app.task import ACTIVE, RETRIABLE
+from app.tasks.kinds import kinds
 
 DAY = 24 * 3600
 AT_ONCE = 100
 """Tasks of one transaction."""
-ROWS = 5_000
-"""Rows of one transaction, of what is kept for the undo of an import: some ten milliseconds."""
 LONGEST = 1.0
 """Seconds after which it makes way for tasks that may be waiting."""
 
@@ -55,31 +55,21 @@ def clean(
         return False
     _forget_keys(database, now=now)
     with database.read() as connection:
-        active = tasks.active_ids(connection)
-        retriable = tasks.retriable_ids(connection, since=now - DAY)
-        kept = tasks.kept_ids(connection)
-    for folder in _entries(settings.data_dir / "work"):
-        _remove(folder.glob("parse-*") if folder.name in retriable else [folder], keep=active)
-    _remove(_entries(settings.uploads_dir), keep=active | retriable, newest=now - DAY)
-    _remove(_entries(settings.data_dir / "imports"), keep=kept)
-    _forget_models(database, settings, now=now)
+        needed = tasks.ids(connection, ACTIVE) | tasks.ids(connection, RETRIABLE, since=now - DAY)
+    remove(entries(settings.data_dir / "work"), keep=needed)
+    for kind in kinds():
+        kind.clean(database, settings, now)
     return True
 
 
 def _forget_tasks(database: Database, before: float, is_late: Callable[[], bool]) -> bool:
-    """Imports first lose their undo, then what is kept for it, in as many transactions as that takes."""
+    """What their kinds keep of them first, where it is much; False if that takes too long."""
     while True:
+        if not all(kind.release(database, before, is_late) for kind in kinds()):
+            return False
         with database.write() as connection:
-            seqs = tasks.expire(connection, before=before, limit=AT_ONCE)
-        for seq in seqs:
-            while True:
-                with database.write() as connection:
-                    if imports.forget(connection, seq, ROWS):
-                        break
-                if is_late():
-                    return False
-        with database.write() as connection:
-            old = tasks.forget(connection, before=before, limit=AT_ONCE)
+            keep = set[str]().union(*(kind.needed(connection) for kind in kinds()))
+            old = tasks.forget(connection, before=before, limit=AT_ONCE, keep=keep)
         if not old:
             return True
         log.info("forgot %d tasks", len(old))
@@ -95,19 +85,12 @@ def _forget_keys(database: Database, *, now: float) -> None:
             forgotten = keys.forget(connection, before=before, limit=AT_ONCE)
 
 
-def _forget_models(database: Database, settings: Settings, *, now: float) -> None:
-    with database.write() as connection:
-        checksums = models.forget(connection, keep=max(1, settings.keep_models))
-    # One that was saved lately may still be to publish: its version is added after that.
-    kept = {f"{checksum}.npz" for checksum in checksums}
-    _remove(_entries(settings.models_dir), keep=kept, newest=now - DAY)
-
-
-def _entries(directory: Path) -> Iterable[Path]:
+def entries(directory: Path) -> Iterable[Path]:
+    """What is in a folder, which need not be there."""
     return sorted(directory.iterdir()) if directory.is_dir() else ()
 
 
-def _remove(paths: Iterable[Path], *, keep: set[str], newest: float | None = None) -> None:
+def remove(paths: Iterable[Path], *, keep: set[str], newest: float | None = None) -> None:
     """Remove what is not kept; with `newest`, only what was written before that time."""
     for path in paths:
         with suppress(FileNotFoundError):  # an upload is renamed once it is whole

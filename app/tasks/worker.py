@@ -1,4 +1,4 @@
-"""The worker: claims queued tasks in order and runs them in itself, one at a time."""
+"""The worker: claims queued tasks and runs them in itself, in each lane one at a time."""
 
 import logging
 import os
@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 from app.config import Settings
-from app.imports.counts import settle
 from app.process import be_nice
 from app.repository import tasks
 from app.storage import Database, open_database
@@ -20,13 +19,15 @@ from app.storage.private import be_private
 from app.task import CANCELLING
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
+from app.tasks.kinds import LANES, MODEL, OUTSIDE, RATINGS, kinds, names
+from app.tasks.lanes import claim, next_due
 from app.tasks.schedule import Schedule
 
 IDLE = 0.5
 """Seconds between two looks into the queue; a wake-up through the pipe cuts it short."""
 
 CANCEL_GRACE = 0.6
-"""Seconds that a cancelled task has to reach a safe point before the worker starts anew without it."""
+"""Seconds that a cancelled task has to reach a safe point before a re-exec ends it."""
 
 WATCH = 0.2
 """Seconds between two looks at whether the running task was cancelled."""
@@ -34,27 +35,43 @@ WATCH = 0.2
 log = logging.getLogger("matinee.worker")
 
 
-class Worker:
-    """Runs tasks until it is told to stop. Only one of them per database: the holder of the runner lock."""
+class Line:
+    """One of the worker's threads, and the lanes whose tasks it runs."""
 
-    def __init__(self, settings: Settings, *, start_anew: Callable[[], None]) -> None:
+    def __init__(self, *lanes: str) -> None:
+        self.lanes = lanes
+        self.awake = threading.Event()
+        self.attempt: Attempt | None = None
+
+
+class Worker:
+    """Runs tasks until it is told to stop. Only one of them per database: the holder of the runner lock.
+
+    Imports, undos and rebuilds run one at a time in the main thread: two that compute at once would take
+    from the API the processor that is left to it. What waits for other services more than it computes runs
+    in a thread beside, with a database and a heartbeat of its own, so that it holds no import up.
+    """
+
+    def __init__(self, settings: Settings, *, re_exec: Callable[[], None]) -> None:
         self.settings = settings
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self._start_anew = start_anew
+        self.main, self.beside = Line(RATINGS, MODEL), Line(OUTSIDE)
+        self._re_exec = re_exec
         self._heartbeat = Heartbeat()
-        self._awake = threading.Event()
         self._stop = threading.Event()
-        self._running: Attempt | None = None
+        self._error: BaseException | None = None
 
     def wake(self) -> None:
-        self._awake.set()
+        for line in (self.main, self.beside):
+            line.awake.set()
 
     def stop(self) -> None:
-        """End at the next safe point; if none comes within the grace period, end the process as it is."""
+        """End at the next safe points; the process as it is, if they do not come within the grace period."""
         if not self._stop.is_set():
             self._stop.set()
-            self._awake.set()
-            timer = threading.Timer(self.settings.shutdown_grace * 0.6, os._exit, (0,))
+            self.wake()
+            status = 0 if self._error is None else 1
+            timer = threading.Timer(self.settings.shutdown_grace * 0.6, os._exit, (status,))
             timer.daemon = True
             timer.start()
 
@@ -66,18 +83,41 @@ class Worker:
         self.stop()
 
     def run(self) -> None:
+        """Raises what ended the thread beside, once the main thread's task is back in the queue."""
         database = open_database(self.settings, durable=False, heartbeat=self._heartbeat)
         with database.exclusive("runner"):
             log.info("worker %s runs tasks", self.name)
             schedule = Schedule(database, self.settings)  # before anything is written at this clock's time
             self._take_up(database)
+            beside = threading.Thread(target=self._run_beside, daemon=True)
+            if names(OUTSIDE):
+                beside.start()
             threading.Thread(target=self._watch, args=(database,), daemon=True).start()
-            while not self._stop.is_set():
-                if not self._run_next(database):
-                    self._look(schedule)
-                    self._awake.wait(IDLE)
-                    self._awake.clear()
+            self._work(self.main, database, idle=lambda: self._look(schedule))
+            if beside.ident is not None:
+                beside.join()
         database.close()
+        if self._error is not None:
+            raise self._error
+
+    def _run_beside(self) -> None:
+        """Under a lock of its own, beside which its heartbeat is kept."""
+        self._heartbeat.stand_aside()
+        try:
+            database = open_database(self.settings, durable=False, heartbeat=Heartbeat())
+            with database.exclusive(OUTSIDE):
+                self._work(self.beside, database)
+            database.close()
+        except BaseException as error:  # the worker ends, as for one of the main thread
+            self._error = error
+            self.stop()
+
+    def _work(self, line: Line, database: Database, idle: Callable[[], object] = lambda: None) -> None:
+        while not self._stop.is_set():
+            if not run_next(database, self.settings, line, name=self.name, stopping=self._stop.is_set):
+                idle()
+                line.awake.wait(IDLE)
+                line.awake.clear()
 
     def _look(self, schedule: Schedule) -> None:
         try:
@@ -90,62 +130,57 @@ class Worker:
             left = tasks.recover(connection, crashes=self.settings.task_crashes, now=time.time())
         for task in left:
             log.warning("task %s (%s) was left by a worker that died", task.id, task.kind)
-        settle(database, database.write)
-
-    def _run_next(self, database: Database) -> bool:
-        return run_next(
-            database, self.settings, name=self.name, stopping=self._stop.is_set, running=self._set_running
-        )
-
-    def _set_running(self, attempt: Attempt | None) -> None:
-        self._running = attempt
+        for kind in kinds():
+            kind.tidy(database)
 
     def _watch(self, database: Database) -> None:
-        """Some phases have no safe point for a while; a cancel is not kept waiting for them."""
+        """Some phases have no safe point for a while; a cancel is not kept waiting for them.
+
+        The task of the other thread, if there is one, is recovered and goes on from its checkpoint.
+        """
         self._heartbeat.stand_aside()
-        since: tuple[Attempt, float] | None = None
+        since: dict[Attempt, float] = {}
         while not self._stop.wait(WATCH):
-            attempt = self._running
-            if attempt is None:
-                continue
-            try:
-                with database.read() as connection:
-                    task = tasks.get(connection, attempt.task.id)
-            except Exception as error:  # the next look may find the database again
-                log.warning("task %s is not watched for a cancel: %s", attempt.task.id, error)
-                continue
-            if task is None or task.status != CANCELLING or task.attempt != attempt.task.attempt:
-                continue
             now = time.monotonic()
-            if since is None or since[0] is not attempt:
-                since = attempt, now
-            elif now - since[1] >= CANCEL_GRACE and self._running is attempt:
-                log.warning("task %s has no safe point; starting anew without it", task.id)
-                self._start_anew()
+            at_work = filter(None, (self.main.attempt, self.beside.attempt))
+            since = {one: since.get(one, now) for one in at_work if self._is_cancelled(database, one)}
+            for attempt, at in since.items():
+                if now - at >= CANCEL_GRACE and attempt in (self.main.attempt, self.beside.attempt):
+                    log.warning("task %s has no safe point; re-exec without it", attempt.task.id)
+                    self._re_exec()
+
+    def _is_cancelled(self, database: Database, attempt: Attempt) -> bool:
+        try:
+            with database.read() as connection:
+                task = tasks.get(connection, attempt.task.id)
+        except Exception as error:  # the next look may find the database again
+            log.warning("task %s is not watched for a cancel: %s", attempt.task.id, error)
+            return False
+        return task is not None and (task.status, task.attempt) == (CANCELLING, attempt.task.attempt)
 
 
 def run_next(
     database: Database,
     settings: Settings,
+    line: Line | None = None,
     *,
     name: str = "",
     stopping: Callable[[], bool] = lambda: False,
-    running: Callable[[Attempt | None], None] = lambda _attempt: None,
 ) -> bool:
-    """Claim the task that is due and has waited longest and run it; False if there is none."""
+    """Claim the task of the line's lanes that is due and run it; False if there is none."""
+    line = line or Line(*LANES)
     with database.read() as connection:
-        if not tasks.has_due(connection, now=time.time()):
+        if next_due(connection, now=time.time(), lanes=line.lanes) is None:
             return False
     with database.write() as connection:
-        task = tasks.claim(connection, now=time.time(), worker=name)
+        task = claim(connection, now=time.time(), worker=name, lanes=line.lanes)
     if task is None:
         return False
-    attempt = Attempt(task, database, settings, stopping=stopping)
-    running(attempt)
+    line.attempt = Attempt(task, database, settings, stopping=stopping)
     try:
-        execute(attempt)
+        execute(line.attempt)
     finally:
-        running(None)
+        line.attempt = None
     return True
 
 
@@ -153,14 +188,14 @@ def main(settings: Settings, *, embedded: bool) -> None:
     """Run a worker in this process. `embedded`: standard input is the wire to the parent."""
     be_private()
     be_nice(settings.worker_nice)
-    worker = Worker(settings, start_anew=_start_anew)
+    worker = Worker(settings, re_exec=_re_exec)
     _handle_signals(worker, embedded)
     if embedded:
         threading.Thread(target=worker.follow_parent, daemon=True).start()
     worker.run()
 
 
-def _start_anew() -> None:
+def _re_exec() -> None:
     """Become a fresh worker: same process, same wire, no locks, no threads, nothing in memory."""
     arguments = [sys.executable, *sys.orig_argv[1:]]
     os.execv(sys.executable, arguments)  # noqa: S606

@@ -19,6 +19,7 @@ from app.errors import MethodNotAllowed, NotFound
 from app.movie import Movie
 from app.rating import MAX_ID
 from app.repository import tasks as task_rows
+from app.tasks.kinds import names
 from app.web import charts, reference
 
 FOLDER = Path(__file__).parent
@@ -133,7 +134,7 @@ def import_file(request: Request) -> Response:
 
 @router.get("/activity")
 def activity(request: Request) -> Response:
-    return _page(request, "activity", kinds=get_args(tasks.Kind), statuses=get_args(tasks.Status))
+    return _page(request, "activity", kinds=names(), statuses=get_args(tasks.Status))
 
 
 @router.get("/activity/{task_id}")

@@ -14,10 +14,9 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from app.api.feed import Feed, Subscription, _Look
-from app.repository import tasks
-from app.storage import Database
-from app.storage.schema import task_events
-from app.task import REBUILD_MODEL
+from app.repository import task_events, tasks
+from app.serving.kinds import REBUILD_MODEL
+from app.storage import Database, schema
 from tests.api.test_tasks import read_events
 from tests.server import poll
 
@@ -30,7 +29,7 @@ def feed_of(database: Database) -> Feed:
 
 def tell(database: Database, task: Any, number: int) -> None:
     with database.write() as connection:
-        tasks.tell(connection, task, "progress", {"n": number}, now=time.time())
+        task_events.tell(connection, task, "progress", {"n": number}, now=time.time())
 
 
 def make_task(database: Database) -> Any:
@@ -49,13 +48,13 @@ async def news_of(subscription: Subscription, count: int) -> list[int]:
 def test_one_look_serves_all_streams(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     task, other = make_task(database), make_task(database)
     looks: list[int] = []
-    last_event = tasks.last_event
+    last_event = task_events.last_event
 
     def counted(connection: Any) -> int:
         looks.append(1)
         return last_event(connection)
 
-    monkeypatch.setattr(tasks, "last_event", counted)
+    monkeypatch.setattr(task_events, "last_event", counted)
     feed = feed_of(database)
 
     def write() -> None:
@@ -93,7 +92,7 @@ def test_an_event_that_becomes_visible_late_is_told(
             "data": {"n": number},
         }
         with database.write() as connection:
-            connection.execute(sa.insert(task_events).values(**values))
+            connection.execute(sa.insert(schema.task_events).values(**values))
         return [event.number for events in look.news().values() for event in events if event.number > 100]
 
     look.news()
@@ -105,7 +104,7 @@ def test_an_event_that_becomes_visible_late_is_told(
 def test_a_stream_that_is_read_slowly_misses_nothing() -> None:
     async def story() -> None:
         subscription = Subscription()
-        events = [tasks.Event(n, 0.0, "log", {}) for n in range(5_000)]
+        events = [task_events.Event(n, 0.0, "log", {}) for n in range(5_000)]
         for event in events:
             subscription.tell([event])
         await asyncio.sleep(0)

@@ -19,6 +19,7 @@ from app.storage.schema import tasks as table
 from app.tasks import retention
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
+from app.tasks.lanes import claim
 from app.tasks.schedule import Schedule
 from app.tasks.worker import run_next
 
@@ -46,7 +47,7 @@ class Here:
     def run_with(self, stopping: Callable[[], bool]) -> None:
         """Run the next task, and stop it where that is true."""
         with self.service.database.write() as connection:
-            task = tasks.claim(connection, now=2e9)
+            task = claim(connection, now=2e9)
         assert task is not None
         execute(Attempt(task, self.service.database, self.service.settings, stopping=stopping))
 

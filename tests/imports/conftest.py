@@ -14,11 +14,13 @@ from app.imports import import_ratings, undo_import
 from app.imports.sizes import DEFAULT, Sizes
 from app.movie import Movie
 from app.repository import tasks
+from app.repository.import_order import IMPORT_RATINGS, UNDO_IMPORT
 from app.storage import Database
 from app.storage.schema import metadata
-from app.task import IMPORT_RATINGS, UNDO_IMPORT, Task
+from app.task import Task
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
+from app.tasks.lanes import claim
 from tests.catalogue import put_movies
 
 NOW = 1_700_000_000.5
@@ -45,7 +47,7 @@ def queue(
 def attempt(database: Database, settings: Settings, **arguments: Any) -> Attempt:
     """The next attempt at the task that has waited longest."""
     with database.write() as connection:
-        task = tasks.claim(connection, now=NOW)
+        task = claim(connection, now=NOW)
     assert task is not None
     return Attempt(task, database, settings, clock=lambda: NOW, **arguments)
 

@@ -22,12 +22,14 @@ import sqlalchemy as sa
 from app.config import Settings
 from app.errors import AppError, Conflict, NotFound
 from app.imports.counts import settle
+from app.imports.kinds import ImportParams, UndoParams, has_begun
 from app.imports.rejects import rejects_path
 from app.imports.sizes import Sizes
 from app.movie import Movie
 from app.rating import Rating
 from app.repository import import_order, movies, tasks
 from app.repository import ratings as rating_queries
+from app.repository.import_order import IMPORT_RATINGS, UNDO_IMPORT
 from app.storage import Database, open_database
 from app.storage.schema import (
     catalogue_before_images,
@@ -37,9 +39,10 @@ from app.storage.schema import (
     ratings,
 )
 from app.storage.schema import movies as movie_table
-from app.task import CANCELLED, COMPLETE, FAILED, IMPORT_RATINGS, UNDO_IMPORT, Task
+from app.task import CANCELLED, COMPLETE, FAILED, Task
 from app.tasks import retention
 from app.tasks.attempt import Attempt
+from app.tasks.lanes import claim
 from app.tasks.retry import missing_of, retry
 from app.tasks.start import queue, start
 from tests.catalogue import put_movies
@@ -175,12 +178,12 @@ class Sequence:
         path = self.settings.uploads_dir / task_id
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
-        params = {"file": f"uploads/{task_id}", "filename": name, "size": len(content), "sha256": ""}
-        params |= {"user_id": 1, "dry_run": self.random.random() < 0.1, "undo_of": None}
+        is_dry = self.random.random() < 0.1
+        params = ImportParams(f"uploads/{task_id}", name, len(content), user_id=1, dry_run=is_dry)
         with self.database.write() as connection:
             queue(connection, IMPORT_RATINGS, params, task_id=task_id)
         self.lines[task_id] = lines
-        self.tell(f"send {name} {task_id[:4]} {content!r} {params['dry_run']}")
+        self.tell(f"send {name} {task_id[:4]} {content!r} {is_dry}")
 
     def _ratings(self) -> tuple[str, bytes, int]:
         pick = self.random.randint
@@ -216,7 +219,7 @@ class Sequence:
         """Run the next task, and let something happen in its midst."""
         self.now += self.random.choice((0, 1, 100))
         with self.database.write() as connection:
-            task = tasks.claim(connection, now=self.now)
+            task = claim(connection, now=self.now)
         if task is None:
             return
         whats = (
@@ -277,9 +280,9 @@ class Sequence:
                     retry(connection, task.id, lacking)
 
     def undo(self) -> None:
-        if task := self.pick(lambda task: task.kind == IMPORT_RATINGS and task.ended and task.begun):
+        if task := self.pick(lambda task: task.kind == IMPORT_RATINGS and task.ended and has_begun(task)):
             with self.refusable(f"undo {task.id[:4]}"):
-                undo = start(self.database, UNDO_IMPORT, {"undo_of": task.id})
+                undo = start(self.database, UNDO_IMPORT, UndoParams(task.id))
                 self.tell(f"  by {undo.id[:4]}")
 
     @contextmanager
@@ -397,7 +400,7 @@ class Sequence:
                 left = import_order.newest_after(connection, NONE, undoable=True)
             if left is None:
                 break
-            task = start(self.database, UNDO_IMPORT, {"undo_of": left.id})
+            task = start(self.database, UNDO_IMPORT, UndoParams(left.id))
             self.tell(f"finally undo {left.id[:4]} by {task.id[:4]}")
             self._run_all()
             self.check()
@@ -410,7 +413,7 @@ class Sequence:
         while any(not task.ended for task in self.all()):
             self.now += 100
             with self.database.write() as connection:
-                task = tasks.claim(connection, now=self.now)
+                task = claim(connection, now=self.now)
             assert task is not None
             perform(Attempt(task, self.database, self.settings, clock=self.clock), SMALL)
             self.check()
@@ -422,7 +425,7 @@ NONE = Task(
     kind=IMPORT_RATINGS,
     status=COMPLETE,
     params={},
-    cursor=None,
+    checkpoint=None,
     phase=None,
     done=0,
     total=None,

@@ -18,8 +18,9 @@ from app.movie import Movie
 from app.rating import Rating
 from app.repository import movies, tasks
 from app.repository import ratings as rating_queries
+from app.repository.import_order import UNDO_IMPORT
 from app.storage import Database, open_database
-from app.task import UNDO_IMPORT
+from app.tasks.lanes import next_due
 from tests.catalogue import put_movies
 from tests.imports.conftest import NOW, attempt, counts_are_right, perform, queue, table
 
@@ -108,7 +109,7 @@ def run_to_end(database: Database, settings: Settings, fuses: list[int]) -> int:
     kills = 0
     for fuse in [*fuses, 1_000_000]:
         with database.read() as connection:
-            if not tasks.has_due(connection, now=NOW):
+            if next_due(connection, now=NOW) is None:
                 break
         started = attempt(database, settings)
         try:

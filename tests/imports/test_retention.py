@@ -15,9 +15,10 @@ from app.rating import Rating
 from app.repository import keys as key_queries
 from app.repository import movies, tasks
 from app.repository import ratings as rating_queries
+from app.repository.import_order import IMPORT_RATINGS, UNDO_IMPORT
 from app.storage import Database
 from app.storage.schema import SCORED, metadata
-from app.task import IMPORT_RATINGS, UNDO_IMPORT, Task
+from app.task import Task
 from app.tasks import retention
 from tests.imports.conftest import Import, Undo, counts_are_right, queue, ratings, table
 from tests.imports.test_undo import HEADER, MOVIES, A, B
@@ -103,7 +104,7 @@ class Killed(BaseException):
 def test_a_kill_between_two_steps_leaves_no_half_of_an_undo(
     run_import: Import, database: Database, engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "ROWS", 1)
+    monkeypatch.setattr("app.imports.retention.ROWS", 1)
     run_import(A)
     imported = run_import(B)
     assert refusal(database, imported.id) == ""
@@ -151,7 +152,7 @@ def test_an_import_stays_as_long_as_its_undo_is_to_be_done(
 def test_a_long_clean_up_makes_way_and_goes_on(
     imported: Task, database: Database, engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "ROWS", 1)
+    monkeypatch.setattr("app.imports.retention.ROWS", 1)
     seconds = iter(range(10_000))
     states = []
     while not retention.clean(database, engine_settings, now=LATER, monotonic=lambda: next(seconds)):

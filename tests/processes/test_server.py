@@ -14,8 +14,8 @@ import pytest
 
 from app.config import Settings
 from app.repository import tasks
+from app.serving.kinds import REBUILD_MODEL
 from app.storage import open_database
-from app.task import REBUILD_MODEL
 from tests.processes.imports import upload, write_csv
 from tests.server import Server, poll
 

@@ -3,9 +3,11 @@
 from typing import Any
 
 from app.repository import import_order, tasks
+from app.repository.import_order import IMPORT_RATINGS, UNDO_IMPORT
+from app.serving.kinds import REBUILD_MODEL
 from app.storage import Database
 from app.storage.schema import tasks as table
-from app.task import IMPORT_RATINGS, REBUILD_MODEL, UNDO_IMPORT, Task
+from app.task import Task
 
 
 def add(database: Database, kind: str = IMPORT_RATINGS, status: str = "complete", **values: Any) -> Task:
@@ -19,7 +21,7 @@ def add(database: Database, kind: str = IMPORT_RATINGS, status: str = "complete"
     return changed
 
 
-def cursor(order: int | None, new: int = 1) -> dict[str, Any]:
+def checkpoint(order: int | None, new: int = 1) -> dict[str, Any]:
     place: dict[str, Any] = {"figures": {"new": new, "replaced": 0}}
     return place if order is None else place | {"order": order}
 
@@ -39,22 +41,22 @@ def test_each_order_is_higher_than_the_one_before(database: Database) -> None:
 
 
 def test_the_newest_import_is_the_one_that_wrote_last(database: Database) -> None:
-    old = add(database, cursor=cursor(None))
-    late = add(database, cursor=cursor(2))  # failed at first, and was tried again
-    early = add(database, cursor=cursor(1))
-    add(database, cursor=cursor(3, new=0))
-    add(database, cursor=cursor(4), params={"dry_run": True})
-    add(database, cursor=None)
+    old = add(database, checkpoint=checkpoint(None))
+    late = add(database, checkpoint=checkpoint(2))  # failed at first, and was tried again
+    early = add(database, checkpoint=checkpoint(1))
+    add(database, checkpoint=checkpoint(3, new=0))
+    add(database, checkpoint=checkpoint(4), params={"dry_run": True})
+    add(database, checkpoint=None)
     assert newest(database, old) == late.id
     assert newest(database, early) == late.id
     assert newest(database, late) is None
-    add(database, UNDO_IMPORT, params={"undo_of": late.id}, cursor={"figures": {"deleted": 1}})
+    add(database, UNDO_IMPORT, params={"undo_of": late.id}, checkpoint={"figures": {"deleted": 1}})
     assert newest(database, early) is None
     assert newest(database, old) == early.id
 
 
 def test_undos_of_an_import_and_what_is_active(database: Database) -> None:
-    task = add(database, cursor=cursor(1))
+    task = add(database, checkpoint=checkpoint(1))
     undos = [
         add(database, UNDO_IMPORT, status, params={"undo_of": of})
         for status, of in (("cancelled", task.id), ("failed", "another"), ("queued", task.id))

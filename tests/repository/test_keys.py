@@ -10,9 +10,9 @@ from app.config import Settings
 from app.errors import Invalid
 from app.repository import keys, movies, tasks
 from app.repository.keys import Answer, Key
+from app.serving.kinds import REBUILD_MODEL
 from app.storage import Database
 from app.storage.schema import idempotency_keys
-from app.task import REBUILD_MODEL
 from app.tasks import retention
 from app.tasks.start import start
 
@@ -69,7 +69,7 @@ def test_keys_are_kept_for_a_day_and_those_of_a_task_as_long_as_the_task(
     now = time.time()
     for number, age in enumerate((3.0, 2.0, 1.01, 1.001, 0.99, 0.0)):
         once(database, Key("POST /movies", str(number), ""), "film", now=now - age * DAY)
-    task = start(database, REBUILD_MODEL, {})
+    task = start(database, REBUILD_MODEL)
     once(database, Key("POST /recommender/rebuild", "t", ""), "x", now=now - 3 * DAY, task_id=task.id)
     retention.clean(database, settings, now=now)
     assert kept(database) == {"4", "5", "t"}

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from app.config import Settings
 from app.rating import MAX_ID, Rating
 from app.repository import catalogue, imports, movies, ratings, tasks
+from app.repository.import_order import IMPORT_RATINGS
 from app.storage import Database, open_database
 from app.storage.schema import FIRST_OWN_ID, metadata
-from app.task import IMPORT_RATINGS
 from tests.server import poll
 
 NUMBERED = [table for table in metadata.sorted_tables if table.autoincrement_column is not None]

@@ -11,10 +11,11 @@ from alembic.config import Config
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
-from app.repository import keys
+from app.repository import keys, tasks
 from app.repository.keys import Key
 from app.storage import database as storage
 from app.storage import open_database
+from app.tasks.worker import run_next
 from tests.conftest import ENGINES
 
 
@@ -64,4 +65,24 @@ def test_keys_of_an_older_release_are_answered_as_before(empty: Settings) -> Non
             assert json.loads(answer.body) == {"task_id": f"t{number}", "status": "queued"}
             assert answer.headers == {"Location": location, "Retry-After": "1"}
         assert keys.claim(connection, Key("POST /movies", "k", "f"), now=1.0)
+    database.close()
+
+
+def test_a_task_that_waits_in_an_older_database_goes_on_from_its_checkpoint(empty: Settings) -> None:
+    cursor = {"after": [7, 7], "done": 2, "figures": {"deleted": 2, "restored": 0, "kept": 0}}
+    insert = "INSERT INTO tasks (id, kind, status, params, cursor, created_at, finished_at) VALUES "
+    done = """('i', 'import_ratings', 'complete', '{"file": null}', '{"figures": {"new": 3}}', 1, 2)"""
+    half = f"""('u', 'undo_import', 'queued', '{{"undo_of": "i"}}', '{json.dumps(cursor)}', 3, NULL)"""
+    open_older(empty, "0011", f"{insert} {done}, {half}")
+    database = open_database(empty)
+    with database.read() as connection:
+        found = tasks.get(connection, "u")
+    assert found is not None
+    assert found.checkpoint == cursor
+    assert run_next(database, empty)
+    with database.read() as connection:
+        found = tasks.get(connection, "u")
+    assert found is not None
+    assert (found.status, found.done) == ("complete", 2)
+    assert found.result == {"undo_of": "i", "deleted": 2, "restored": 0, "kept": 0, "rejects": []}
     database.close()

@@ -15,9 +15,9 @@ from app.config import Settings
 from app.errors import Conflict
 from app.imports import undo
 from app.repository import movies, tasks
+from app.repository.import_order import IMPORT_RATINGS, UNDO_IMPORT
 from app.storage import Database, open_database
 from app.storage.schema import FIRST_OWN_ID, LAST_OWN_ID, metadata
-from app.task import IMPORT_RATINGS, UNDO_IMPORT
 from tests.first_version import FirstVersion
 from tests.imports.conftest import counts_are_right, ended, queue, ratings, table
 from tests.repository.test_numbers import values_of

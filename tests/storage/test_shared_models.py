@@ -16,26 +16,17 @@ from app.errors import Unavailable
 from app.main import create_app
 from app.recommender.model import Model
 from app.repository import models, tasks
+from app.repository.import_order import IMPORT_RATINGS
 from app.sample import FIRST_USER
 from app.serving import rebuild_model
+from app.serving.kinds import REBUILD_MODEL
 from app.serving.model_file import CorruptModel
 from app.serving.model_store import ModelStore
 from app.storage import open_database
 from app.storage.redis import SharedModels
-from app.task import IMPORT_RATINGS, REBUILD_MODEL
 from app.tasks import retention
 from app.tasks.start import start
 from app.tasks.worker import run_next
-
-SAMPLE = {
-    "file": None,
-    "filename": "",
-    "size": 0,
-    "sha256": "",
-    "user_id": None,
-    "dry_run": False,
-    "undo_of": None,
-}
 
 
 @pytest.fixture
@@ -56,7 +47,7 @@ def test_a_published_model_is_served_elsewhere(tmp_path: Path, redis_url: str) -
     settings = Settings(data_dir=tmp_path / "worker", redis_url=redis_url, embedded_worker=False)
     database = open_database(settings)
     for kind in (IMPORT_RATINGS, REBUILD_MODEL):
-        start(database, kind, dict(SAMPLE))
+        start(database, kind)
         assert run_next(database, settings)
     database.close()
     path = f"/recommendations/{FIRST_USER}"
@@ -85,7 +76,7 @@ def test_a_model_is_published_when_redis_is_back_and_not_trained_again(
 ) -> None:
     settings = Settings(data_dir=tmp_path / "worker", redis_url="redis://127.0.0.1:1", embedded_worker=False)
     database, trained = open_database(settings), list[int]()
-    task = start(database, REBUILD_MODEL, {})
+    task = start(database, REBUILD_MODEL)
     train = rebuild_model._train
 
     def noted(*arguments: Any) -> Model:

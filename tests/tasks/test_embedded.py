@@ -119,9 +119,11 @@ def test_an_error_of_the_supervisor_does_not_end_it(
 
 
 @pytest.mark.skipif(start_of(os.getpid()) is None, reason="this system has no /proc")
+@pytest.mark.parametrize("lock", ["runner", "outside"])
 def test_readiness_and_status_tell_of_a_worker_that_stands_still(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, lock: str
 ) -> None:
+    """In its main thread, or in the one beside."""
     monkeypatch.setattr(embedded, "LOOK_EVERY", 0.01)
     monkeypatch.setattr(embedded, "_spawn", WAITS)
     settings = Settings(settings.data_dir, worker_patience=1e9)
@@ -130,11 +132,13 @@ def test_readiness_and_status_tell_of_a_worker_that_stands_still(
         beat = Beat(
             place(), os.getpid(), start_of(os.getpid()) or 0, silence=0.05, task="t1", kind="rebuild_model"
         )
-        record_of(settings.data_dir / "runner.lock").write_text(json.dumps(asdict(beat)))
+        record_of(settings.data_dir / f"{lock}.lock").write_text(json.dumps(asdict(beat)))
         poll(lambda: client.get("/health/ready").status_code == 503)
         refused = client.get("/health/ready")
         assert "has not made progress" in refused.json()["detail"]
         assert refused.headers["retry-after"]
+        if lock == "outside":
+            return
         state = client.get("/status").json()["worker"]
         assert (state["pid"], state["task_id"], state["kind"]) == (os.getpid(), "t1", "rebuild_model")
         assert state["beat_age_seconds"] > 0

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -13,23 +14,15 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from app.config import Settings
 from app.errors import Conflict, Invalid, Unavailable
-from app.repository import tasks
-from app.storage import open_database
-from app.task import (
-    ACTIVE,
-    AT_WORK,
-    CANCELLED,
-    CANCELLING,
-    ENDED,
-    FAILED,
-    IMPORT_RATINGS,
-    MOVES,
-    QUEUED,
-    REBUILD_MODEL,
-    RUNNING,
-)
+from app.repository import task_events, tasks
+from app.repository.import_order import IMPORT_RATINGS
+from app.serving.kinds import REBUILD_MODEL
+from app.storage import Database, open_database
+from app.task import ACTIVE, AT_WORK, CANCELLED, CANCELLING, ENDED, FAILED, MOVES, QUEUED, RUNNING
 from app.tasks.attempt import Attempt, Cancelled, Stopped
 from app.tasks.execution import execute
+from app.tasks.kinds import kind_of
+from app.tasks.lanes import claim
 from app.tasks.start import start
 
 CRASHES = 3
@@ -57,14 +50,12 @@ class Tasks(RuleBasedStateMachine):
 
     @rule(target=made, kind=st.sampled_from([IMPORT_RATINGS, REBUILD_MODEL]))
     def create(self, kind: str) -> str:
-        return start(self.database, kind, {}).id
+        return start(self.database, kind).id
 
     @rule(target=attempts)
     def claim(self) -> Any:
-        if any(task.status in ("running", "cancelling") for task in self.all()):
-            return multiple()  # one worker runs one task at a time
         with self.database.write() as connection:
-            task = tasks.claim(connection, now=self.clock(), worker="w")
+            task = claim(connection, now=self.clock(), worker="w")
         if task is None:
             return multiple()
         return Attempt(task, self.database, self.settings, stopping=lambda: self.stopping, clock=self.clock)
@@ -76,7 +67,7 @@ class Tasks(RuleBasedStateMachine):
         alive = current.attempt == attempt.task.attempt and current.status in ("running", "cancelling")
         done = self.steps.get(attempt.task.id, 0) + 1
         try:
-            with attempt.transaction(done=done, cursor={"done": done}, result={} if complete else None):
+            with attempt.transaction(done=done, checkpoint={"done": done}, result={} if complete else None):
                 pass
         except tasks.Fenced:
             assert not alive
@@ -162,23 +153,26 @@ class Tasks(RuleBasedStateMachine):
     def every_move_is_a_legal_one(self) -> None:
         with self.database.read() as connection:
             for task in self.all():
-                told = [e.data["status"] for e in tasks.events(connection, task.seq) if e.type == "status"]
+                told = [
+                    e.data["status"] for e in task_events.events(connection, task.seq) if e.type == "status"
+                ]
                 assert told[0] == "queued"
                 assert told[-1] == task.status
                 assert set(itertools.pairwise(told)) <= MOVES
 
     @invariant()
-    def the_cursor_is_the_last_committed_step(self) -> None:
+    def the_checkpoint_is_the_last_committed_step(self) -> None:
         for task in self.all():
             assert task.done == self.steps.get(task.id, 0)
-            assert task.cursor is None or task.cursor == {"done": task.done}
+            assert task.checkpoint is None or task.checkpoint == {"done": task.done}
 
     @invariant()
-    def nothing_is_lost_and_one_runs(self) -> None:
+    def nothing_is_lost_and_one_of_a_lane_runs(self) -> None:
         found = self.all()
         assert len({task.id for task in found}) == len(found)
         assert all(task.status in (*ACTIVE, *ENDED) for task in found)
-        assert sum(task.status in (RUNNING, "cancelling") for task in found) <= 1
+        lanes = [kind_of(task.kind).lane for task in found if task.status in AT_WORK]
+        assert len(set(lanes)) == len(lanes)
         with self.database.read() as connection:
             kinds = connection.execute(sa.text("SELECT count(*) FROM tasks")).scalar_one()
         assert kinds == len(found)
@@ -190,3 +184,45 @@ class Tasks(RuleBasedStateMachine):
 
 TestTasks = Tasks.TestCase
 TestTasks.settings = hypothesis_settings(max_examples=25, stateful_step_count=30, deadline=None)
+
+
+HAPPENS = ("fails transiently", "is stopped", "its worker dies")
+LEADS_TO = {
+    RUNNING: dict.fromkeys(HAPPENS, QUEUED),
+    CANCELLING: dict.fromkeys(HAPPENS, CANCELLED),
+}
+"""Where a task goes from there. In every other status nothing happens to it: no attempt of it runs."""
+
+
+def _in_status(database: Database, settings: Settings, status: str) -> Attempt:
+    """An attempt that believes to run a task of that status."""
+    started = start(database, REBUILD_MODEL)
+    with database.write() as connection:
+        claimed = claim(connection, now=1.0, worker="w")
+        assert claimed is not None
+        if status in (CANCELLING, CANCELLED):
+            tasks.request_cancel(connection, started.id, now=1.0)
+        if status not in (RUNNING, CANCELLING):
+            tasks.move(connection, claimed, status, now=1.0)
+    return Attempt(claimed, database, settings)
+
+
+@pytest.mark.parametrize("what", HAPPENS)
+@pytest.mark.parametrize("status", (*ACTIVE, *ENDED))
+def test_what_cuts_an_attempt_short_in_every_status(
+    engine_settings: Settings, database: Database, status: str, what: str
+) -> None:
+    attempt = _in_status(database, engine_settings, status)
+
+    def cut_short(_attempt: Attempt) -> None:
+        raise Unavailable("away") if what == HAPPENS[0] else Stopped()
+
+    if what == HAPPENS[2]:
+        with database.write() as connection:
+            tasks.recover(connection, crashes=CRASHES, now=1.0)
+    else:
+        execute(attempt, cut_short)
+    with database.read() as connection:
+        found = tasks.get(connection, attempt.task.id)
+    assert found is not None
+    assert found.status == LEADS_TO.get(status, {}).get(what, status)

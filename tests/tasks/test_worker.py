@@ -11,23 +11,17 @@ from app.config import Settings
 from app.errors import Unavailable
 from app.rating import Rating
 from app.repository import models, ratings, tasks
+from app.repository.import_order import IMPORT_RATINGS
+from app.serving.kinds import PATIENCE, REBUILD_MODEL
 from app.storage import Database, open_database
-from app.task import IMPORT_RATINGS, REBUILD_MODEL, Task
+from app.task import Task
 from app.tasks import retention
 from app.tasks.attempt import Attempt
-from app.tasks.schedule import LOOK_EVERY, PATIENCE, Schedule
+from app.tasks.kinds import kind_of
+from app.tasks.lanes import claim
+from app.tasks.schedule import LOOK_EVERY, Schedule
 from app.tasks.start import start
 from app.tasks.worker import Worker, run_next
-
-SAMPLE = {
-    "file": None,
-    "filename": "",
-    "size": 0,
-    "sha256": "",
-    "user_id": None,
-    "dry_run": False,
-    "undo_of": None,
-}
 
 
 @pytest.fixture
@@ -47,37 +41,37 @@ def queued(database: Database) -> int:
         return tasks.counts(connection)["queued"]
 
 
-def test_a_cancel_without_a_safe_point_starts_the_worker_anew(settings: Settings, store: Database) -> None:
-    task = start(store, IMPORT_RATINGS, dict(SAMPLE))
+def test_a_cancel_without_a_safe_point_is_done_by_re_exec(settings: Settings, store: Database) -> None:
+    task = start(store, IMPORT_RATINGS)
     with store.write() as connection:
-        claimed = tasks.claim(connection, now=time.time())
+        claimed = claim(connection, now=time.time())
         tasks.request_cancel(connection, task.id, now=time.time())
     assert claimed is not None
 
-    class Anew(Exception):
+    class ReExec(Exception):
         pass
 
-    def start_anew() -> None:
-        raise Anew
+    def re_exec() -> None:
+        raise ReExec
 
-    worker = Worker(settings, start_anew=start_anew)
-    worker._set_running(Attempt(claimed, store, settings))
-    with pytest.raises(Anew):
+    worker = Worker(settings, re_exec=re_exec)
+    worker.main.attempt = Attempt(claimed, store, settings)
+    with pytest.raises(ReExec):
         worker._watch(store)
     with store.write() as connection:
         tasks.recover(connection, crashes=5, now=time.time())
         found = tasks.get(connection, task.id)
     assert found is not None
     assert found.status == "cancelled"
-    assert found.left_behind == "Cancelled before anything was written."
+    assert kind_of(found.kind).shown(found).left_behind == "Cancelled before anything was written."
 
 
 def test_the_watch_for_cancels_outlives_an_error_of_the_database(
     settings: Settings, store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = start(store, IMPORT_RATINGS, dict(SAMPLE))
+    task = start(store, IMPORT_RATINGS)
     with store.write() as connection:
-        claimed = tasks.claim(connection, now=time.time())
+        claimed = claim(connection, now=time.time())
         tasks.request_cancel(connection, task.id, now=time.time())
     assert claimed is not None
     get, looks = tasks.get, list[int]()
@@ -88,16 +82,16 @@ def test_the_watch_for_cancels_outlives_an_error_of_the_database(
             raise Unavailable("away")
         return get(connection, task_id)
 
-    class Anew(Exception):
+    class ReExec(Exception):
         pass
 
-    def start_anew() -> None:
-        raise Anew
+    def re_exec() -> None:
+        raise ReExec
 
     monkeypatch.setattr(tasks, "get", fail_first)
-    worker = Worker(settings, start_anew=start_anew)
-    worker._set_running(Attempt(claimed, store, settings))
-    with pytest.raises(Anew):
+    worker = Worker(settings, re_exec=re_exec)
+    worker.main.attempt = Attempt(claimed, store, settings)
+    with pytest.raises(ReExec):
         worker._watch(store)
 
 
@@ -106,7 +100,7 @@ def test_a_clean_up_that_failed_is_done_again(
 ) -> None:
     now, cleaned = 1_000_000.0, list[float]()
     schedule = Schedule(store, settings, clock=lambda: now)
-    worker = Worker(settings, start_anew=lambda: None)
+    worker = Worker(settings, re_exec=lambda: None)
 
     def clean(_database: Database, _settings: Settings, *, now: float) -> bool:
         cleaned.append(now)
@@ -171,11 +165,11 @@ def test_old_tasks_files_and_models_go_and_what_is_needed_stays(settings: Settin
     settings = Settings(settings.data_dir, embedded_worker=False, keep_models=2, keep_tasks=1.0)
     for user in range(4):
         rate(store, user)
-        start(store, REBUILD_MODEL, {})
+        start(store, REBUILD_MODEL)
         run_next(store, settings)
     with store.write() as connection:
         models.activate(connection, 1)
-    waiting = start(store, IMPORT_RATINGS, dict(SAMPLE))
+    waiting = start(store, IMPORT_RATINGS)
     for name in ("work", "imports", "uploads"):
         for task_id in (waiting.id, "gone"):
             (settings.data_dir / name / task_id).mkdir(parents=True)

@@ -1,0 +1,8 @@
+"""The kinds of tasks there are. Importing this module registers them; the API and the worker do."""
+
+from app.imports.kinds import IMPORT, UNDO
+from app.serving.kinds import REBUILD
+from app.tasks.kinds import register
+
+for kind in (IMPORT, UNDO, REBUILD):
+    register(kind)

@@ -1,0 +1,73 @@
+"""The kind of task that rebuilds the model, on request or by schedule."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from app.config import Settings
+from app.errors import Conflict
+from app.repository import models, ratings, tasks
+from app.storage import Database
+from app.task import COMPLETE, QUEUED, Task
+from app.tasks.kinds import MODEL, Kind, later
+from app.tasks.retention import DAY, entries, remove
+from app.tasks.schedule import is_within
+
+REBUILD_MODEL = "rebuild_model"
+
+PATIENCE = 600.0
+"""Seconds after a rebuild that failed or was cancelled before one is scheduled again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildParams:
+    """`scheduled`: by the settings, not by a request."""
+
+    scheduled: bool = False
+
+
+def _join(connection: Connection, _params: RebuildParams) -> Task | None:
+    """A rebuild that waits."""
+    tasks.hold(connection)
+    return tasks.waiting(connection, REBUILD_MODEL)
+
+
+def _check(connection: Connection, _task: Task) -> None:
+    if other := tasks.waiting(connection, REBUILD_MODEL):
+        raise Conflict(f"Rebuild {other.id} is {QUEUED} already. It does the same.")
+
+
+def _due(database: Database, settings: Settings, now: float) -> RebuildParams | None:
+    """A rebuild is due some time after the last one, or after enough changed ratings."""
+    every, after = settings.rebuild_every * 3600, settings.rebuild_after
+    if not every and not after:
+        return None
+    with database.read() as connection:
+        changes = ratings.changes(connection)
+        newest = models.newest(connection)
+        last = next(iter(tasks.listing(connection, limit=1, kind=REBUILD_MODEL)), None)
+    if last and last.status != COMPLETE and (not last.ended or is_within(PATIENCE, last.created_at, now)):
+        return None
+    changes -= newest.rating_changes if newest else 0
+    waited = bool(every) and not is_within(every, newest.created_at if newest else 0.0, now)
+    is_due = changes > 0 and (waited or 0 < after <= changes)
+    return RebuildParams(scheduled=True) if is_due else None
+
+
+def _clean(database: Database, settings: Settings, now: float) -> None:
+    with database.write() as connection:
+        checksums = models.forget(connection, keep=max(1, settings.keep_models))
+    # One that was saved lately may still be to publish: its version is added after that.
+    remove(entries(settings.models_dir), keep={f"{checksum}.npz" for checksum in checksums}, newest=now - DAY)
+
+
+REBUILD = Kind(
+    REBUILD_MODEL,
+    RebuildParams,
+    later("app.serving.rebuild_model", "run"),
+    MODEL,
+    join=_join,
+    check=_check,
+    due=_due,
+    clean=_clean,
+)

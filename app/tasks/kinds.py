@@ -1,0 +1,119 @@
+"""The kinds of tasks: what the machinery asks of one, and the registry of those there are.
+
+Registering is light: the modules that do the work are imported when they are called first (`later`), so that
+the API and an idle worker stay small.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+from sqlalchemy.engine import Connection
+
+from app.config import Settings
+from app.storage import Database
+from app.task import Task
+
+if TYPE_CHECKING:
+    from app.tasks.attempt import Attempt
+
+Params = TypeVar("Params")
+
+RATINGS, MODEL, OUTSIDE = "ratings", "model", "outside"
+LANES = (RATINGS, MODEL, OUTSIDE)
+"""One task at a time in each: imports and undos, strictly in order; rebuilds; what calls other services."""
+
+
+class Shown(NamedTuple):
+    """What the API shows of a task: its file, rows written so far, what a cancelled one has left."""
+
+    filename: str | None = None
+    written: int | None = None
+    left_behind: str | None = None
+
+
+def _nothing(*_: Any) -> None:
+    """Where a kind has nothing to say or to do."""
+
+
+@dataclass(frozen=True)
+class Kind(Generic[Params]):
+    """A kind of task. `params`: a dataclass of its parameters; `run` does the work and completes the task.
+
+    `longest_silence`: seconds that one of its steps may take without a heartbeat. `pauses`: seconds before
+    the first and the last retry of a transient failure, doubled in between.
+    """
+
+    name: str
+    params: type[Params]
+    run: "Callable[[Attempt], object]"
+    lane: str
+    longest_silence: float = 10.0
+    pauses: tuple[float, float] = (1.0, 60.0)
+
+    join: Callable[[Connection, Params], Task | None] = _nothing
+    """(connection, params): the task that does the same already, decided in the transaction that would queue
+    another one. May raise what the caller gets."""
+    check: Callable[[Connection, Task], object] = _nothing
+    """(connection, task): raises `Conflict` with the reason if a task that ended cannot go on."""
+    missing: Callable[[Settings, Task], str | None] = _nothing
+    """(settings, task): what it lacks on disk to go on, and what to do."""
+
+    has_begun: Callable[[Task], bool] = lambda _task: False
+    """Whether it has changed anything: one that has goes on from its checkpoint, else it starts over."""
+    shown: Callable[[Task], Shown] = lambda _task: Shown()
+
+    tidy: Callable[[Database], object] = _nothing
+    """Done when a worker starts and while it has nothing else to do."""
+    due: Callable[[Database, Settings, float], Params | None] = _nothing
+    """(database, settings, now): the params of a task that is due by schedule, if one is."""
+    needed: Callable[[Connection], set[str]] = lambda _connection: set()
+    """The ids of ended tasks that are needed by some that have not ended."""
+    release: Callable[[Database, float, Callable[[], bool]], bool] = lambda *_: True
+    """(database, before, is_late): delete what is large of the oldest tasks that ended before that time, in
+    short transactions, once `is_late` no further; returns whether that was all."""
+    clean: Callable[[Database, Settings, float], object] = _nothing
+    """(database, settings, now): delete what is no longer needed, once old tasks are deleted."""
+
+    def params_of(self, task: Task) -> Params:
+        """A row of an older release may lack some and have others."""
+        known = {field.name for field in fields(self.params)}  # type: ignore[arg-type]
+        return self.params(**{name: value for name, value in task.params.items() if name in known})
+
+
+def later(module: str, name: str) -> Callable[..., Any]:
+    """A function of a module that is imported at the first call."""
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        return getattr(importlib.import_module(module), name)(*arguments, **options)
+
+    return call
+
+
+_KINDS: dict[str, Kind[Any]] = {}
+
+
+def register(kind: Kind[Any]) -> None:
+    """Make a kind known. Raises `ValueError` if another one has its name, or if there is no such lane."""
+    if kind.lane not in LANES or _KINDS.setdefault(kind.name, kind) is not kind:
+        raise ValueError(f"kind {kind.name!r} is there already, or has no lane")
+
+
+def unregister(name: str) -> None:
+    del _KINDS[name]
+
+
+def kind_of(name: str) -> Kind[Any]:
+    """The kind of that name; for one that is not registered here, which no worker runs, an empty one."""
+    return _KINDS.get(name) or Kind(name, object, _nothing, "")
+
+
+def kinds() -> tuple[Kind[Any], ...]:
+    """Every kind, in the order of registration."""
+    return tuple(_KINDS.values())
+
+
+def names(lane: str | None = None) -> tuple[str, ...]:
+    """The names of the kinds, of one lane or of all."""
+    return tuple(kind.name for kind in kinds() if lane in (None, kind.lane))
