@@ -55,8 +55,8 @@ def processors_besides_the_api() -> int:
 def leave_one_processor(leave: bool) -> None:
     """Keep the calling thread off one of several processors, or no longer; where the system can do that.
 
-    A priority alone does not do: whoever is woken where the worker runs waits for a moment, several times a
-    request, and finds the caches full of something else.
+    A low priority alone is not enough: a thread that is woken where the worker runs waits for a moment,
+    several times a request, and finds the caches full of something else.
     """
     if hasattr(os, "sched_setaffinity") and len(_ALL) > 1:
         os.sched_setaffinity(0, _ALL - {min(_ALL)} if leave else _ALL)

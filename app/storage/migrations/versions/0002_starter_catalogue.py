@@ -1,4 +1,4 @@
-"""The starter catalogue: some sixty well-known films under their MovieLens ids."""
+"""The starter catalogue: some sixty well-known movies under their MovieLens ids."""
 
 import csv
 import time

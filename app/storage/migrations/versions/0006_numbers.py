@@ -1,7 +1,7 @@
 """Numbers are given once: counters that never go back, and no trace of what they went back to before.
 
 Until now SQLite gave the number of a forgotten task again, while ratings and what is kept for undos still
-carried it. An import that shares its number cannot be told from the one before: its undo is refused.
+carried it. An import that shares its number cannot be distinguished from the one before: its undo is refused.
 """
 
 from collections import Counter
