@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import app
+import app.kinds
+from app.tasks.kinds import names
 
 ROOT = Path(app.__file__).parent
 LAYERS = (  # packages and modules of `app`; each may import from its own layer and from those after it
@@ -93,3 +95,14 @@ def test_frameworks_and_drivers_stay_where_they_belong() -> None:
         if within(target, library) and not any(within(name, home) for home in homes)
     ]
     assert wrong == []
+
+
+def test_the_machinery_of_tasks_names_no_kind() -> None:
+    named = [
+        f"{name} names {node.value}"
+        for name, tree in modules()
+        if within(name, "app.tasks") or name == "app.task"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value in names()
+    ]
+    assert named == []
