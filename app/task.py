@@ -66,7 +66,7 @@ class Task:
 
     @property
     def eta(self) -> float | None:
-        """Seconds to the end of the phase at its rate so far, while that can be told."""
+        """Seconds to the end of the phase at its rate so far, while it is known."""
         if self.status != RUNNING or not self.rate or not self.total:
             return None
         return max(0.0, (self.total - self.done) / self.rate)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import app
+import app.kinds
+from app.tasks.kinds import names
 
 ROOT = Path(app.__file__).parent
 LAYERS = (  # packages and modules of `app`; each may import from its own layer and from those after it
@@ -117,3 +119,14 @@ def _is_dialect(node: ast.Attribute, module: str) -> bool:
     if within(module, "app.storage"):
         return node.attr == "name" and isinstance(node.value, ast.Attribute) and node.value.attr == "dialect"
     return node.attr == "dialect"
+
+
+def test_the_machinery_of_tasks_names_no_kind() -> None:
+    named = [
+        f"{name} names {node.value}"
+        for name, tree in modules()
+        if within(name, "app.tasks") or name == "app.task"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value in names()
+    ]
+    assert named == []

@@ -58,7 +58,7 @@ class Heartbeat:
         pid = os.getpid()
         self._beat = Beat(place(), pid, start_of(pid) or 0)
         self._busy = False
-        self._aside: tuple[int, ...] = ()
+        self._aside: list[int] = []
         self._fixed = ""  # the part of the record that stays the same from beat to beat
         self._files: list[int] = []
         self._count = 0
@@ -80,11 +80,11 @@ class Heartbeat:
     def stand_aside(self) -> None:
         """Exclude the calling thread: its CPU time is no progress of the work."""
         if threading.get_ident() != self._thread:
-            self._aside += (threading.get_native_id(),)
+            self._aside.append(threading.get_native_id())  # of several threads at once
             self._fixed = ""
 
     def _text(self) -> str:
-        beat = replace(self._beat, aside=self._aside)
+        beat = replace(self._beat, aside=tuple(self._aside))
         fixed = {name: value for name, value in asdict(beat).items() if name not in VARYING}
         return json.dumps(fixed).removesuffix("}")
 

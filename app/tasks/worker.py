@@ -45,7 +45,7 @@ class Line:
 
 
 class Worker:
-    """Runs tasks until it is told to stop. Only one of them per database: the holder of the runner lock.
+    """Runs tasks until `stop` is called. Only one of them per database: the holder of the runner lock.
 
     Imports, undos and rebuilds run one at a time in the main thread: two that compute at once would take
     from the API the processor that is left to it. What waits for other services more than it computes runs
