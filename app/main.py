@@ -25,6 +25,7 @@ from app.api import (
     status,
     tasks,
     user_ratings,
+    users,
 )
 from app.api.edge import Edge, layers
 from app.api.edge.shutdown import Shutdown
@@ -38,8 +39,8 @@ from app.storage.private import be_private
 
 log = logging.getLogger("matinee.service")
 
-API: tuple[ModuleType, ...] = (status, movies, genres, ratings, user_ratings, recommendations)
-API += (rebuilds, imports, exports, tasks, models)
+API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings)
+API += (recommendations, rebuilds, imports, exports, tasks, models)
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ LAYERS = (  # packages and modules of `app`; each may import from its own layer 
     ("repository",),
     ("storage",),
     ("recommender",),
-    ("movie", "rating", "task", "sample", "client"),
+    ("movie", "rating", "task", "user", "sample", "client"),
     ("retry_client", "config", "compilation", "deadline", "descriptors"),
     ("errors", "outcome", "arrays", "process"),
 )

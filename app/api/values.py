@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from app.movie import FIRST_YEAR, LAST_YEAR, LONGEST_GENRE, LONGEST_TITLE
 from app.rating import HIGHEST, LOWEST, MAX_ID, STEP
+from app.user import LONGEST_NAME
 
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 MOST = 1000
@@ -25,6 +26,9 @@ Title = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TITLE, pattern=PRINTABLE)
 ]
 Genre = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_GENRE, pattern=PRINTABLE)]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NAME, pattern=PRINTABLE)
+]
 Words = Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)]
 TaskId = Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)]
 

@@ -138,6 +138,15 @@ first_raters = sa.Table(
     sqlite_autoincrement=True,
 )
 
+users = sa.Table(  # people with a name; any other id may have ratings too
+    "users",
+    metadata,
+    sa.Column("id", Key, primary_key=True, autoincrement=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("name_key", sa.Text, nullable=False, unique=True),  # as names are compared
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+
 counters = sa.Table(
     "counters",
     metadata,

@@ -47,7 +47,7 @@ def test_a_rating_is_taken_back(visit: Visit, expect: Any, server: Server) -> No
 
 def test_everything_by_keyboard(visit: Visit, expect: Any, server: Server) -> None:
     page = visit("/")
-    expect(page.locator("#recommendations .empty")).to_contain_text("Choose a user id")
+    expect(page.locator("#recommendations .empty")).to_contain_text("Say who you are")
     page.locator("#user-id").focus()
     page.keyboard.type("503")
     page.keyboard.press("Enter")
@@ -265,4 +265,4 @@ def test_a_user_id_has_to_be_a_number(visit: Visit, expect: Any) -> None:
     page.get_by_role("button", name="Switch").click()
     expect(page).to_have_url("/?user=507")
     page.goto("/import")
-    expect(page.locator("#who")).to_have_text("User 507")
+    expect(page.locator("#who")).to_have_text("user 507")

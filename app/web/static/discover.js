@@ -2,12 +2,12 @@
 
 import { get } from "./api.js";
 import { announce, find, guarded, onReturn } from "./dom.js";
+import { setUpPeople } from "./people.js";
 import { loadRatings, rate, resumed, scoreOf } from "./ratings.js";
 import { setUpFilters, setUpRecommendations, showRecommendations } from "./recommendations.js";
 import { setUpShelf, showShelf, sync } from "./shelf.js";
-import { NO_USER, parseUser, switchUser, user } from "./user.js";
+import { switchUser } from "./user.js";
 
-const field = find("user-id");
 const showLists = () => Promise.all([showRecommendations(), showShelf()]);
 
 const rateMovie = guarded(async (movie, score) => {
@@ -45,14 +45,5 @@ async function switchTo(id) {
 }
 
 onReturn(reload);
-
-find("user").onsubmit = (event) => {
-  event.preventDefault();
-  const id = parseUser(field.value);
-  field.setAttribute("aria-invalid", String(id === null));
-  find("user-note").textContent = id === null ? NO_USER : "";
-  if (id !== null) switchTo(id);
-};
-
-field.value ||= user ?? "";
+setUpPeople(switchTo);
 const prepared = prepare();

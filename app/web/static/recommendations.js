@@ -10,7 +10,7 @@ import { setParameters, user } from "./user.js";
 const SHOWN = 15;
 const MOST_HIDDEN = 500;
 const CHOOSE_USER =
-  "Choose a user id above, any number you like. What you rate is kept under it, and this list becomes yours.";
+  "Say who you are above. What you rate is kept under your name, and this list becomes yours.";
 const list = find("recommendations");
 const filters = find("filters");
 let onRate = null;

@@ -54,7 +54,7 @@ export const showShelf = latest((signal) =>
   loading(list, async () => {
     await ready;
     if (tab === "rated" && user === null && !query.value.trim()) {
-      list.replaceChildren(noMovies("Choose a user id above to see what you rated."));
+      list.replaceChildren(noMovies("Say who you are above to see what you rated."));
       find("shelf-note").textContent = "";
       return showNext(null, add);
     }

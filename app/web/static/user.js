@@ -3,6 +3,7 @@
 import { find, show } from "./dom.js";
 
 const KEY = "matinee.user";
+const NAME = "matinee.name.";
 
 const LARGEST = 2n ** 63n - 1n;
 
@@ -29,6 +30,16 @@ export function setParameters(changes) {
   history.replaceState(null, "", url);
 }
 
+// What to call a user: by the name that this browser knows, else by the id.
+export const nameOf = (id) => localStorage.getItem(NAME + id) ?? `user ${id}`;
+
+// Remembers a user's name, or with null that there is none.
+export function rememberName(id, name) {
+  if (name === null) localStorage.removeItem(NAME + id);
+  else localStorage.setItem(NAME + id, name);
+  remember();
+}
+
 export function switchUser(id) {
   user = id;
   setParameters({ user: id });
@@ -50,7 +61,7 @@ function keepUserInLinks() {
 function remember() {
   if (user !== null) localStorage.setItem(KEY, user);
   const who = find("who");
-  who.textContent = `User ${user}`;
+  who.textContent = nameOf(user);
   show(who, user !== null);
   keepUserInLinks();
 }

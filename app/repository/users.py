@@ -1,0 +1,105 @@
+"""Queries on people: those with a name, and ids that have ratings alone."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from app.errors import Conflict, NotFound
+from app.repository import counters
+from app.storage.schema import ratings, users
+from app.user import User, name_key
+
+CREATED = "users_created"
+"""The counter of ids that were given to people."""
+_ID = sa.bindparam("id", type_=sa.BigInteger)
+_COUNT = sa.select(sa.func.count()).select_from(ratings).where(ratings.c.user_id == _ID)
+
+
+def create(connection: Connection, name: str, *, now: float) -> User:
+    """Add a person under the next id that has no ratings. Raises `Conflict` if the name is taken."""
+    user_id = _next_id(connection)
+    _put(connection, users.insert().values(id=user_id, created_at=now), name)
+    return User(user_id, name, 0, now)
+
+
+def _next_id(connection: Connection) -> int:
+    """Move the counter on; until the end of the transaction no other one can."""
+    last = int(connection.execute(counters.value(CREATED).with_for_update()).scalar_one())
+    user_id = last + 1
+    while _count(connection, user_id) or _named(connection, user_id):
+        user_id += 1
+    counters.add(connection, CREATED, user_id - last)
+    return user_id
+
+
+def rename(connection: Connection, user_id: int, name: str, *, now: float) -> User:
+    """Give a person another name, or an id that has ratings its first. Raises `Conflict`, `NotFound`."""
+    user = get(connection, user_id)
+    if user.name is None:
+        _put(connection, users.insert().values(id=user_id, created_at=now), name)
+    else:
+        _put(connection, users.update().where(users.c.id == user_id), name)
+    return User(user_id, name, user.rating_count, user.created_at or now)
+
+
+def _put(connection: Connection, statement: sa.Insert | sa.Update, name: str) -> None:
+    """Write a name under a savepoint: at the same moment another one may be given it."""
+    key = name_key(name)
+    try:
+        with connection.begin_nested():
+            connection.execute(statement.values(name=name, name_key=key))
+    except IntegrityError:
+        other = connection.execute(sa.select(users.c.id).where(users.c.name_key == key)).scalar()
+        raise Conflict(f"User {other} is called {name!r} already. Take another name.") from None
+
+
+def get(connection: Connection, user_id: int) -> User:
+    """One person, or an id that has ratings. Raises `NotFound`."""
+    user = find(connection, user_id)
+    if user is None:
+        raise NotFound(f"There is no user {user_id}. GET /users lists them; POST /users adds one.")
+    return user
+
+
+def find(connection: Connection, user_id: int) -> User | None:
+    """Like `get`, or None."""
+    row, count = _named(connection, user_id), _count(connection, user_id)
+    if row is None:
+        return User(user_id, rating_count=count) if count else None
+    return User(user_id, row.name, count, row.created_at)
+
+
+def listing(connection: Connection, *, limit: int, after: int = -1) -> list[User]:
+    """People by id, from the one after `after`."""
+    query = sa.select(users.c.id).where(users.c.id > after).order_by(users.c.id).limit(limit)
+    return [get(connection, user_id) for user_id in connection.execute(query).scalars().all()]
+
+
+def listing_of_all(connection: Connection, *, limit: int, after: int = -1) -> list[User]:
+    """People and ids that have ratings, by id, from the one after `after`."""
+    query = sa.select(users.c.id).where(users.c.id > after).order_by(users.c.id).limit(limit)
+    named = connection.execute(query).scalars().all()
+    others = connection.execute(_rating_ids(limit), {"after": after}).scalars().all()
+    return [get(connection, user_id) for user_id in sorted({*named, *others})[:limit]]
+
+
+def _rating_ids(limit: int) -> sa.Select[Any]:
+    """The next ids that have ratings: one step through the primary key for each, however many they gave."""
+    after = sa.bindparam("after", type_=sa.BigInteger)
+    first = sa.select(sa.func.min(ratings.c.user_id).label("id")).where(ratings.c.user_id > after)
+    steps = first.cte("steps", recursive=True)
+    following = sa.select(sa.func.min(ratings.c.user_id)).where(ratings.c.user_id > steps.c.id)
+    steps = steps.union_all(sa.select(following.scalar_subquery()).where(steps.c.id.is_not(None)))
+    return sa.select(steps.c.id).where(steps.c.id.is_not(None)).limit(limit)
+
+
+def _named(connection: Connection, user_id: int) -> Any:
+    """The row of a name, or None."""
+    query = sa.select(users.c.name, users.c.created_at).where(users.c.id == user_id)
+    return connection.execute(query).first()
+
+
+def _count(connection: Connection, user_id: int) -> int:
+    return int(connection.execute(_COUNT, {"id": user_id}).scalar_one())
