@@ -1,5 +1,6 @@
 """Idempotency keys on every POST (IETF draft-ietf-httpapi-idempotency-key-header-07)."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -40,6 +41,7 @@ def _trained(client: TestClient, run_tasks: Callable[[], None]) -> int:
 REQUESTS: dict[str, Prepare] = {
     "/movies": lambda *_: ("/movies", {"json": {"title": "Twice?"}}),
     "/ratings": lambda *_: ("/ratings", {"json": {"movie_id": 1, "user_id": 7, "score": 4.5}}),
+    "/users": lambda *_: ("/users", {"json": {"name": str(uuid.uuid4())}}),
     "/imports": lambda *_: ("/imports", {"content": CSV, "headers": TYPE}),
     "/imports/{task_id}/undo": lambda client, run: (f"/imports/{_imported(client, run)}/undo", {}),
     "/recommender/rebuild": lambda *_: ("/recommender/rebuild", {}),
@@ -66,7 +68,7 @@ def send(client: TestClient, path: str, request: dict[str, Any]) -> Any:
 
 def state(client: TestClient) -> list[Any]:
     """Everything that a POST may change."""
-    paths = ("/ratings?user_id=7", "/movies?query=twice", "/tasks", "/models")
+    paths = ("/ratings?user_id=7", "/movies?query=twice", "/users", "/tasks", "/models")
     return [client.get(path).json() for path in paths]
 
 

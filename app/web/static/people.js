@@ -12,9 +12,9 @@ let switchTo = switchUser;
 export function setUpPeople(onSwitch) {
   switchTo = onSwitch;
   find("change").onclick = guarded(choose);
-  find("new-person").onsubmit = submitted(begin);
-  find("naming").onsubmit = submitted(nameYourself);
-  find("user").onsubmit = submitted(useId);
+  find("new-person").addEventListener("submit", submitted(begin));
+  find("naming").addEventListener("submit", submitted(nameYourself));
+  find("user").addEventListener("submit", submitted(useId));
   guarded(user === null ? choose : showYou)();
 }
 
