@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
+from app.storage.locks import try_lock
+
 T = TypeVar("T")
 
 
@@ -83,6 +85,23 @@ class Server:
     def worker(self) -> psutil.Process:
         """The worker, once it runs."""
         return poll(lambda: next(iter(self.workers()), None))
+
+    def suspended_worker(self) -> psutil.Process:
+        """The worker, stopped while it runs no statement that writes."""
+
+        def suspended() -> psutil.Process | None:
+            worker = self.worker()
+            if not (self.data_dir / "runner.beat").exists():
+                return None  # it may be migrating the database
+            worker.suspend()
+            held = try_lock(self.data_dir / "turn.lock")
+            if held is None:
+                worker.resume()
+                return None
+            os.close(held)
+            return worker
+
+        return poll(suspended)
 
     def kill(self) -> None:
         """kill -9, the server alone."""

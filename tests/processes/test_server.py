@@ -10,14 +10,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from app.config import Settings
 from app.repository import tasks
 from app.serving.kinds import REBUILD_MODEL
 from app.storage import open_database
-from app.storage.locks import try_lock
 from tests.processes.imports import upload, write_csv
 from tests.server import Server, poll
 
@@ -142,22 +140,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def suspended_between_writes(worker: psutil.Process, data: Path) -> bool:
-    """Suspends the worker, unless it is just writing."""
-    worker.suspend()
-    held = try_lock(data / "turn.lock")
-    if held is None:
-        worker.resume()
-        return False
-    os.close(held)
-    return True
-
-
 def test_a_full_disk_fails_an_import_and_the_next_start_goes_on(small_disk: Path, tmp_path: Path) -> None:
     server = Server(small_disk / "data").start()
     server.wait(server.client.post("/recommender/rebuild").raise_for_status().json()["task_id"])
-    worker = server.worker()
-    poll(lambda: suspended_between_writes(worker, server.data_dir))
+    worker = server.suspended_worker()
     task_id = upload(server, write_csv(tmp_path / "large.csv", 300_000, 1))
     with (small_disk / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
         while ballast.write(bytes(1 << 16)):

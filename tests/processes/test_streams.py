@@ -43,14 +43,8 @@ def read_to_the_end(stream: socket.socket) -> str:
     return b"".join(parts).decode()
 
 
-def pause_the_worker(server: Server) -> psutil.Process:
-    worker = server.worker()
-    worker.suspend()
-    return worker
-
-
 def test_two_hundred_streams_see_the_same_end(server: Server) -> None:
-    worker = pause_the_worker(server)
+    worker = server.suspended_worker()
     task_id = queue_a_task(server)
     assert server.process is not None
     process = psutil.Process(server.process.pid)
@@ -72,10 +66,10 @@ def test_two_hundred_streams_see_the_same_end(server: Server) -> None:
 
 
 def test_a_shutdown_does_not_wait_for_open_streams(server: Server) -> None:
-    pause_the_worker(server).resume()
+    server.suspended_worker().resume()
     task_id = queue_a_task(server)
     server.wait(task_id)
-    pause_the_worker(server)
+    server.suspended_worker()
     waiting = queue_a_task(server)
     streams = [open_stream(server, waiting) for _ in range(5)]
     poll(lambda: all(stream.recv(100) for stream in streams))
