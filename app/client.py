@@ -115,6 +115,14 @@ class MatineeClient:
     def movie(self, movie_id: int) -> JsonObject:
         return _object(self._get(f"/movies/{movie_id}"))
 
+    def create_user(self, name: str) -> JsonObject:
+        """Add a person; the id is in `id`."""
+        return self._post("/users", json={"name": name})
+
+    def users(self, name: str | None = None) -> list[JsonObject]:
+        """The people there are, or the one of that name."""
+        return _list(self._get("/users", params={"name": name} if name else None), dict, "a list of people")
+
     def rate(self, movie_id: int, user_id: int, score: float) -> JsonObject:
         """Rate a movie; a second rating replaces the first."""
         rating = {"movie_id": movie_id, "user_id": user_id, "score": score}

@@ -58,7 +58,11 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        poll(self._healthy)
+        try:
+            poll(self._healthy)
+        except BaseException:  # no fixture would close it
+            self.close()
+            raise
         return self
 
     def command(self) -> list[str]:

@@ -177,10 +177,21 @@ class TestImport:
     ) -> None:
         assert run("import", files["ratings.csv"]) == 1
         said = one_line(capsys)
-        assert "--user ID" in said
+        assert "--user, by name or id" in said
         assert "POST" not in said
         assert run("import", files["ratings.csv"], "--user", 9) == 0
         assert client.get("/ratings?user_id=9").json()[0]["score"] == 4.5
+
+    def test_a_person_is_named_by_name_or_id(
+        self, run: Run, client: TestClient, files: dict[str, Path], capsys: Any
+    ) -> None:
+        ada = client.post("/users", json={"name": "Ada"}).json()["id"]
+        assert run("import", files["ratings.csv"], "--user", "ADA") == 0
+        assert client.get(f"/ratings?user_id={ada}").json()[0]["score"] == 4.5
+        assert run("recommend", "Ada") == 0
+        assert f"For user {ada}" in capsys.readouterr().out
+        assert run("import", files["ratings.csv"], "--user", "Eve") == 2
+        assert "no person named 'Eve'" in one_line(capsys)
 
     def test_ctrl_c_says_that_the_task_goes_on_and_where_it_is(
         self, run: Run, client: TestClient, files: dict[str, Path], capsys: Any

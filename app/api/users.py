@@ -62,14 +62,16 @@ def list_users(
     ids: Annotated[
         list[Id] | None, Query(alias="id", max_length=100, description="these alone, named or not")
     ] = None,
+    name: Annotated[Name | None, Query(description="the one of that name, in any case")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[dict[str, Any]]:
     """People by id."""
     (after,) = decode_cursor(cursor, 1) or (-1,)
-    if ids is not None:
+    if ids is not None or name is not None:
         with service.database.read() as connection:
-            return [_answer(user) for i in sorted(set(ids)) if (user := users.find(connection, i))]
+            asked = set(ids or ()) if name is None else users.ids_of(connection, name)
+            return [_answer(user) for i in sorted(asked) if (user := users.find(connection, i))]
     listing = users.listing_of_all if every else users.listing
     with service.database.read() as connection:
         found = listing(connection, limit=limit, after=after)

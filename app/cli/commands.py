@@ -88,10 +88,10 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--user", metavar="ID", type=int, help="whom to recommend to (default: the first one)")
     upload = add("import", _client, "import files of movies or ratings into a running server", IMPORT)
     upload.add_argument("files", nargs="+", type=Path, metavar="FILE", help="movies before their ratings")
-    upload.add_argument("--user", metavar="ID", type=int, help="whose ratings they are (Letterboxd, IMDb)")
+    upload.add_argument("--user", metavar="USER", help="whose ratings they are (Letterboxd, IMDb)")
     rebuild = add("rebuild", _client, "make recommendations from all ratings so far", REBUILD)
     recommend = add("recommend", _client, "show what to watch, and why", RECOMMEND)
-    recommend.add_argument("user", metavar="USER", type=int, help="the id of a user")
+    recommend.add_argument("user", metavar="USER", help="a name that the page knows, or an id")
     recommend.add_argument("--limit", metavar="N", type=int, default=10, help="how many movies (default: 10)")
     for added in (upload, rebuild, recommend):
         added.add_argument("--url", help="of the server (default: by MATINEE_HOST and MATINEE_PORT)")

@@ -25,7 +25,7 @@ def reason(error: ApiError) -> str:
             "it is with --url."
         )
     if any(fault.get("parameter") == "user_id" for fault in error.errors):
-        return "It holds one person's ratings: say whose with --user ID."
+        return "It holds one person's ratings: say whose with --user, by name or id."
     return error.detail or str(error).replace("\n  ", " ")
 
 
@@ -35,10 +35,11 @@ def imports(client: MatineeClient, options: argparse.Namespace) -> bool:
     Raises `BadRequest` before anything is sent if a file cannot be read.
     """
     _check(options.files)
+    user_id = None if options.user is None else _user_id(client, options.user)
     outcomes: dict[Path, str] = {}
     try:
         for path in options.files:
-            outcomes[path] = _outcome(client, path, options.user)
+            outcomes[path] = _outcome(client, path, user_id)
     finally:
         if len(options.files) > 1:
             for path in options.files:
@@ -83,8 +84,18 @@ def rebuild(client: MatineeClient, _options: argparse.Namespace | None = None) -
 
 
 def recommend(client: MatineeClient, options: argparse.Namespace) -> bool:
-    show(client, options.user, options.limit)
+    show(client, _user_id(client, options.user), options.limit)
     return True
+
+
+def _user_id(client: MatineeClient, user: str) -> int:
+    """The id of a user named by id or name. Raises `BadRequest` if there is no such person."""
+    if user.isascii() and user.isdecimal():
+        return int(user)
+    found = client.users(user)
+    if not found:
+        raise BadRequest(f"There is no person named {user!r}. Give the id, or add the name on the page.")
+    return int(found[0]["id"])
 
 
 def import_file(client: MatineeClient, path: Path | None, user_id: int | None = None) -> bool:

@@ -22,7 +22,7 @@ from app.config import Settings
 
 ACCEPTS = 2
 """Connections accepted in one go: requests under way wait as long for the event loop."""
-BACKLOG = 64
+BACKLOG = 256
 """Connections that wait in the kernel until they are accepted."""
 STARTUP_FAILURE = 3
 """The exit status of uvicorn when its start fails."""

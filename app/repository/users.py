@@ -71,6 +71,12 @@ def find(connection: Connection, user_id: int) -> User | None:
     return User(user_id, row.name, count, row.created_at)
 
 
+def ids_of(connection: Connection, name: str) -> set[int]:
+    """The id of the person of that name, or none."""
+    query = sa.select(users.c.id).where(users.c.name_key == name_key(name))
+    return set(connection.execute(query).scalars().all())
+
+
 def listing(connection: Connection, *, limit: int, after: int = -1) -> list[User]:
     """People by id, from the one after `after`."""
     query = sa.select(users.c.id).where(users.c.id > after).order_by(users.c.id).limit(limit)

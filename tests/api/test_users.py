@@ -66,6 +66,8 @@ def test_people_are_listed_and_others_on_request(client: TestClient) -> None:
     assert [user["id"] for user in client.get("/users").json()] == people
     asked = client.get(f"/users?id={people[1]}&id=6&id=8&id=6").json()
     assert [(user["id"], user["name"]) for user in asked] == [(6, None), (people[1], "Bob")]
+    assert [user["id"] for user in client.get("/users?name=BOB").json()] == [people[1]]
+    assert client.get("/users?name=Dora").json() == []
     found, path = [], "/users?all=true&limit=2"
     while path:
         page = client.get(path)

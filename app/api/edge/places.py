@@ -29,16 +29,22 @@ WHOLE_WAIT = 5.5
 """Seconds for a place and for every lock that the work needs (`deadline`)."""
 WAIT_OF_A_PART = 30.0
 """Seconds for the place of a part: an upload has been received already, an export is half sent."""
+PAUSE = 0.008
+"""Seconds between two that wait in line for that: other requests go first."""
 UPLOADS, STREAMS, WAITS = 256, 256, 2_000
 """Requests of these manners at once, at some 100 kB each; more are refused without waiting."""
 
 
 class Line:
-    """Places, first come, first served. Callers may run in event loops of several threads."""
+    """Places, first come, first served. Callers may run in event loops of several threads.
 
-    def __init__(self, places: int, queue: int = 0) -> None:
+    `pause`: seconds for which a place stays empty before one of the queue has it.
+    """
+
+    def __init__(self, places: int, queue: int = 0, pause: float = 0.0) -> None:
         self._free = places
         self._most = queue
+        self._pause = pause
         self._lock = threading.Lock()
         self._queue: deque[asyncio.Future[None]] = deque()
 
@@ -74,7 +80,8 @@ class Line:
                 self._free += 1
                 return
             future = self._queue.popleft()
-        future.get_loop().call_soon_threadsafe(_grant, future)
+        loop = future.get_loop()
+        loop.call_soon_threadsafe(loop.call_later, self._pause, _grant, future)
 
 
 class Places:
@@ -95,7 +102,7 @@ class Places:
         self._parts = {
             Manner.UPLOADS: Line(PARTS, UPLOADS),
             Manner.STREAMS: Line(PARTS, STREAMS),
-            Manner.WAITS: Line(PARTS, waits),
+            Manner.WAITS: Line(PARTS, waits, PAUSE),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
