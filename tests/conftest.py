@@ -27,6 +27,8 @@ LONG = (
     "web/test_accessibility.py",
 )
 """Folders and files of the long marks: `pytest -q -m ''` runs them too."""
+LONG_ON_POSTGRES = ("imports", "tasks", "api")
+"""Folders whose tests run on SQLite alone in the short form: the engines have their own tests."""
 
 # The same examples in every run, so that a run judges the code alone; CI draws others each time and
 # prints how to repeat what fails: that becomes an `@example` of its test.
@@ -39,7 +41,11 @@ hypothesis_settings.load_profile("random" if os.environ.get("CI") == "true" else
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
-        if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix().startswith(LONG):
+        if not item.path.is_relative_to(here):
+            continue
+        path = item.path.relative_to(here).as_posix()
+        is_postgres = "postgres" in item.name.partition("[")[2]
+        if path.startswith(LONG) or (is_postgres and path.startswith(LONG_ON_POSTGRES)):
             item.add_marker("long")
 
 

@@ -1,6 +1,7 @@
 """Documents name what is there, and the code is written in the words of docs/architecture.md."""
 
 import ast
+import functools
 import re
 import tokenize
 from collections.abc import Iterator
@@ -51,8 +52,13 @@ def test_every_package_is_on_the_map() -> None:
     assert packages | modules <= paths
 
 
-def prose(path: Path) -> Iterator[tuple[int, str]]:
+@functools.cache
+def prose(path: Path) -> list[tuple[int, str]]:
     """The comments and docstrings of a module, also those after a constant, with their lines."""
+    return list(_prose(path))
+
+
+def _prose(path: Path) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             yield node.lineno, str(node.value.value)

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from io import BytesIO
+from io import BytesIO, IOBase
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -412,6 +412,9 @@ class TestBodies:
         client = httpx.Client(transport=Failing())
         with suppress(httpx.HTTPStatusError):
             backoff(Call(lambda: client.post(URL, headers=KEY, **{field: body})))
+        for opened in body.values() if isinstance(body, dict) else [body]:
+            if isinstance(opened, IOBase):
+                opened.close()
         return bodies
 
     def test_bytes_and_whatever_can_be_iterated_again_are_sent_again(self) -> None:
