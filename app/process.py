@@ -1,4 +1,4 @@
-"""How a process of ours is tuned, each with its reason; figures in docs/decisions/0013."""
+"""How a process of ours is tuned, each with its reason; figures in docs/decisions/0013 and 0017."""
 
 import functools
 import gc

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from app.imports import mergers, parse, rejects
 from app.imports.checkpoint import Checkpoint, saving
 from app.imports.counts import settle
+from app.imports.kinds import IMPORT
 from app.imports.readers import reader
 from app.imports.sizes import Sizes
 from app.process import collect_now, leave_one_processor
@@ -33,7 +34,7 @@ class Merge:
     sizes: Sizes
 
     def __post_init__(self) -> None:
-        self._dry_run = bool(self.attempt.task.params.get("dry_run"))
+        self._dry_run = IMPORT.params_of(self.attempt.task).dry_run
         self._give_way_until = time.monotonic() + self.sizes.give_way_seconds
 
     def run(self) -> None:

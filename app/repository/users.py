@@ -4,10 +4,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError
 
 from app.errors import Conflict, NotFound
 from app.repository import counters
+from app.storage.database import serialize
 from app.storage.schema import ratings, users
 from app.user import User, name_key
 
@@ -19,8 +19,9 @@ _COUNT = sa.select(sa.func.count()).select_from(ratings).where(ratings.c.user_id
 
 def create(connection: Connection, name: str, *, now: float) -> User:
     """Add a person under the next id that has no ratings. Raises `Conflict` if the name is taken."""
+    _refuse_taken(connection, name)
     user_id = _next_id(connection)
-    _put(connection, users.insert().values(id=user_id, created_at=now), name)
+    _add(connection, user_id, name, now)
     return User(user_id, name, 0, now)
 
 
@@ -28,7 +29,7 @@ def _next_id(connection: Connection) -> int:
     """Move the counter on; until the end of the transaction no other one can."""
     last = int(connection.execute(counters.value(CREATED).with_for_update()).scalar_one())
     user_id = last + 1
-    while _count(connection, user_id) or _named(connection, user_id):
+    while find(connection, user_id):
         user_id += 1
     counters.add(connection, CREATED, user_id - last)
     return user_id
@@ -36,23 +37,26 @@ def _next_id(connection: Connection) -> int:
 
 def rename(connection: Connection, user_id: int, name: str, *, now: float) -> User:
     """Give a person another name, or an id that has ratings its first. Raises `Conflict`, `NotFound`."""
+    _refuse_taken(connection, name, but=user_id)
     user = get(connection, user_id)
     if user.name is None:
-        _put(connection, users.insert().values(id=user_id, created_at=now), name)
+        _add(connection, user_id, name, now)
     else:
-        _put(connection, users.update().where(users.c.id == user_id), name)
+        change = users.update().where(users.c.id == user_id)
+        connection.execute(change.values(name=name, name_key=name_key(name)))
     return User(user_id, name, user.rating_count, user.created_at or now)
 
 
-def _put(connection: Connection, statement: sa.Insert | sa.Update, name: str) -> None:
-    """Write a name under a savepoint: at the same moment another one may be given it."""
-    key = name_key(name)
-    try:
-        with connection.begin_nested():
-            connection.execute(statement.values(name=name, name_key=key))
-    except IntegrityError:
-        other = connection.execute(sa.select(users.c.id).where(users.c.name_key == key)).scalar()
-        raise Conflict(f"User {other} is called {name!r} already. Take another name.") from None
+def _add(connection: Connection, user_id: int, name: str, now: float) -> None:
+    row = {"id": user_id, "name": name, "name_key": name_key(name), "created_at": now}
+    connection.execute(users.insert().values(row))
+
+
+def _refuse_taken(connection: Connection, name: str, *, but: int = -1) -> None:
+    """Raises `Conflict` if another person has the name; no other one takes it until the transaction ends."""
+    serialize(connection, "users")
+    for other in ids_of(connection, name) - {but}:
+        raise Conflict(f"User {other} is called {name!r} already. Take another name.")
 
 
 def get(connection: Connection, user_id: int) -> User:

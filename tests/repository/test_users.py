@@ -1,6 +1,7 @@
 """People on every engine: a name is given once, and paging meets each id once."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -27,6 +28,20 @@ def test_of_two_who_take_a_name_at_once_one_gets_it(database: Database) -> None:
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["made", "refused", "refused", "refused"]
+
+
+def test_of_two_who_name_an_id_at_once_the_later_name_stays(database: Database) -> None:
+    with database.write() as connection:
+        ratings.put(connection, Rating(7, 1, 4.0, 1))
+
+    def name(text: str) -> None:
+        with database.write() as connection:
+            users.rename(connection, 7, text, now=1.0)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(name, [f"Name {number}" for number in range(12)]))
+    with database.read() as connection:
+        assert [user.id for user in users.listing(connection, limit=10)] == [7]
 
 
 def test_a_conflict_leaves_the_transaction_usable(database: Database) -> None:

@@ -26,6 +26,15 @@ def test_a_new_person_begins_with_a_name(visit: Visit, expect: Any, server: Serv
     expect(page.locator("#who")).to_have_text("Ada Lovelace")
 
 
+def test_a_second_click_makes_no_second_person(visit: Visit, expect: Any, server: Server) -> None:
+    page = visit("/")
+    page.get_by_label("New person").fill("Hedy")
+    page.get_by_role("button", name="Begin").dblclick()
+    expect(page.locator("#you-are")).to_have_text("Hedy")
+    expect(page.locator("#new-note")).to_be_empty()
+    assert [one["name"] for one in server.client.get("/users").json()].count("Hedy") == 1
+
+
 def test_a_person_is_chosen_by_name_and_left_for_another(visit: Visit, expect: Any, server: Server) -> None:
     first, second = add(server, "Blaise"), add(server, "Emmy")
     page = visit("/")

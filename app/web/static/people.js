@@ -18,10 +18,16 @@ export function setUpPeople(onSwitch) {
   guarded(user === null ? choose : showYou)();
 }
 
-const submitted = (job) => (event) => {
-  event.preventDefault();
-  guarded(job)();
-};
+// A form's listener; a second click while the first is under way does nothing.
+function submitted(job) {
+  let sending = false;
+  return async (event) => {
+    event.preventDefault();
+    if (sending) return;
+    sending = true;
+    await guarded(job)().finally(() => (sending = false));
+  };
+}
 
 async function choose() {
   show(find("chooser"));
@@ -77,7 +83,9 @@ const TAKEN = "That name is taken here. Take another one, or choose it above.";
 
 async function begin() {
   const made = await send("new-name", "new-note", "/users", "POST");
-  if (made) await become(String(made.id), made.name);
+  if (!made) return;
+  find("new-person").reset();
+  await become(String(made.id), made.name);
 }
 
 // A name for the id that this browser remembers; without ratings there is nothing to keep under it.
