@@ -215,7 +215,7 @@ def retry_task(
 
 
 @router.get("/{task_id}/events", response_class=EventSourceResponse)
-@served(Manner.WAITS)
+@served(Manner.FOLLOWS)
 async def task_events(
     request: Request,
     service: ServiceDependency,

@@ -85,7 +85,7 @@ def test_the_manners_that_endpoints_declare() -> None:
         ("POST", "/imports"): Manner.UPLOADS,
         ("POST", "/recommendations"): Manner.READS,
         ("GET", "/tasks/{task_id}"): Manner.WAITS,
-        ("GET", "/tasks/{task_id}/events"): Manner.WAITS,
+        ("GET", "/tasks/{task_id}/events"): Manner.FOLLOWS,
     }
 
 

@@ -172,7 +172,7 @@ class TestPlaces:
 
         asyncio.run(none())
 
-    @pytest.mark.parametrize("manner", [Manner.UPLOADS, Manner.STREAMS, Manner.WAITS])
+    @pytest.mark.parametrize("manner", [Manner.UPLOADS, Manner.STREAMS, Manner.WAITS, Manner.FOLLOWS])
     def test_long_ones_have_a_bound_and_a_place_for_a_part(self, manner: Manner) -> None:
         async def endpoint(scope_: Any, _receive: Any, _send: Any) -> None:
             async with place(Request(scope_)):
@@ -182,13 +182,13 @@ class TestPlaces:
 
     def test_streams_that_open_at_once_do_not_crowd_readers_out(self) -> None:
         async def endpoint(scope_: Any, _receive: Any, _send: Any) -> None:
-            if scope_["manner"] is Manner.WAITS:
+            if scope_["manner"] is Manner.FOLLOWS:
                 async with place(Request(scope_)):
                     await asyncio.sleep(60)
 
         async def story() -> None:
             layer = Places(endpoint, readers=1)
-            streams = [asyncio.create_task(layer(scope(Manner.WAITS), whole, nothing)) for _ in range(400)]
+            streams = [asyncio.create_task(layer(scope(Manner.FOLLOWS), whole, nothing)) for _ in range(400)]
             await asyncio.sleep(0)
             await layer(scope(), whole, nothing)
             for stream in streams:
@@ -197,7 +197,7 @@ class TestPlaces:
 
         asyncio.run(story())
 
-    def test_of_waits_that_come_at_once_few_are_begun(self) -> None:
+    def test_of_streams_of_events_that_come_at_once_few_are_begun(self) -> None:
         at_work: list[int] = []
         begun = 0
 
@@ -213,7 +213,7 @@ class TestPlaces:
             else:
                 begun -= 1
 
-        assert run(Places(wait), *[(scope(Manner.WAITS), whole) for _ in range(100)]) == [None] * 100
+        assert run(Places(wait), *[(scope(Manner.FOLLOWS), whole) for _ in range(100)]) == [None] * 100
         assert len(at_work) == 100
         assert max(at_work) <= PARTS
 

@@ -18,6 +18,7 @@ class Manner(Enum):
     STREAMS = "sends its response while it makes it, and takes a place for each block"
     UPLOADS = "reads a long body itself, then takes a place for the work"
     WAITS = "waits for an event, and takes a place for each query"
+    FOLLOWS = "sends events as they happen, and takes a place for each query"
 
 
 def served(manner: Manner) -> Callable[[Endpoint], Endpoint]:

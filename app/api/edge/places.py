@@ -30,7 +30,7 @@ WHOLE_WAIT = 5.5
 WAIT_OF_A_PART = 30.0
 """Seconds for the place of a part: an upload has been received already, an export is half sent."""
 PAUSE = 0.008
-"""Seconds between two that wait in line for that: other requests go first."""
+"""Seconds between two streams of events that are begun while more wait: other requests go first."""
 UPLOADS, STREAMS, WAITS = 256, 256, 2_000
 """Requests of these manners at once, at some 100 kB each; more are refused without waiting."""
 
@@ -97,12 +97,14 @@ class Places:
             Manner.UPLOADS: Line(UPLOADS),
             Manner.STREAMS: Line(STREAMS),
             Manner.WAITS: Line(waits),
+            Manner.FOLLOWS: Line(waits),
         }
         # Lines of their own: thousands of streams that open at once must not displace readers.
         self._parts = {
             Manner.UPLOADS: Line(PARTS, UPLOADS),
             Manner.STREAMS: Line(PARTS, STREAMS),
-            Manner.WAITS: Line(PARTS, waits, PAUSE),
+            Manner.WAITS: Line(PARTS, waits),
+            Manner.FOLLOWS: Line(PARTS, waits, PAUSE),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,7 +119,7 @@ class Places:
             deadline.begin(WHOLE_WAIT)
         await line.enter(_patience(scope["fields"].get(b"x-request-timeout")))
         try:
-            if manner is Manner.WAITS:
+            if manner is Manner.FOLLOWS:
                 await self._begin_in_turn(scope, receive, send)
             else:
                 await self.app(scope, receive, send)

@@ -18,7 +18,7 @@ class Shares:
         self._under_way: dict[str, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["manner"] is Manner.WAITS:
+        if scope["manner"] in (Manner.WAITS, Manner.FOLLOWS):
             await self.app(scope, receive, send)
             return
         client = scope.get("client")
