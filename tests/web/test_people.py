@@ -106,3 +106,11 @@ def test_an_unsent_rating_stays_that_of_its_person(visit: Visit, expect: Any, se
     held[0].continue_()
     poll(lambda: page.evaluate("true") and stored(server, first) == [3])
     assert stored(server, second) == []
+
+
+def test_people_beyond_the_list_are_mentioned(visit: Visit, expect: Any, server: Server) -> None:
+    page = visit("/import")
+    link = {"Link": '</users?limit=1000&cursor=x>; rel="next"'}
+    page.route("**/users?limit=*", lambda route: route.fulfill(json=[], headers=link))
+    page.goto("/")
+    expect(page.locator("#people")).to_contain_text("More people are here")

@@ -4,7 +4,7 @@ import { call, get, newKey, page } from "./api.js";
 import { announce, button, element, find, guarded, show } from "./dom.js";
 import { NO_USER, nameOf, parseUser, rememberName, switchUser, user } from "./user.js";
 
-const MOST = 200;
+const MOST = 1000; // as many as the server lists at once
 
 let switchTo = switchUser;
 
@@ -34,9 +34,10 @@ async function choose() {
   show(find("you"), false);
   show(find("naming"), false);
   if (user !== null) find("chooser-title").focus();
-  const { items } = await page(`/users?limit=${MOST}`);
+  const { items, next } = await page(`/users?limit=${MOST}`);
   const known = ({ id, name }) => element("li", {}, button(name, guarded(() => become(String(id), name))));
   find("people").replaceChildren(...items.map(known));
+  if (next) find("people").append(element("li", { class: "note" }, "More people are here: give your user id."));
 }
 
 async function become(id, name) {
