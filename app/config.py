@@ -23,6 +23,8 @@ OTHERS = ("MATINEE_URL", "MATINEE_TOKEN")
 """Variables of the client."""
 OTHER_PREFIXES = ("MATINEE_TEST_", "MATINEE_BENCH_")
 
+SECRET: dict[str, Any] = {"pattern": r"^$|^\S{32,}$", "repr": False}
+
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 log = logging.getLogger("matinee.config")
@@ -48,6 +50,15 @@ class Settings:
     port: int = _setting(
         8000, "port", "where `matinee serve` and `matinee demo` listen; 0: any that is free", ge=0, le=65_535
     )
+    secret_key: str = _setting(
+        "", "text", "signs access tokens; empty: the file secret.key in the data directory", **SECRET
+    )
+    secret_key_before: str = _setting(
+        "", "text", "the secret before a change of it: its tokens stay valid until they expire", **SECRET
+    )
+    access_minutes: float = _setting(15.0, "minutes", "how long an access token is valid", ge=1, le=1_440)
+    session_days: float = _setting(30.0, "days", "after so long without use a login ends", gt=0, le=366)
+    keep_audit: float = _setting(365.0, "days", "how long it is kept who changed what", ge=1, le=36_500)
     allowed_hosts: str = _setting("", "names", "further Host names to answer to, separated by commas")
     log_level: LogLevel = _setting("INFO", "level", "what is logged: this level and above")
     max_body: int = _setting(1_048_576, "bytes", "largest JSON body", ge=1)
@@ -128,7 +139,8 @@ class Settings:
         except ValidationError as error:
             wrong = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
             texts = [
-                f"{PREFIX}{name.upper()} is {values[name]!r}; set it to {_expected(name)}" for name in wrong
+                f"{PREFIX}{name.upper()} is {_shown(name, values[name])}; set it to {_expected(name)}"
+                for name in wrong
             ]
             raise ConfigurationError(". ".join(texts) + ".") from None
 
@@ -155,6 +167,11 @@ class Settings:
 
 
 _ROWS = {row.name: Settings.__pydantic_fields__[row.name] for row in fields(Settings)}  # type: ignore[attr-defined]
+
+
+def _shown(name: str, value: object) -> str:
+    """The value, but not of a secret."""
+    return repr(value) if _ROWS[name].repr else "unusable"
 
 
 def _range(name: str) -> str:

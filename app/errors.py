@@ -47,6 +47,16 @@ class BadRequest(AppError):
     status, type, title = 400, "bad-request", "Bad request"
 
 
+class Unauthorized(AppError):
+    """The caller did not say who they are, or not so that it can be believed (RFC 6750, section 3)."""
+
+    status, type, title = 401, "unauthorized", "Not logged in"
+
+    def __init__(self, detail: str, **given: Any) -> None:
+        super().__init__(detail, **given)
+        self.headers.setdefault("WWW-Authenticate", "Bearer")
+
+
 class Forbidden(AppError):
     status, type, title = 403, "forbidden", "Forbidden"
 

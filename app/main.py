@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app import descriptors, process, web
 from app.api import (
+    description,
     etags,
     exports,
     genres,
@@ -28,6 +29,7 @@ from app.api import (
     users,
 )
 from app.api.edge import Edge, layers
+from app.api.edge.rules import require_rules
 from app.api.edge.shutdown import Shutdown
 from app.api.edge.statistics import Statistics
 from app.api.feed import Feed
@@ -40,7 +42,7 @@ from app.storage.private import be_private
 log = logging.getLogger("matinee.service")
 
 API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings)
-API += (recommendations, rebuilds, imports, exports, tasks, models)
+API += (recommendations, rebuilds, imports, exports, tasks, models, description)
 
 
 @asynccontextmanager
@@ -73,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,  # app.web serves a reference that works offline
         redoc_url=None,
+        openapi_url=None,  # `app.api.description` has the route, with its rule
     )
     app.state.service = Service(settings)
     app.state.statistics = Statistics()
@@ -80,7 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.feed = Feed(app.state.service, app.state.shutdown.closing)
     app.add_middleware(
         Edge,
-        layers=layers(settings, app.state.statistics, app.state.shutdown),
+        layers=layers(app.state.service, app.state.statistics, app.state.shutdown),
         starting=partial(Startup, settings=settings),
     )
     problems.install(app)
@@ -88,6 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in API:
         app.router.routes.extend(module.router.routes)  # an included router is searched more slowly
     web.mount(app)
+    require_rules(app.routes)
     return app
 
 

@@ -5,6 +5,7 @@ import threading
 from app import kinds  # noqa: F401  (registers them)
 from app.config import Settings
 from app.errors import Unavailable
+from app.people.door import Door
 from app.serving.active_model import ActiveModel
 from app.serving.heavy import Heavy
 from app.serving.model_store import ModelStore
@@ -21,6 +22,7 @@ class Service:
         self._lock = threading.Lock()
         self._database: Database | None = None
         self._worker: EmbeddedWorker | None = None
+        self.door = Door(settings)
         self.heavy = Heavy()
         self.model = ActiveModel(ModelStore.of(settings), lambda: self.database)
 

@@ -37,7 +37,8 @@ class Task:
     `crashes` and `failures` count what went wrong since the last progress; a retry is not due `not_before`.
     `checkpoint` is what the next attempt needs to resume where the last committed transaction ended; `params`
     and `checkpoint` are JSON, whose shape the task's kind knows (`app.tasks.kinds`).
-    `undo_refused` says why an import cannot be undone although it wrote something.
+    `undo_refused` says why an import cannot be undone although it wrote something. `owner`: the person who
+    asked for it, if known.
     """
 
     seq: int
@@ -63,6 +64,7 @@ class Task:
     failures: int = 0
     not_before: float = 0.0
     undo_refused: str | None = None
+    owner: int | None = None
 
     @property
     def eta(self) -> float | None:

@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api.dependencies import ServiceDependency
 from app.api.edge.manners import Manner, served
 from app.api.edge.places import place
+from app.api.edge.rules import EDITOR, VIEWER
 from app.imports import export
 from app.service import Service
 from app.storage import Database
@@ -16,14 +17,14 @@ from app.storage import Database
 router = APIRouter(tags=["exports"])
 
 
-@router.get("/ratings.csv", response_class=StreamingResponse)
+@router.get("/ratings.csv", dependencies=[EDITOR], response_class=StreamingResponse)
 @served(Manner.STREAMS)
 async def export_ratings(request: Request, service: ServiceDependency) -> StreamingResponse:
     """Every rating, as a CSV that can be imported."""
     return await _download(request, "ratings.csv", _blocks(service, export.ratings_csv))
 
 
-@router.get("/movies.csv", response_class=StreamingResponse)
+@router.get("/movies.csv", dependencies=[VIEWER], response_class=StreamingResponse)
 @served(Manner.STREAMS)
 async def export_movies(request: Request, service: ServiceDependency) -> StreamingResponse:
     """Every movie, as a CSV that can be imported; safe to open in a spreadsheet."""

@@ -51,8 +51,7 @@ class Once:
     def __init__(self, request: Request, response: Response, service: Service, key: str | None) -> None:
         self._request, self._response, self._service = request, response, service
         self._key = key
-        # There are no accounts that would tell callers apart.
-        self._scope = f"{request.method} {request.url.path}"
+        self._scope = f"{request.scope['caller'].scope} {request.method} {request.url.path}".strip()
 
     @property
     def name(self) -> str:

@@ -12,27 +12,30 @@ from starlette.concurrency import run_in_threadpool
 from app.api.dependencies import ServiceDependency, poll_again
 from app.api.edge.manners import Manner, served
 from app.api.edge.places import place
+from app.api.edge.rules import OWN, OWN_TASK, CallerDependency
 from app.api.idempotency import Once, OnceDependency, Reply, accepted
 from app.api.tasks import ExistingTask, Started, task_answer
 from app.api.uploads import Receiver, Upload
 from app.api.values import Id, TaskId
-from app.errors import Invalid, NotFound
+from app.errors import Forbidden, Invalid, NotFound
 from app.imports import readers
 from app.imports.kinds import IMPORT, UNDO, ImportParams, UndoParams
 from app.imports.rejects import rejects_path
 from app.repository import tasks
 from app.service import Service
 from app.tasks.start import queue
+from app.user import Caller
 
 router = APIRouter(prefix="/imports", tags=["tasks"])
 
 
-@router.post("", status_code=202, response_model=Started)
+@router.post("", dependencies=[OWN], status_code=202, response_model=Started)
 @served(Manner.UPLOADS)
 async def start_import(
     request: Request,
     background: BackgroundTasks,
     service: ServiceDependency,
+    caller: CallerDependency,
     once: OnceDependency,
     user_id: Annotated[Id | None, Query(description="whose ratings they are")] = None,
     dry_run: Annotated[bool, Query(description="make the report, write nothing")] = False,
@@ -46,7 +49,7 @@ async def start_import(
         sample = upload.size == 0 and "content-type" not in request.headers
         async with place(request):
             answer = await run_in_threadpool(
-                _start, service, receiver, None if sample else upload, params, once
+                _start, service, caller, receiver, None if sample else upload, params, once
             )
     finally:
         await run_in_threadpool(receiver.close)
@@ -55,13 +58,22 @@ async def start_import(
 
 
 def _start(
-    service: Service, receiver: Receiver, upload: Upload | None, params: ImportParams, once: Once
+    service: Service,
+    caller: Caller,
+    receiver: Receiver,
+    upload: Upload | None,
+    params: ImportParams,
+    once: Once,
 ) -> Any:
     payload = f"{upload.sha256 if upload else ''} {params.user_id} {params.dry_run}"
     task_id = str(uuid.uuid4())
     kept = service.settings.uploads_dir / task_id
-    if upload is not None:
+    if upload is None:
+        _refuse_confined(caller)
+    else:
         reader = readers.check(upload.path, upload.filename)
+        if not reader.personal:
+            _refuse_confined(caller)
         if reader.personal and params.user_id is None:
             raise Invalid(
                 f"A {reader.name} export holds one person's ratings. Say whose: POST /imports?user_id=7.",
@@ -80,7 +92,7 @@ def _start(
     def start(connection: Connection) -> Reply:
         nonlocal started
         limit = service.settings.max_queue
-        task = queue(connection, IMPORT.name, params, task_id=task_id, max_queue=limit)
+        task = queue(connection, IMPORT.name, params, task_id=task_id, owner=caller.user_id, max_queue=limit)
         started = True
         return accepted(task, f"/imports/{task.id}")
 
@@ -94,7 +106,16 @@ def _start(
             kept.unlink(missing_ok=True)
 
 
-@router.get("/{task_id}")
+def _refuse_confined(caller: Caller) -> None:
+    """Refuse a file that may hold ratings of several people, or movies, from a viewer."""
+    if caller.confined_to is not None:
+        raise Forbidden(
+            f"This file may change what is not yours. With the role {caller.role} you can import your own "
+            "ratings alone: an export of Letterboxd or IMDb."
+        )
+
+
+@router.get("/{task_id}", dependencies=[OWN_TASK])
 def import_status(task_id: TaskId, response: Response, service: ServiceDependency) -> dict[str, Any]:
     """The progress of an import or undo, and its report once it is complete."""
     with service.database.read() as connection:
@@ -105,7 +126,7 @@ def import_status(task_id: TaskId, response: Response, service: ServiceDependenc
     return task_answer(task)
 
 
-@router.get("/{task_id}/rejects", response_class=FileResponse)
+@router.get("/{task_id}/rejects", dependencies=[OWN_TASK], response_class=FileResponse)
 @served(Manner.STREAMS)
 async def import_rejects(task: ExistingTask, service: ServiceDependency) -> FileResponse:
     """The rejected rows, as a CSV of line, column, value and reason."""
@@ -116,15 +137,19 @@ async def import_rejects(task: ExistingTask, service: ServiceDependency) -> File
     return FileResponse(path, media_type="text/csv; charset=utf-8", filename=f"rejects-{task.id}.csv")
 
 
-@router.post("/{task_id}/undo", status_code=202, response_model=Started)
+@router.post("/{task_id}/undo", dependencies=[OWN_TASK], status_code=202, response_model=Started)
 def undo_import(
-    task_id: TaskId, background: BackgroundTasks, service: ServiceDependency, once: OnceDependency
+    task_id: TaskId,
+    background: BackgroundTasks,
+    service: ServiceDependency,
+    caller: CallerDependency,
+    once: OnceDependency,
 ) -> Any:
     """Queue a task that restores the state before the import. The newest import is undone first."""
 
     def start(connection: Connection) -> Reply:
         limit = service.settings.max_queue
-        task = queue(connection, UNDO.name, UndoParams(task_id), max_queue=limit)
+        task = queue(connection, UNDO.name, UndoParams(task_id), owner=caller.user_id, max_queue=limit)
         return accepted(task, f"/imports/{task.id}")
 
     background.add_task(service.wake_worker)

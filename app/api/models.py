@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel
 
 from app.api.dependencies import Cursor, Limit, ServiceDependency, decode_cursor, link_next
+from app.api.edge.rules import ADMIN, VIEWER
 from app.api.idempotency import OnceDependency, Reply
 from app.api.values import Id
 from app.repository import models
@@ -36,7 +37,7 @@ def _answer(version: models.ModelVersion) -> dict[str, Any]:
     return asdict(version) | {"created_at": datetime.fromtimestamp(version.created_at, UTC)}
 
 
-@router.get("", response_model=list[ModelAnswer])
+@router.get("", dependencies=[VIEWER], response_model=list[ModelAnswer])
 def list_models(
     request: Request,
     response: Response,
@@ -52,13 +53,13 @@ def list_models(
     return [_answer(version) for version in found]
 
 
-@router.get("/{version}", response_model=ModelAnswer)
+@router.get("/{version}", dependencies=[VIEWER], response_model=ModelAnswer)
 def get_model(version: Version, service: ServiceDependency) -> dict[str, Any]:
     with service.database.read() as connection:
         return _answer(models.get(connection, version))
 
 
-@router.post("/{version}/activate", response_model=ModelAnswer)
+@router.post("/{version}/activate", dependencies=[ADMIN], response_model=ModelAnswer)
 def activate_model(version: Version, service: ServiceDependency, once: OnceDependency) -> Any:
     """Serve this version from the next request on, in every process. A damaged one is refused."""
     if known := once.known(""):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, decode_cursor, link_next
+from app.api.edge.rules import EDITOR, VIEWER
 from app.api.etags import SHOWN
 from app.api.idempotency import OnceDependency, Reply
 from app.api.values import NUMBER, Genre, Title, Words, Year
@@ -25,7 +26,7 @@ class MovieBody(BaseModel):
     genre: Genre | None = None
 
 
-@router.post("", status_code=201, response_model=Movie)
+@router.post("", dependencies=[EDITOR], status_code=201, response_model=Movie)
 def create_movie(body: MovieBody, once: OnceDependency) -> Any:
     def create(connection: Connection) -> Reply:
         movie = movies.create(connection, body.title, body.year, body.genre or None, now=time.time())
@@ -34,7 +35,7 @@ def create_movie(body: MovieBody, once: OnceDependency) -> Any:
     return once(body, create)
 
 
-@router.get("", dependencies=SHOWN)
+@router.get("", dependencies=[VIEWER, *SHOWN])
 def list_movies(
     request: Request,
     response: Response,
@@ -58,28 +59,28 @@ def list_movies(
     return found
 
 
-@router.get("/top", dependencies=SHOWN)
+@router.get("/top", dependencies=[VIEWER, *SHOWN])
 def top_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]:
     """The best rated, damped so that a few high scores are not enough."""
     with service.database.read() as connection:
         return movies.top(connection, limit=limit)
 
 
-@router.get("/popular", dependencies=SHOWN)
+@router.get("/popular", dependencies=[VIEWER, *SHOWN])
 def popular_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]:
     """The most rated."""
     with service.database.read() as connection:
         return movies.popular(connection, limit=limit)
 
 
-@router.get("/new", dependencies=SHOWN)
+@router.get("/new", dependencies=[VIEWER, *SHOWN])
 def new_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]:
     """Movies without ratings, then those added last."""
     with service.database.read() as connection:
         return movies.newest(connection, limit=limit)
 
 
-@router.get("/{movie_id}/histogram", dependencies=SHOWN)
+@router.get("/{movie_id}/histogram", dependencies=[VIEWER, *SHOWN])
 def histogram(movie_id: MovieId, service: ServiceDependency) -> dict[str, int]:
     """How many ratings of each score the movie has, from 0.5 to 5.0."""
     with service.database.read() as connection:
@@ -87,19 +88,19 @@ def histogram(movie_id: MovieId, service: ServiceDependency) -> dict[str, int]:
         return ratings.histogram(connection, movie_id)
 
 
-@router.get("/{movie_id}", dependencies=SHOWN)
+@router.get("/{movie_id}", dependencies=[VIEWER, *SHOWN])
 def get_movie(movie_id: MovieId, service: ServiceDependency) -> Movie:
     with service.database.read() as connection:
         return movies.get(connection, movie_id)
 
 
-@router.put("/{movie_id}")
+@router.put("/{movie_id}", dependencies=[EDITOR])
 def replace_movie(movie_id: MovieId, body: MovieBody, service: ServiceDependency) -> Movie:
     with service.database.write() as connection:
         return movies.replace(connection, movie_id, body.title, body.year, body.genre or None)
 
 
-@router.delete("/{movie_id}", status_code=204)
+@router.delete("/{movie_id}", dependencies=[EDITOR], status_code=204)
 def delete_movie(
     movie_id: MovieId,
     service: ServiceDependency,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, UserId, decode_cursor, link_next
+from app.api.edge.rules import OWN
 from app.api.etags import SHOWN
 from app.api.idempotency import OnceDependency, Reply
 from app.api.values import NUMBER, Id, Score
@@ -34,14 +35,20 @@ def _answer(rating: Rating) -> dict[str, Any]:
     return body | {"rated_at": datetime.fromtimestamp(rating.rated_at, UTC)}
 
 
-@router.post("", status_code=201, response_model=RatingAnswer, responses={200: {"model": RatingAnswer}})
+@router.post(
+    "",
+    dependencies=[OWN],
+    status_code=201,
+    response_model=RatingAnswer,
+    responses={200: {"model": RatingAnswer}},
+)
 def put_rating(body: RatingBody, once: OnceDependency) -> Any:
     """Rate a movie: 201, or 200 if this replaces the user's earlier rating of it."""
     rating = Rating(body.user_id, body.movie_id, body.score, int(time.time()))
     return once(body, lambda c: Reply(_answer(rating), 201 if ratings.put(c, rating) else 200))
 
 
-@router.get("", response_model=list[RatingAnswer], dependencies=SHOWN)
+@router.get("", response_model=list[RatingAnswer], dependencies=[OWN, *SHOWN])
 def list_ratings(
     request: Request,
     response: Response,
@@ -60,7 +67,7 @@ def list_ratings(
     return [_answer(rating) for rating in found]
 
 
-@router.delete("/{user_id}/{movie_id}", status_code=204)
+@router.delete("/{user_id}/{movie_id}", dependencies=[OWN], status_code=204)
 def delete_rating(user_id: UserId, movie_id: MovieId, service: ServiceDependency) -> None:
     with service.database.write() as connection:
         ratings.delete(connection, user_id, movie_id)

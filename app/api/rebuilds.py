@@ -6,6 +6,7 @@ from fastapi import APIRouter, BackgroundTasks, Response
 from sqlalchemy.engine import Connection
 
 from app.api.dependencies import ServiceDependency, poll_again
+from app.api.edge.rules import EDITOR, OWN_TASK, CallerDependency
 from app.api.idempotency import OnceDependency, Reply, accepted
 from app.api.tasks import Started
 from app.api.values import TaskId
@@ -23,19 +24,22 @@ class RebuildAnswer(Started):
     sample: list[int]
 
 
-@router.post("", status_code=202, response_model=Started)
-def rebuild(background: BackgroundTasks, service: ServiceDependency, once: OnceDependency) -> Any:
+@router.post("", dependencies=[EDITOR], status_code=202, response_model=Started)
+def rebuild(
+    background: BackgroundTasks, service: ServiceDependency, caller: CallerDependency, once: OnceDependency
+) -> Any:
     """Queue a rebuild of the model from all ratings, or join the one that is queued."""
 
     def start(connection: Connection) -> Reply:
-        task = queue(connection, REBUILD_MODEL, max_queue=service.settings.max_queue)
+        limit = service.settings.max_queue
+        task = queue(connection, REBUILD_MODEL, owner=caller.user_id, max_queue=limit)
         return accepted(task, f"/recommender/rebuild/{task.id}")
 
     background.add_task(service.wake_worker)
     return once("", start)
 
 
-@router.get("/{task_id}", response_model=RebuildAnswer)
+@router.get("/{task_id}", dependencies=[OWN_TASK], response_model=RebuildAnswer)
 def rebuild_status(task_id: TaskId, response: Response, service: ServiceDependency) -> dict[str, Any]:
     """The status of a rebuild; `sample` is what user 1 is recommended once it is complete."""
     sample: list[int] = []

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from app.api import etags
 from app.api.dependencies import MovieId, ServiceDependency, UserId
 from app.api.edge.manners import Manner, served
+from app.api.edge.rules import OWN, VIEWER
 from app.api.values import MOST, NUMBER, Count, Genre, Id, Score, Share, Year
 from app.movie import Movie
 from app.rating import Rating
@@ -72,7 +73,7 @@ class WhatIf(BaseModel):
     diversity: Annotated[Share, NUMBER] = 0.0
 
 
-@router.get("/recommendations/{user_id}")
+@router.get("/recommendations/{user_id}", dependencies=[OWN])
 def recommend(
     request: Request,
     user_id: UserId,
@@ -92,7 +93,7 @@ def recommend(
     return ids
 
 
-@router.get("/users/{user_id}/recommendations", response_model=RichAnswer)
+@router.get("/users/{user_id}/recommendations", dependencies=[OWN], response_model=RichAnswer)
 def recommend_richly(
     request: Request,
     user_id: UserId,
@@ -117,7 +118,7 @@ def recommend_richly(
     return _answer(found, source, serving.version)
 
 
-@router.post("/recommendations", response_model=RichAnswer)
+@router.post("/recommendations", dependencies=[VIEWER], response_model=RichAnswer)
 @served(Manner.READS)
 def recommend_to_anybody(request: Request, body: WhatIf, service: ServiceDependency) -> dict[str, Any]:
     """What a user with these ratings would be recommended. Nothing is stored."""
@@ -170,7 +171,9 @@ def _of_similar(request: Request, response: Response, service: ServiceDependency
 
 
 @router.get(
-    "/movies/{movie_id}/similar", response_model=list[SimilarMovie], dependencies=[Depends(_of_similar)]
+    "/movies/{movie_id}/similar",
+    response_model=list[SimilarMovie],
+    dependencies=[VIEWER, Depends(_of_similar)],
 )
 def similar_movies(movie_id: MovieId, service: ServiceDependency, limit: Count = 10) -> list[dict[str, Any]]:
     """Movies that the same users like; none for a movie that is not in the model."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from app.api.dependencies import ServiceDependency
 from app.api.edge.manners import Manner, served
+from app.api.edge.rules import ALIVE, EDITOR, READY
 from app.errors import Unavailable
 from app.repository import models, movies, ratings, tasks
 from app.tasks.embedded import WorkerState
@@ -63,20 +64,20 @@ class StatusAnswer(BaseModel):
     worker: Worker | None
 
 
-@router.get("/health")
+@router.get("/health", dependencies=[ALIVE])
 @served(Manner.PROBES)
 async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/health/live")
+@router.get("/health/live", dependencies=[ALIVE])
 @served(Manner.PROBES)
 async def live() -> dict[str, str]:
     """The process responds."""
     return {"status": "ok"}
 
 
-@router.get("/health/ready")
+@router.get("/health/ready", dependencies=[READY])
 def ready(service: ServiceDependency) -> dict[str, str]:
     """The database can be read and the worker makes progress; a 503 says which part is not ready."""
     with service.database.read() as connection:
@@ -87,7 +88,7 @@ def ready(service: ServiceDependency) -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/status", response_model=StatusAnswer)
+@router.get("/status", dependencies=[EDITOR], response_model=StatusAnswer)
 def get_status(request: Request, service: ServiceDependency) -> dict[str, Any]:
     statistics, settings = request.app.state.statistics, service.settings
     with service.database.read() as connection:

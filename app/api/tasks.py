@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from app.api.dependencies import Cursor, Limit, ServiceDependency, decode_cursor, link_next, poll_again
 from app.api.edge.manners import Manner, served
 from app.api.edge.places import place
+from app.api.edge.rules import OWN_TASK, VIEWER, CallerDependency
 from app.api.feed import Feed, is_end
 from app.api.idempotency import OnceDependency, Reply, accepted
 from app.api.values import TaskId
@@ -130,25 +131,28 @@ FeedDependency = Annotated[Feed, Depends(_feed)]
 ExistingTask = Annotated[Task, Depends(_existing)]
 
 
-@router.get("", response_model=list[TaskAnswer])
+@router.get("", dependencies=[VIEWER], response_model=list[TaskAnswer])
 def list_tasks(
     request: Request,
     response: Response,
     service: ServiceDependency,
+    caller: CallerDependency,
     kind: KnownKind | None = None,
     status: Status | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[dict[str, Any]]:
-    """Newest first."""
+    """Newest first; a viewer's own alone."""
     (before,) = decode_cursor(cursor, 1) or (None,)
     with service.database.read() as connection:
-        found = tasks.listing(connection, limit=limit, before=before, kind=kind, status=status)
+        found = tasks.listing(
+            connection, limit=limit, before=before, kind=kind, status=status, owner=caller.confined_to
+        )
     link_next(request, response, limit, found, lambda last: (last.seq,))
     return [task_answer(task) for task in found]
 
 
-@router.get("/{task_id}", response_model=TaskAnswer)
+@router.get("/{task_id}", dependencies=[OWN_TASK], response_model=TaskAnswer)
 @served(Manner.WAITS)
 async def get_task(
     request: Request,
@@ -184,7 +188,7 @@ async def _wait_for_end(request: Request, service: Service, feed: Feed, task: Ta
             news.missed = False
 
 
-@router.post("/{task_id}/cancel", response_model=TaskAnswer)
+@router.post("/{task_id}/cancel", dependencies=[OWN_TASK], response_model=TaskAnswer)
 def cancel_task(
     task_id: TaskId, background: BackgroundTasks, service: ServiceDependency, once: OnceDependency
 ) -> Any:
@@ -197,7 +201,7 @@ def cancel_task(
     return once("", cancel)
 
 
-@router.post("/{task_id}/retry", status_code=202, response_model=Started)
+@router.post("/{task_id}/retry", dependencies=[OWN_TASK], status_code=202, response_model=Started)
 def retry_task(
     task_id: TaskId, background: BackgroundTasks, service: ServiceDependency, once: OnceDependency
 ) -> Any:
@@ -214,7 +218,7 @@ def retry_task(
     return once("", again)
 
 
-@router.get("/{task_id}/events", response_class=EventSourceResponse)
+@router.get("/{task_id}/events", dependencies=[OWN_TASK], response_class=EventSourceResponse)
 @served(Manner.FOLLOWS)
 async def task_events(
     request: Request,

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from app.api.dependencies import Cursor, Limit, ServiceDependency, UserId, decode_cursor, link_next
+from app.api.edge.rules import OWN
 from app.api.etags import SHOWN
 from app.repository import user_ratings
 
@@ -22,7 +23,7 @@ class RatedMovie(BaseModel):
     rated_at: datetime
 
 
-@router.get("/{user_id}/ratings", response_model=list[RatedMovie], dependencies=SHOWN)
+@router.get("/{user_id}/ratings", response_model=list[RatedMovie], dependencies=[OWN, *SHOWN])
 def list_rated_movies(
     user_id: UserId,
     request: Request,

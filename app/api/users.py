@@ -9,8 +9,10 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
 from app.api.dependencies import Cursor, Limit, ServiceDependency, UserId, decode_cursor, link_next
+from app.api.edge.rules import ADMIN, VIEWER, CallerDependency
 from app.api.idempotency import OnceDependency, Reply
 from app.api.values import Id, Name
+from app.errors import Forbidden
 from app.repository import users
 from app.user import User
 
@@ -42,7 +44,7 @@ def _answer(user: User) -> dict[str, Any]:
     }
 
 
-@router.post("", status_code=201, response_model=UserAnswer)
+@router.post("", dependencies=[ADMIN], status_code=201, response_model=UserAnswer)
 def create_user(body: UserBody, once: OnceDependency) -> Any:
     """Add a person. 409 if another one has that name, in any case or Unicode form."""
 
@@ -53,11 +55,12 @@ def create_user(body: UserBody, once: OnceDependency) -> Any:
     return once(body, create)
 
 
-@router.get("", response_model=list[UserAnswer])
+@router.get("", dependencies=[VIEWER], response_model=list[UserAnswer])
 def list_users(
     request: Request,
     response: Response,
     service: ServiceDependency,
+    caller: CallerDependency,
     every: Annotated[bool, Query(alias="all", description="also ids that have ratings but no name")] = False,
     ids: Annotated[
         list[Id] | None, Query(alias="id", max_length=100, description="these alone, named or not")
@@ -72,6 +75,8 @@ def list_users(
         with service.database.read() as connection:
             asked = set(ids or ()) if name is None else users.ids_of(connection, name)
             return [_answer(user) for i in sorted(asked) if (user := users.find(connection, i))]
+    if every and caller.confined_to is not None:
+        raise Forbidden(f"With the role {caller.role} you see people's names alone: leave out all=true.")
     listing = users.listing_of_all if every else users.listing
     with service.database.read() as connection:
         found = listing(connection, limit=limit, after=after)
@@ -79,14 +84,14 @@ def list_users(
     return [_answer(user) for user in found]
 
 
-@router.get("/{user_id}", response_model=UserAnswer)
+@router.get("/{user_id}", dependencies=[VIEWER], response_model=UserAnswer)
 def get_user(user_id: UserId, service: ServiceDependency) -> dict[str, Any]:
     """A person, or an id that has ratings."""
     with service.database.read() as connection:
         return _answer(users.get(connection, user_id))
 
 
-@router.patch("/{user_id}", response_model=UserAnswer)
+@router.patch("/{user_id}", dependencies=[ADMIN], response_model=UserAnswer)
 def rename_user(user_id: UserId, body: UserBody, service: ServiceDependency) -> dict[str, Any]:
     """Change the name, or give one to an id that has ratings. 409 if another one has it."""
     with service.database.write() as connection:

@@ -54,10 +54,22 @@ def hold(connection: Connection) -> None:
 
 
 def create(
-    connection: Connection, kind: str, params: dict[str, Any], *, now: float, task_id: str = ""
+    connection: Connection,
+    kind: str,
+    params: dict[str, Any],
+    *,
+    now: float,
+    task_id: str = "",
+    owner: int | None = None,
 ) -> Task:
     """Queue a task."""
-    values = {"id": task_id or str(uuid.uuid4()), "kind": kind, "params": params, "status": QUEUED}
+    values: dict[str, Any] = {
+        "id": task_id or str(uuid.uuid4()),
+        "kind": kind,
+        "params": params,
+        "status": QUEUED,
+    }
+    values["owner"] = owner
     statement = tasks.insert().values(**values, created_at=now).returning(*tasks.c)
     task = Task(**connection.execute(statement).mappings().one())
     _tell_status(connection, task, now)
@@ -75,10 +87,13 @@ def listing(
     before: int | None = None,
     kind: str | None = None,
     status: str | None = None,
+    owner: int | None = None,
 ) -> list[Task]:
     """Tasks, newest first, from the one before the number `before`."""
-    wanted = {tasks.c.kind: kind, tasks.c.status: status}
-    query = sa.select(tasks).where(*(column == value for column, value in wanted.items() if value))
+    wanted: dict[Any, Any] = {tasks.c.kind: kind, tasks.c.status: status, tasks.c.owner: owner}
+    query = sa.select(tasks).where(
+        *(column == value for column, value in wanted.items() if value is not None)
+    )
     if before is not None:
         query = query.where(tasks.c.seq < before)
     query = query.order_by(tasks.c.seq.desc()).limit(limit)

@@ -3,8 +3,9 @@
 import functools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +25,9 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE = 5.0
 """Seconds that a request waits for a lock or a connection at most."""
 _DATABASE = "database"
+
+precondition: ContextVar[Callable[[Connection], None] | None] = ContextVar("precondition", default=None)
+"""What every transaction of this context begins with. It raises, and then nothing is read or written."""
 
 
 class Database(ABC):
@@ -68,6 +72,7 @@ class Database(ABC):
         """A transaction that only reads; it never waits for writers."""
         self.beat()
         with self._translated(), self.engine.connect() as connection, connection.begin():
+            begin(connection)
             yield connection
 
     @abstractmethod
@@ -212,6 +217,12 @@ class Database(ABC):
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+
+
+def begin(connection: Connection) -> None:
+    """Judge the precondition of this context, in a transaction that has just begun."""
+    if (judge := precondition.get()) is not None:
+        judge(connection)
 
 
 def unavailable(what: str) -> Unavailable:

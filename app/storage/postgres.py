@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 from app.config import Settings
 from app.errors import AppError
 from app.rating import RatingColumns
-from app.storage.database import PATIENCE, Database, unavailable
+from app.storage.database import PATIENCE, Database, begin, unavailable
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import locked
 from app.storage.schema import rating_before_images, ratings
@@ -70,6 +70,7 @@ class PostgresDatabase(Database):
     def write(self) -> Iterator[Connection]:
         self.beat()
         with self._translated(), self.engine.begin() as connection:
+            begin(connection)
             yield connection
         self.beat()
 

@@ -29,7 +29,7 @@ def make_private(data_dir: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.name in FOLDERS or path.name.startswith("matinee.db") or path.suffix == ".lock"
+    return path.name in FOLDERS or path.name.startswith("matinee.db") or path.suffix in (".lock", ".key")
 
 
 def close(path: Path) -> None:

@@ -78,8 +78,10 @@ tasks = sa.Table(
     sa.Column("failures", sa.Integer, nullable=False, server_default="0"),  # transient, since progress
     sa.Column("not_before", sa.Double, nullable=False, server_default="0"),  # when a retry is due
     sa.Column("undo_refused", sa.Text),  # why an import cannot be undone although it wrote something
+    sa.Column("owner", sa.BigInteger),  # the person who asked for it, if known
     sa.Index(None, "status", "seq"),
     sa.Index(None, "kind", "seq"),
+    sa.Index(None, "owner", "seq"),
     sqlite_autoincrement=True,
 )
 
@@ -145,6 +147,75 @@ users = sa.Table(  # people with a name; any other id may have ratings too
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("name_key", sa.Text, nullable=False, unique=True),  # as names are compared
     sa.Column("created_at", sa.Double, nullable=False),
+)
+
+door = sa.Table(  # one row
+    "door",
+    metadata,
+    sa.Column("version", sa.BigInteger, nullable=False),  # moves with every right that is given or taken
+    sa.Column("is_open", sa.Boolean, nullable=False),  # to callers with a token, also from other machines
+)
+
+accounts = sa.Table(  # people who may log in
+    "accounts",
+    metadata,
+    sa.Column("user_id", Key, primary_key=True, autoincrement=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("password", sa.Text),  # Argon2id; null: none yet
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+
+sessions = sa.Table(  # one a login: of a browser, or of a client with tokens
+    "sessions",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),  # of a browser: SHA-256 of its cookie
+    sa.Column("user_id", sa.BigInteger, nullable=False, index=True),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("expires_at", sa.Double, nullable=False),
+)
+
+refresh_tokens = sa.Table(
+    "refresh_tokens",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),  # SHA-256
+    sa.Column("session_id", sa.Text, nullable=False, index=True),
+    sa.Column("used_at", sa.Double),  # a second use ends the session
+)
+
+invitations = sa.Table(  # links for one use, to set a password
+    "invitations",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),  # SHA-256
+    sa.Column("user_id", sa.BigInteger, nullable=False, index=True),
+    sa.Column("expires_at", sa.Double, nullable=False),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("prefix", sa.Text, primary_key=True),  # the part that is shown
+    sa.Column("hash", sa.Text, nullable=False, unique=True),  # SHA-256 of the whole key
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("user_id", sa.BigInteger, nullable=False, index=True),  # the owner
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("address", sa.Text),  # the only path it is good for; null: every one
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("expires_at", sa.Double),
+    sa.Column("used_at", sa.Double),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("number", Key, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Double, nullable=False, index=True),
+    sa.Column("user_id", sa.BigInteger),
+    sa.Column("key", sa.Text),  # prefix of the API key
+    sa.Column("address", sa.Text),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text),
+    sqlite_autoincrement=True,
 )
 
 counters = sa.Table(

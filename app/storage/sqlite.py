@@ -19,7 +19,7 @@ from app.config import Settings
 from app.errors import AppError
 from app.rating import RatingColumns
 from app.storage import attached
-from app.storage.database import PATIENCE, Database
+from app.storage.database import PATIENCE, Database, begin
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import WriteLock, file_lock, locked
 from app.storage.private import close
@@ -133,6 +133,7 @@ class SQLiteDatabase(Database):
                 with _waiting_at_most(driver, deadline - time.monotonic()):
                     transaction = connection.begin()
                 with self._ended(transaction, driver):
+                    begin(connection)
                     yield connection
                 waited_for = not self._durable and self.has_waiters()
             if not self._durable:

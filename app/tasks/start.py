@@ -21,12 +21,13 @@ def queue(
     params: Any = None,
     *,
     task_id: str = "",
+    owner: int | None = None,
     max_queue: int = MAX_QUEUE,
 ) -> Task:
     """Queue a task, in a transaction that writes; unless one that does the same is there, which is returned.
 
-    `params`: of the kind's type; None: its defaults. Raises `Unavailable` if `max_queue` tasks wait, and
-    what the kind's `join` raises.
+    `params`: of the kind's type; None: its defaults. `owner`: who asks for it. Raises `Unavailable` if
+    `max_queue` tasks wait, and what the kind's `join` raises.
     """
     params = kind_of(kind).params() if params is None else params
     if joined := kind_of(kind).join(connection, params):
@@ -35,7 +36,7 @@ def queue(
         raise Unavailable(
             f"{max_queue} tasks are waiting already. Try again later.", headers={"Retry-After": "10"}
         )
-    return tasks.create(connection, kind, asdict(params), now=time.time(), task_id=task_id)
+    return tasks.create(connection, kind, asdict(params), now=time.time(), task_id=task_id, owner=owner)
 
 
 def start(database: Database, kind: str, params: Any = None) -> Task:

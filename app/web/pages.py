@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from app.api import models, movies, recommendations, status, tasks
 from app.api.dependencies import ServiceDependency
+from app.api.edge.rules import EDITOR, OWN_TASK, VIEWER
 from app.errors import MethodNotAllowed, NotFound
 from app.movie import Movie
 from app.rating import MAX_ID
@@ -93,19 +94,19 @@ def _for_a_person(request: Request) -> bool:
     return request.method in ("GET", "HEAD") and (ours or ("text/html" in accept and "json" not in accept))
 
 
-@router.get("/")
+@router.get("/", dependencies=[VIEWER])
 def discover(request: Request) -> Response:
     return _page(request, "discover")
 
 
-@router.get("/film/{movie_id}")
+@router.get("/film/{movie_id}", dependencies=[VIEWER])
 def moved(request: Request, movie_id: str) -> Response:
     """The address that a movie's page had before."""
     query = request.url.query
     return RedirectResponse(f"/movie/{quote(movie_id)}" + (f"?{query}" if query else ""), status_code=308)
 
 
-@router.get("/movie/{movie_id}")
+@router.get("/movie/{movie_id}", dependencies=[VIEWER])
 def movie(request: Request, movie_id: str, service: ServiceDependency) -> Response:
     found = _find(movie_id, service)
     similar = recommendations.similar_movies(found.id, service, limit=SIMILAR)
@@ -127,17 +128,17 @@ def _score_chart(counts: dict[str, int]) -> str:
     return charts.bars(list(counts.values()), title=f"Ratings by score. {summary}", labels=labels)
 
 
-@router.get("/import")
+@router.get("/import", dependencies=[VIEWER])
 def import_file(request: Request) -> Response:
     return _page(request, "import")
 
 
-@router.get("/activity")
+@router.get("/activity", dependencies=[VIEWER])
 def activity(request: Request) -> Response:
     return _page(request, "activity", kinds=names(), statuses=get_args(tasks.Status))
 
 
-@router.get("/activity/{task_id}")
+@router.get("/activity/{task_id}", dependencies=[OWN_TASK])
 def activity_of_task(request: Request, task_id: str, service: ServiceDependency) -> Response:
     with service.database.read() as connection:
         task = task_rows.get(connection, task_id)
@@ -146,7 +147,7 @@ def activity_of_task(request: Request, task_id: str, service: ServiceDependency)
     return _page(request, "task", task=tasks.task_answer(task))
 
 
-@router.get("/quality")
+@router.get("/quality", dependencies=[VIEWER])
 def quality(request: Request, service: ServiceDependency) -> Response:
     versions = models.list_models(request, Response(), service, limit=VERSIONS)
     before = versions[1:] + versions[-1:]  # the first one is compared with itself: no changes
@@ -186,7 +187,7 @@ def _changes(new: dict[str, Any], old: dict[str, Any]) -> list[str]:
     return counts + settings
 
 
-@router.get("/system")
+@router.get("/system", dependencies=[EDITOR])
 def system(request: Request, service: ServiceDependency) -> Response:
     figures = status.get_status(request, service)
     return _page(request, "system", status=figures, background=_background_work(figures["worker"]))
@@ -204,7 +205,7 @@ def _background_work(worker: status.Worker | None) -> str:
     return "starting" if worker.pid is None else "running"
 
 
-@router.get("/docs")
+@router.get("/docs", dependencies=[VIEWER])
 def docs(request: Request) -> Response:
     return _page(request, "reference", sections=reference.sections(request.app.openapi()))
 

@@ -19,15 +19,15 @@ JSON = {"Content-Type": "application/json"}
 
 
 def ask(app: Any, **changes: Any) -> dict[str, Any]:
-    """The head of the answer to a GET /health as a server on a socket would pass it on."""
+    """The head of the answer to a GET /movies/top as a server on a socket would pass it on."""
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
         "method": "GET",
         "scheme": "http",
-        "path": "/health",
-        "raw_path": b"/health",
+        "path": "/movies/top",
+        "raw_path": b"/movies/top",
         "root_path": "",
         "query_string": b"",
         "headers": [(b"host", b"localhost:8000")],
@@ -71,10 +71,10 @@ def test_what_is_asked_with_a_preference_is_counted(client: TestClient) -> None:
 def test_the_manners_that_endpoints_declare() -> None:
     table = RouteTable(create_app(Settings(embedded_worker=False)).routes)
     declared = {
-        (method, path): manner
+        (method, path): found.manner
         for path, methods in table.resources()
-        for method, manner in methods.items()
-        if manner is not by_method(method)
+        for method, found in methods.items()
+        if found.manner is not by_method(method)
     }
     assert declared == {
         ("GET", "/health"): Manner.PROBES,

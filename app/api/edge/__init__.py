@@ -23,13 +23,14 @@ from app.api.edge.responses import Responses
 from app.api.edge.shares import Shares
 from app.api.edge.shutdown import Shutdown, UnderWay
 from app.api.edge.statistics import Counting, Statistics
-from app.config import Settings
+from app.service import Service
 
 Layer = Callable[[ASGIApp], ASGIApp]
 
 
-def layers(settings: Settings, statistics: Statistics, shutdown: Shutdown) -> list[Layer]:
+def layers(service: Service, statistics: Statistics, shutdown: Shutdown) -> list[Layer]:
     """The layers before an endpoint, in the order in which a request passes them: a request ..."""
+    settings = service.settings
     names = frozenset(name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip())
     waits = min(WAITS, descriptors.most() // 2)
     return [
@@ -38,10 +39,10 @@ def layers(settings: Settings, statistics: Statistics, shutdown: Shutdown) -> li
         partial(Counting, statistics=statistics),  # is counted, whatever becomes of it
         Headers,  # gets the headers of every response
         Failures,  # gets a problem response if a layer or the endpoint fails
-        Callers,  # comes from this machine, not through a proxy
+        Methods,  # has a method that its path has; its manner and its rule are known from here on
+        partial(Callers, service=service),  # comes from a caller who may use the route
         partial(Hosts, names=names),  # was meant for this server
         partial(Origins, names=names),  # if it changes something, was not sent by a page of another origin
-        Methods,  # has a method that its path has; its manner is known from here on
         Shares,  # is one of not too many of its caller
         Responses,  # gets its response sent after its place is free again
         partial(Bodies, limit=settings.max_body),  # has been received whole, in time and within its limit

@@ -3,14 +3,15 @@
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.edge import rules
 from app.api.edge.manners import Manner, by_method
+from app.api.edge.routes import Declared, RouteTable
 from app.api.edge.routes import Methods as OfPath
-from app.api.edge.routes import RouteTable
 from app.errors import MethodNotAllowed
 
 
 class Methods:
-    """Sets the manner of a request by its route and method. Raises `MethodNotAllowed`."""
+    """Sets manner and rule of a request by its route and method. Raises `MethodNotAllowed`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -21,12 +22,12 @@ class Methods:
             self._table = RouteTable(scope["app"].routes)
         path, method = scope["path"].removeprefix(scope.get("root_path", "")), scope["method"]
         methods = self._table.methods(path)
-        manner = methods.get(method) if methods is not None else by_method(method)
-        if manner is not None:
-            scope["manner"] = manner
+        declared = methods.get(method) if methods is not None else Declared(by_method(method), rules.UNKNOWN)
+        if declared is not None:
+            scope["manner"], scope["rule"] = declared
             await self.app(scope, receive, send)
         elif methods and method == "HEAD" and "GET" in methods:
-            scope["manner"] = methods["GET"]
+            scope["manner"], scope["rule"] = methods["GET"]
             await self._head(scope, receive, send)
         elif methods and method == "OPTIONS":
             scope["manner"] = Manner.PROBES

@@ -1,16 +1,27 @@
-"""The methods of each path and their manners, read once from the routes of the application."""
+"""The methods of each path, with manner and rule, read once from the routes of the application."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute, Mount
 
+from app.api.edge import rules
 from app.api.edge.manners import Manner, by_method, manner_of
+from app.api.edge.rules import Rule
 
-Methods = Mapping[str, Manner]
 
-FILES: Methods = {method: by_method(method) for method in ("GET", "HEAD")}
+class Declared(NamedTuple):
+    """What an endpoint declares of itself."""
+
+    manner: Manner
+    rule: Rule
+
+
+Methods = Mapping[str, Declared]
+
+FILES: Methods = {method: Declared(by_method(method), rules.FILES) for method in ("GET", "HEAD")}
 """The methods of a mounted folder of files."""
 
 
@@ -18,17 +29,19 @@ class RouteTable:
     """Finds the methods of a path. A literal path takes precedence over a pattern that it matches."""
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
-        self._exact: dict[str, dict[str, Manner]] = {}
-        self._patterns: dict[str, dict[str, tuple[re.Pattern[str], dict[str, Manner]]]] = {}
+        self._exact: dict[str, dict[str, Declared]] = {}
+        self._patterns: dict[str, dict[str, tuple[re.Pattern[str], dict[str, Declared]]]] = {}
         self._mounts: tuple[str, ...] = ()
         for context in iter_route_contexts(list(routes)):
             if isinstance(context.original_route, Mount):
                 self._mounts += (f"{context.path}/",)
             elif context.path is not None:
-                found = {name: manner_of(context.endpoint, name) for name in context.methods or ()}
+                rule = rules.rule_of(rules.dependencies_of(context)) or rules.UNKNOWN
+                manners = {name: manner_of(context.endpoint, name) for name in context.methods or ()}
+                found = {name: Declared(manner, rule) for name, manner in manners.items()}
                 self._methods_at(context.path, context.path_regex).update(found)
 
-    def _methods_at(self, path: str, pattern: re.Pattern[str]) -> dict[str, Manner]:
+    def _methods_at(self, path: str, pattern: re.Pattern[str]) -> dict[str, Declared]:
         if "{" not in path:
             return self._exact.setdefault(path, {})
         return self._patterns.setdefault(_first_part(path), {}).setdefault(path, (pattern, {}))[1]

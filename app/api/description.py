@@ -1,0 +1,14 @@
+"""The description of the API (OpenAPI)."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from app.api.edge.rules import VIEWER
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/openapi.json", dependencies=[VIEWER])
+async def openapi(request: Request) -> dict[str, Any]:
+    return request.app.openapi()  # type: ignore[no-any-return]

@@ -1,0 +1,114 @@
+"""Who may call a route. Each declares it, as the first of its dependencies: a route without does not start.
+
+The edge judges the role before the body is received (`edge.callers`); the dependency judges the ids.
+"""
+
+from collections.abc import Iterable
+from contextlib import nullcontext
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.routing import iter_route_contexts
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute, Mount
+
+from app.api.edge.places import place
+from app.errors import Forbidden
+from app.repository import tasks
+from app.service import Service
+from app.user import Caller, Role
+
+
+class Rule:
+    """Who may call a route.
+
+    `role`: the least that is needed; None: open to all. `own`: a viewer names themselves and no
+    other user, in path, query or body; `own_task`: the task in the path is theirs. `anywhere`: from every
+    address and under every Host, also with the door closed.
+    """
+
+    def __init__(
+        self, role: Role | None, *, own: bool = False, own_task: bool = False, anywhere: bool = False
+    ) -> None:
+        self.role, self.own, self.own_task, self.anywhere = role, own, own_task, anywhere
+
+    async def __call__(self, request: Request) -> None:
+        caller: Caller | None = request.scope["caller"]
+        confined_to = caller.confined_to if caller else None
+        if confined_to is None:
+            return
+        if self.own:
+            _judge_ids(await _named(request), confined_to)
+        if self.own_task:
+            await _judge_task(request, confined_to)
+
+
+def _judge_ids(named: list[str], own: int) -> None:
+    if not named:
+        raise Forbidden(f"You may see your own alone: add user_id={own}.")
+    for text in named:
+        if text != str(own):
+            raise Forbidden(f"You are user {own}, and may not read or change what is user {text[:20]}'s.")
+
+
+async def _named(request: Request) -> list[str]:
+    """Every id by which the request names a user, as text."""
+    named = [request.path_params["user_id"]] if "user_id" in request.path_params else []
+    named += request.query_params.getlist("user_id")
+    if request.headers.get("content-type", "").partition(";")[0].endswith("json"):
+        body: Any = await request.json()
+        if isinstance(body, dict) and "user_id" in body:
+            named.append(body["user_id"])
+    return [str(one) for one in named]
+
+
+async def _judge_task(request: Request, own: int) -> None:
+    service: Service = request.app.state.service
+    task_id = request.path_params["task_id"]
+
+    def owner() -> int | None:
+        with service.database.read() as connection:
+            task = tasks.get(connection, task_id)
+        return task.owner if task else own  # the endpoint says that there is none
+
+    async with place(request) if "line_of_parts" in request.scope else nullcontext():
+        found = await run_in_threadpool(owner)
+    if found != own:
+        raise Forbidden(f"Task {task_id[:100]} is not yours.")
+
+
+async def _caller(request: Request) -> Caller:  # async: a sync one would run in a thread
+    return request.scope["caller"]  # type: ignore[no-any-return]
+
+
+CallerDependency = Annotated[Caller, Depends(_caller)]
+
+ALIVE = Depends(Rule(None, anywhere=True))
+READY = Depends(Rule(Role.VIEWER, anywhere=True))
+PUBLIC = Depends(Rule(None))
+VIEWER = Depends(Rule(Role.VIEWER))
+OWN = Depends(Rule(Role.VIEWER, own=True))
+OWN_TASK = Depends(Rule(Role.VIEWER, own_task=True))
+EDITOR = Depends(Rule(Role.EDITOR))
+ADMIN = Depends(Rule(Role.ADMIN))
+
+UNKNOWN: Rule = VIEWER.dependency
+"""Of an address that does not exist."""
+FILES: Rule = PUBLIC.dependency
+"""Of a mounted folder: the login page needs its files."""
+
+
+def rule_of(dependencies: Iterable[Any]) -> Rule | None:
+    """The rule among the dependencies of a route."""
+    return next((one.dependency for one in dependencies if isinstance(one.dependency, Rule)), None)
+
+
+def require_rules(routes: Iterable[BaseRoute]) -> None:
+    """Raises `RuntimeError` for a route that does not say who may call it."""
+    for context in iter_route_contexts(list(routes)):
+        if not isinstance(context.original_route, Mount) and rule_of(dependencies_of(context)) is None:
+            raise RuntimeError(f"{context.path} declares no rule (app/api/edge/rules.py)")
+
+
+def dependencies_of(context: Any) -> list[Any]:
+    return list(getattr(context.original_route, "dependencies", ()))

@@ -1,0 +1,35 @@
+"""Passwords: Argon2id (RFC 9106), by `pwdlib`."""
+
+import functools
+
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from app.errors import Invalid
+
+SHORTEST, LONGEST = 8, 1_000
+"""Characters. A hash takes as long for the longest as for the shortest."""
+
+
+@functools.cache
+def _hasher() -> PasswordHash:
+    return PasswordHash((Argon2Hasher(),))
+
+
+@functools.cache
+def _nobody() -> str:
+    """The hash that a password is compared with where there is no account: it takes as long."""
+    return _hasher().hash("the password of nobody")
+
+
+def hashed(password: str) -> str:
+    """The hash to store. Raises `Invalid` for a password of a wrong length."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise Invalid(f"A password has {SHORTEST} to {LONGEST:,} characters.")
+    return _hasher().hash(password)
+
+
+def fits(password: str, stored: str | None) -> bool:
+    """Whether a password is the stored one. Takes the same time without a stored one (None)."""
+    known = _hasher().verify(password[: LONGEST + 1], stored or _nobody())
+    return known and stored is not None and len(password) <= LONGEST
