@@ -31,5 +31,6 @@ def hashed(password: str) -> str:
 
 def fits(password: str, stored: str | None) -> bool:
     """Whether a password is the stored one. Takes the same time without a stored one (None)."""
-    known = _hasher().verify(password[: LONGEST + 1], stored or _nobody())
+    nobody = _nobody()  # made on first use, with an account or without
+    known = _hasher().verify(password[: LONGEST + 1], stored or nobody)
     return known and stored is not None and len(password) <= LONGEST

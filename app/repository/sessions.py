@@ -33,6 +33,10 @@ def find(connection: Connection, session_id: str) -> Session | None:
     return Session(row.id, row.user_id, Role(row.role), row.expires_at) if row else None
 
 
+def extend(connection: Connection, session_id: str, *, expires_at: float) -> None:
+    connection.execute(sessions.update().where(sessions.c.id == session_id).values(expires_at=expires_at))
+
+
 def end(connection: Connection, session_id: str) -> None:
     """End a session, with every token that came from it."""
     connection.execute(refresh_tokens.delete().where(refresh_tokens.c.session_id == session_id))
@@ -42,6 +46,12 @@ def end(connection: Connection, session_id: str) -> None:
 
 def add_refresh_token(connection: Connection, digest: str, session_id: str) -> None:
     connection.execute(refresh_tokens.insert().values(hash=digest, session_id=session_id))
+
+
+def of_refresh_token(connection: Connection, digest: str) -> str | None:
+    """The session that a refresh token came from, used or not; None if it is unknown."""
+    query = sa.select(refresh_tokens.c.session_id).where(refresh_tokens.c.hash == digest)
+    return connection.execute(query).scalar()
 
 
 def use_refresh_token(connection: Connection, digest: str, *, now: float) -> Session | None:
