@@ -96,9 +96,12 @@ class Logins:
 
     def extend_session(self, session_id: str) -> float:
         """Say that a session is used: returns when it ends from now on without use."""
-        expires_at = self._clock() + self._settings.session_days * DAY
         with self._database().write() as connection:
-            sessions.extend(connection, session_id, expires_at=expires_at)
+            return self._extend(connection, session_id)
+
+    def _extend(self, connection: Connection, session_id: str) -> float:
+        expires_at = self._clock() + self._settings.session_days * DAY
+        sessions.extend(connection, session_id, expires_at=expires_at)
         return expires_at
 
     def end_session(self, session_id: str) -> None:
@@ -117,13 +120,15 @@ class Logins:
 
         If it was used before, its session has ended, with every token that came from it.
         """
-        now = self._clock()
-        with self._database().write() as connection:  # also commits the end of a session
-            session = sessions.use_refresh_token(connection, tokens.digest(refresh_token), now=now)
-            if session is not None and session.expires_at > now:
-                expires_at = now + self._settings.session_days * DAY
-                sessions.extend(connection, session.id, expires_at=expires_at)
-                return self._issue(connection, session.id, session.user_id)
+        now, digest = self._clock(), tokens.digest(refresh_token)
+        with self._database().read() as connection:  # what was guessed takes no write lock
+            is_known = sessions.of_refresh_token(connection, digest) is not None
+        if is_known:
+            with self._database().write() as connection:  # also commits the end of a session
+                session = sessions.use_refresh_token(connection, digest, now=now)
+                if session is not None and session.expires_at > now:
+                    self._extend(connection, session.id)
+                    return self._issue(connection, session.id, session.user_id)
         raise Unauthorized(
             "The refresh token is unknown, used or expired. Log in again at POST /token, with a password."
         )
@@ -192,8 +197,8 @@ class Logins:
         valid = secrets.load(self._settings)
         if not valid:
             raise ConfigurationError(
-                "There is no secret to sign tokens with. `matinee door rotate`, on the machine of the service, "
-                "makes one."
+                "There is no secret to sign tokens with. On the machine of the service, `matinee door "
+                "rotate` makes one."
             )
         now, seconds = self._clock(), int(self._settings.access_minutes * 60)
         refresh = tokens.new_secret()

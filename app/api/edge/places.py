@@ -1,8 +1,9 @@
 """How many requests run at once. More wait in a bounded queue; beyond that they are refused with a 503.
 
 Readers and writers have places of their own: while another program has the database locked, all writers may
-stand still, and reads go on. A request has a place only while it runs: it takes one after it has been
-received whole, and its response is sent after it has given the place back.
+stand still, and reads go on. Passwords are hashed one at a time: a login that waits for its turn holds
+nothing else, and is refused with a 429. A request has a place only while it runs: it takes one after it has
+been received whole, and its response is sent after it has given the place back.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import deadline
 from app.api.edge.manners import Manner
-from app.errors import Unavailable
+from app.errors import AppError, TooManyRequests, Unavailable
 
 READERS, WRITERS, PARTS = 24, 8, 2
 """With `PARTS` three times, fewer than the 40 threads of the pool, so that no place waits for a thread."""
@@ -31,17 +32,21 @@ WAIT_OF_A_PART = 30.0
 """Seconds for the place of a part: an upload has been received already, an export is half sent."""
 PAUSE = 0.008
 """Seconds between two streams of events that are begun while more wait: other requests go first."""
-UPLOADS, STREAMS, WAITS = 256, 256, 2_000
+UPLOADS, STREAMS, LOGINS, WAITS = 256, 256, 512, 2_000
 """Requests of these manners at once, at some 100 kB each; more are refused without waiting."""
 
 
 class Line:
     """Places, first come, first served. Callers may run in event loops of several threads.
 
-    `pause`: seconds for which a place stays empty before one of the queue has it.
+    `pause`: seconds for which a place stays empty before one of the queue has it. `refusal`: the error of
+    those who get no place.
     """
 
-    def __init__(self, places: int, queue: int = 0, pause: float = 0.0) -> None:
+    def __init__(
+        self, places: int, queue: int = 0, pause: float = 0.0, *, refusal: type[AppError] = Unavailable
+    ) -> None:
+        self._refusal = refusal
         self._free = places
         self._most = queue
         self._pause = pause
@@ -49,13 +54,13 @@ class Line:
         self._queue: deque[asyncio.Future[None]] = deque()
 
     async def enter(self, seconds: float = LONGEST_WAIT) -> None:
-        """Wait for a place. Raises `Unavailable` if the queue is full or no place is free in time."""
+        """Wait for a place. Raises `refusal` if the queue is full or no place is free in time."""
         with self._lock:
             if self._free > 0:
                 self._free -= 1
                 return
             if len(self._queue) >= self._most:
-                raise _busy("Too many requests of this kind are under way already.")
+                raise self._busy("Too many requests of this kind are under way already.")
             future = asyncio.get_running_loop().create_future()
             self._queue.append(future)
         try:
@@ -63,8 +68,11 @@ class Line:
         except (TimeoutError, asyncio.CancelledError) as error:
             self._give_up(future)
             if isinstance(error, TimeoutError):
-                raise _busy(f"The request waited for {seconds:g} s and was not started.") from None
+                raise self._busy(f"The request waited for {seconds:g} s and was not started.") from None
             raise
+
+    def _busy(self, what: str) -> AppError:
+        return self._refusal(f"{what} Try again in a second.", headers={"Retry-After": "1"})
 
     def _give_up(self, future: "asyncio.Future[None]") -> None:
         with self._lock:
@@ -98,6 +106,7 @@ class Places:
             Manner.STREAMS: Line(STREAMS),
             Manner.WAITS: Line(waits),
             Manner.FOLLOWS: Line(waits),
+            Manner.LOGS_IN: Line(LOGINS, refusal=TooManyRequests),
         }
         # Lines of their own: thousands of streams that open at once must not displace readers.
         self._parts = {
@@ -105,6 +114,7 @@ class Places:
             Manner.STREAMS: Line(PARTS, STREAMS),
             Manner.WAITS: Line(PARTS, waits),
             Manner.FOLLOWS: Line(PARTS, waits, PAUSE),
+            Manner.LOGS_IN: Line(1, LOGINS, refusal=TooManyRequests),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,7 +124,7 @@ class Places:
             await self.app(scope, receive, send)
             return
         if manner in self._parts:
-            scope["line_of_parts"] = self._parts[manner]
+            scope["line_of_parts"], scope["line_of_writes"] = self._parts[manner], self._lines[Manner.WRITES]
         else:
             deadline.begin(WHOLE_WAIT)
         await line.enter(_patience(scope["fields"].get(b"x-request-timeout")))
@@ -146,6 +156,30 @@ async def place(request: Request) -> AsyncIterator[None]:
         held.clear()
     else:
         await line.enter(WAIT_OF_A_PART)
+    async with _entered(line):
+        yield
+
+
+@asynccontextmanager
+async def turn(request: Request) -> AsyncIterator[None]:
+    """The turn of an endpoint that logs in to have a password hashed. Raises `TooManyRequests`."""
+    line: Line = request.scope["line_of_parts"]
+    await line.enter()
+    async with _entered(line):
+        yield
+
+
+@asynccontextmanager
+async def writers_place(request: Request) -> AsyncIterator[None]:
+    """A place for the queries of an endpoint that logs in. Raises `Unavailable`."""
+    line: Line = request.scope["line_of_writes"]
+    await line.enter()
+    async with _entered(line):
+        yield
+
+
+@asynccontextmanager
+async def _entered(line: Line) -> AsyncIterator[None]:
     deadline.begin(WHOLE_WAIT)
     try:
         yield
@@ -156,10 +190,6 @@ async def place(request: Request) -> AsyncIterator[None]:
 def _grant(future: "asyncio.Future[None]") -> None:
     if not future.done():
         future.set_result(None)
-
-
-def _busy(what: str) -> Unavailable:
-    return Unavailable(f"{what} Try again in a second.", headers={"Retry-After": "1"})
 
 
 def _patience(header: bytes | None) -> float:
