@@ -12,6 +12,7 @@ from app.serving.heavy import Heavy
 from app.serving.model_store import ModelStore
 from app.storage import Database, open_database
 from app.storage.database import PATIENCE
+from app.storage.quotas import Quotas
 from app.tasks.embedded import EmbeddedWorker, WorkerState
 
 
@@ -24,7 +25,8 @@ class Service:
         self._database: Database | None = None
         self._worker: EmbeddedWorker | None = None
         self.door = Door(settings)
-        self.logins = Logins(settings, lambda: self.database)
+        self.quotas = Quotas(settings)
+        self.logins = Logins(settings, lambda: self.database, self.quotas)
         self.heavy = Heavy()
         self.model = ActiveModel(ModelStore.of(settings), lambda: self.database)
 

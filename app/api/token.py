@@ -99,8 +99,8 @@ async def _tokens(form: TokenForm, service: Service, request: Request) -> Tokens
 async def check_password(service: Service, request: Request, name: str, password: str) -> Account:
     """The account of that name, for an endpoint that logs in. Raises `Unauthorized`, `TooManyRequests`."""
     address = request.client.host if request.client else ""
-    service.logins.refuse_early(name, password, address)
-    return await _in(turn(request), partial(service.logins.check, name, password, address))
+    await run_in_threadpool(service.logins.admit, name, password, address)
+    return await _in(turn(request), partial(service.logins.verify, name, password, address))
 
 
 async def _in(place: AbstractAsyncContextManager[None], work: Callable[[], Result]) -> Result:

@@ -14,11 +14,12 @@ from sqlalchemy.engine import Connection
 from app.config import Settings
 from app.errors import BadRequest, ConfigurationError, NotFound, TooManyRequests, Unauthorized
 from app.people import passwords, secrets, tokens
-from app.people.backoff import Backoff
+from app.people.backoff import Backoff, network
 from app.people.tokens import Claims
 from app.repository import accounts, sessions
 from app.repository.accounts import Account
 from app.storage import Database
+from app.storage.quotas import Quotas
 from app.user import LONGEST_NAME, name_key
 
 LONGEST_WAIT = 5.0
@@ -48,30 +49,39 @@ class Logins:
         self,
         settings: Settings,
         database: Callable[[], Database],
+        quotas: Quotas,
         *,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._database, self._clock = settings, database, clock
+        self._quotas = quotas
         self._backoff = Backoff(monotonic)
         self._turn = threading.Lock()
 
-    def refuse_early(self, name: str, password: str, address: str) -> None:
-        """Refuse what needs no look at a password: `check` does it too, once it is its turn.
+    def check(self, name: str, password: str, address: str) -> Account:
+        """The account of that name, if the password is its own: `admit`, then `verify`."""
+        self.admit(name, password, address)
+        return self.verify(name, password, address)
 
-        Raises `Unauthorized` for what no account can have, `TooManyRequests` during a backoff.
+    def admit(self, name: str, password: str, address: str) -> None:
+        """Refuse what needs no look at a password, and count the rest.
+
+        Raises `Unauthorized` for what no account can have, `TooManyRequests` for too many logins of the name
+        from the address, and during a backoff.
         """
         if len(name) > LONGEST_NAME or len(password) > passwords.LONGEST or not _is_text(name + password):
             raise _wrong()
-        self._backoff.refuse(name_key(name), address)
+        key = name_key(name)
+        self._backoff.refuse(key, address)
+        self._quotas.hit("logins", tokens.digest(key), network(address)).require()
 
-    def check(self, name: str, password: str, address: str) -> Account:
-        """The account of that name, if the password is its own.
+    def verify(self, name: str, password: str, address: str) -> Account:
+        """The account of a name that was admitted. Takes the same time for an unknown one.
 
-        Takes the same time for an unknown name. Raises `Unauthorized`, and `TooManyRequests` after several
-        failures of the name from the address, or if too many passwords wait for their turn.
+        Raises `Unauthorized`, and `TooManyRequests` after several failures of the name from the address, or
+        if too many passwords wait for their turn.
         """
-        self.refuse_early(name, password, address)
         key = name_key(name)
         with self._database().read() as connection:
             account = accounts.of_name(connection, key)

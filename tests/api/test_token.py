@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -19,6 +20,11 @@ PASSWORD = "correct horse"
 
 
 class Home(House):
+    """Without limits."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(replace(settings, limit_logins="1000/second", limit_writes="1000/second"))
+
     def member(self, name: str = "Ann", role: Role = Role.EDITOR, password: str = PASSWORD) -> int:
         user_id = self.person(name, role)
         with self.service.database.write() as connection:

@@ -15,6 +15,7 @@ from app.people.logins import Logins
 from app.repository import accounts, sessions, users
 from app.repository.accounts import Account
 from app.storage import Database
+from app.storage.quotas import Quotas
 from app.user import Role
 
 HERE = "192.0.2.1"
@@ -36,6 +37,7 @@ class Case:
         self.logins = Logins(
             settings,
             lambda: database,
+            Quotas(replace(settings, limit_logins="1000/minute")),
             clock=lambda: self.clocks.time,
             monotonic=lambda: self.clocks.monotonic,
         )
