@@ -84,9 +84,26 @@ def invited(connection: Connection, digest: str, *, now: float) -> int | None:
     return connection.execute(query).scalar()
 
 
-def forget_expired(connection: Connection, *, before: float) -> None:
-    """Delete what has expired."""
-    old = sa.select(sessions.c.id).where(sessions.c.expires_at < before)
-    connection.execute(refresh_tokens.delete().where(refresh_tokens.c.session_id.in_(old)))
-    connection.execute(sessions.delete().where(sessions.c.expires_at < before))
-    connection.execute(invitations.delete().where(invitations.c.expires_at < before))
+def newest(connection: Connection) -> float | None:
+    """When the newest session began."""
+    return connection.execute(sa.select(sa.func.max(sessions.c.created_at))).scalar()
+
+
+def forget_expired(connection: Connection, *, before: float, limit: int) -> int:
+    """Delete up to `limit` sessions that expired before that time, with their tokens; returns how many."""
+    old = sa.select(sessions.c.id).where(sessions.c.expires_at < before).order_by(sessions.c.id).limit(limit)
+    ids = connection.execute(old).scalars().all()
+    connection.execute(refresh_tokens.delete().where(refresh_tokens.c.session_id.in_(ids)))
+    return connection.execute(sessions.delete().where(sessions.c.id.in_(ids))).rowcount
+
+
+def forget_used(connection: Connection, *, before: float, limit: int) -> int:
+    """Delete up to `limit` refresh tokens that were used before that time; returns how many."""
+    used = sa.select(refresh_tokens.c.hash).where(refresh_tokens.c.used_at < before).limit(limit)
+    return connection.execute(refresh_tokens.delete().where(refresh_tokens.c.hash.in_(used))).rowcount
+
+
+def forget_invitations(connection: Connection, *, before: float, limit: int) -> int:
+    """Delete up to `limit` invitations that expired before that time; returns how many."""
+    old = sa.select(invitations.c.hash).where(invitations.c.expires_at < before).limit(limit)
+    return connection.execute(invitations.delete().where(invitations.c.hash.in_(old))).rowcount
