@@ -217,6 +217,35 @@ def test_logins_that_wait_for_their_turn_hold_no_place(home: Home, monkeypatch: 
     asyncio.run(run())
 
 
+def test_logins_that_come_at_once_begin_one_after_the_other(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So hundreds of them take neither the event loop nor the threads from others."""
+    begun: list[str] = []
+    first, go_on = threading.Event(), threading.Event()
+
+    def admit(name: str, _password: str, _address: str) -> None:
+        begun.append(name)
+        first.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(home.service.logins, "admit", admit)
+    header = home.token(home.member(), "s")
+
+    async def run() -> None:
+        transport = httpx.ASGITransport(home.app, client=("192.0.2.7", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://192.0.2.1") as client:
+            form = {"username": "Ann", "password": PASSWORD}
+            logins = [asyncio.create_task(client.post("/token", data=form)) for _ in range(60)]
+            await asyncio.to_thread(first.wait, 10)
+            assert (await client.get("/movies", headers=header)).status_code == 200
+            assert len(begun) == 1
+            go_on.set()
+            assert {answer.status_code for answer in await asyncio.gather(*logins)} == {200}
+
+    asyncio.run(run())
+
+
 def test_a_login_whose_turn_does_not_come_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
