@@ -9,7 +9,9 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from app.api.edge.places import Turns
 from app.config import Settings
+from app.errors import TooManyRequests
 from app.main import create_app
 from app.people import passwords, tokens
 from app.repository import accounts
@@ -213,6 +215,32 @@ def test_logins_that_wait_for_their_turn_hold_no_place(home: Home, monkeypatch: 
             assert not any(login.done() for login in logins)
             go_on.set()
             assert {answer.status_code for answer in await asyncio.gather(*logins)} == {200}
+
+    asyncio.run(run())
+
+
+def test_a_login_that_would_wait_too_long_is_refused_at_once() -> None:
+    """As long as those before it took; one that took too long keeps no later one out."""
+    now = 0.0
+
+    async def run() -> None:
+        nonlocal now
+        turns = Turns(10, lambda: now)
+        await turns.enter()
+        now += 2
+        turns.leave()
+        await turns.enter()
+        waiting = [asyncio.create_task(turns.enter(5)) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyRequests, match="would wait for 6 s") as refusal:
+            await turns.enter(5)
+        assert refusal.value.headers["Retry-After"] == "1"
+        now += 100
+        for one in waiting:
+            turns.leave()
+            await one
+        turns.leave()
+        await turns.enter(5)
 
     asyncio.run(run())
 

@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.requests import Request
@@ -93,6 +93,26 @@ class Line:
         loop.call_soon_threadsafe(loop.call_later, self._pause, _grant, future)
 
 
+class Turns(Line):
+    """One place for logins. By how long the last ones took, it refuses at once what would wait too long."""
+
+    def __init__(self, queue: int, clock: Callable[[], float] = time.perf_counter) -> None:
+        super().__init__(1, queue, refusal=TooManyRequests)
+        self._clock = clock
+        self._began = self._took = 0.0
+
+    async def enter(self, seconds: float = LONGEST_WAIT) -> None:
+        if (wait := len(self._queue) * self._took) > seconds:
+            raise self._busy(f"Too many logins are under way: this one would wait for {wait:.0f} s.")
+        await super().enter(seconds)
+        self._began = self._clock()
+
+    def leave(self) -> None:
+        took = self._clock() - self._began
+        self._took = (3 * self._took + took) / 4 if self._took else took
+        super().leave()
+
+
 class Places:
     """Lets a request in when there is a place for its manner. Raises `Unavailable`."""
 
@@ -116,7 +136,7 @@ class Places:
             Manner.STREAMS: Line(PARTS, STREAMS),
             Manner.WAITS: Line(PARTS, waits),
             Manner.FOLLOWS: Line(PARTS, waits, PAUSE),
-            Manner.LOGS_IN: Line(1, LOGINS, refusal=TooManyRequests),
+            Manner.LOGS_IN: Turns(LOGINS),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
