@@ -171,6 +171,24 @@ def test_what_cannot_be_revoked_here_is_said(home: Home) -> None:
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_request")
 
 
+def test_no_secret_is_logged_or_sent_back(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    home.member()
+    client, wrong = home.client(), "a wrong password"
+    given = log_in(client).json()
+    form = {"grant_type": "refresh_token", "refresh_token": given["refresh_token"]}
+    assert client.post("/token", data=form).status_code == 200
+    refused = [log_in(client, password=wrong), client.post("/token", data=form)]
+    refused += [client.post("/token", json={"username": "Ann", "password": wrong})]
+    refused += [client.post("/token", files={"username": b"Ann", "password": wrong.encode()})]
+    refused += [client.post("/token", data={"username": "Ann", "password": wrong, "grant_type": "x"})]
+    refused += [client.post("/token", data={"token": given["access_token"]})]
+    assert {answer.status_code for answer in refused} <= {400, 401, 422}
+    seen = caplog.text + "".join(answer.text for answer in refused)
+    for secret in (PASSWORD, wrong, given["access_token"], given["refresh_token"]):
+        assert secret not in seen
+
+
 def test_with_the_door_closed_it_says_how_to_open_it(settings: Settings) -> None:
     app = create_app(settings)
     refused = log_in(TestClient(app))
