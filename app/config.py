@@ -25,6 +25,9 @@ OTHER_PREFIXES = ("MATINEE_TEST_", "MATINEE_BENCH_")
 
 SECRET: dict[str, Any] = {"pattern": r"^$|^\S{32,}$", "repr": False}
 
+LIMIT: dict[str, Any] = {"pattern": r"^[1-9]\d{0,6}/(second|minute|hour|day)$"}
+LIMIT_UNIT = "number/second, /minute, /hour or /day"
+
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 log = logging.getLogger("matinee.config")
@@ -43,7 +46,9 @@ class Settings:
     database_url: str = _setting(
         "", "URL", "sqlite:///... or postgresql://...; empty: SQLite in the data directory"
     )
-    redis_url: str = _setting("", "URL", "redis://...; when set, models are published through it")
+    redis_url: str = _setting(
+        "", "URL", "redis://...; when set, models are published through it and requests counted in it"
+    )
     host: str = _setting(
         "127.0.0.1", "address", "where `matinee serve` and `matinee demo` listen", min_length=1
     )
@@ -59,6 +64,11 @@ class Settings:
     access_minutes: float = _setting(15.0, "minutes", "how long an access token is valid", ge=1, le=1_440)
     session_days: float = _setting(30.0, "days", "after so long without use a login ends", gt=0, le=366)
     keep_audit: float = _setting(365.0, "days", "how long it is kept who changed what", ge=1, le=36_500)
+    limit_logins: str = _setting(
+        "10/minute", LIMIT_UNIT, "logins of a name from an address, with the door open", **LIMIT
+    )
+    limit_writes: str = _setting("50/second", LIMIT_UNIT, "writes of a caller, with the door open", **LIMIT)
+    limit_imports: str = _setting("10/minute", LIMIT_UNIT, "imports of a caller, with the door open", **LIMIT)
     allowed_hosts: str = _setting("", "names", "further Host names to answer to, separated by commas")
     log_level: LogLevel = _setting("INFO", "level", "what is logged: this level and above")
     max_body: int = _setting(1_048_576, "bytes", "largest JSON body", ge=1)

@@ -25,6 +25,7 @@ from app.api import (
     recommendations,
     status,
     tasks,
+    token,
     user_ratings,
     users,
 )
@@ -42,7 +43,7 @@ from app.storage.private import be_private
 log = logging.getLogger("matinee.service")
 
 API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings)
-API += (recommendations, rebuilds, imports, exports, tasks, models, description)
+API += (recommendations, rebuilds, imports, exports, tasks, models, token, description)
 
 
 @asynccontextmanager

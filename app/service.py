@@ -6,11 +6,13 @@ from app import kinds  # noqa: F401  (registers them)
 from app.config import Settings
 from app.errors import Unavailable
 from app.people.door import Door
+from app.people.logins import Logins
 from app.serving.active_model import ActiveModel
 from app.serving.heavy import Heavy
 from app.serving.model_store import ModelStore
 from app.storage import Database, open_database
 from app.storage.database import PATIENCE
+from app.storage.quotas import Quotas
 from app.tasks.embedded import EmbeddedWorker, WorkerState
 
 
@@ -23,6 +25,8 @@ class Service:
         self._database: Database | None = None
         self._worker: EmbeddedWorker | None = None
         self.door = Door(settings)
+        self.quotas = Quotas(settings)
+        self.logins = Logins(settings, lambda: self.database, self.quotas)
         self.heavy = Heavy()
         self.model = ActiveModel(ModelStore.of(settings), lambda: self.database)
 

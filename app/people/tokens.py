@@ -76,4 +76,4 @@ def new_key() -> tuple[str, str]:
 
 def digest(secret: str) -> str:
     """What is stored of a random secret: its SHA-256. They are too long to be guessed from it."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -14,6 +14,7 @@ from app.errors import Conflict, NotFound
 from app.repository import users
 from app.storage.database import serialize
 from app.storage.schema import accounts, api_keys, door, invitations, refresh_tokens, sessions
+from app.storage.schema import users as names
 from app.user import Role
 
 
@@ -61,6 +62,13 @@ def add(connection: Connection, user_id: int, role: Role, password: str | None, 
 
 def find(connection: Connection, user_id: int) -> Account | None:
     row = connection.execute(sa.select(accounts).where(accounts.c.user_id == user_id)).first()
+    return Account(row.user_id, Role(row.role), row.password, row.created_at) if row else None
+
+
+def of_name(connection: Connection, key: str) -> Account | None:
+    """The account of the person whose name has that key: one query, whether there is one or not."""
+    query = sa.select(accounts).join(names, names.c.id == accounts.c.user_id).where(names.c.name_key == key)
+    row = connection.execute(query).first()
     return Account(row.user_id, Role(row.role), row.password, row.created_at) if row else None
 
 

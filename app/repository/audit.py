@@ -50,6 +50,11 @@ def listing(
     return [Entry(**row) for row in connection.execute(query).mappings()]
 
 
+def newest(connection: Connection) -> float | None:
+    """The time of the newest row."""
+    return connection.execute(sa.select(sa.func.max(audit.c.at))).scalar()
+
+
 def forget(connection: Connection, *, before: float, limit: int) -> int:
     """Delete up to `limit` rows from before that time; returns how many."""
     old = sa.select(audit.c.number).where(audit.c.at < before).order_by(audit.c.number).limit(limit)

@@ -33,6 +33,10 @@ def find(connection: Connection, session_id: str) -> Session | None:
     return Session(row.id, row.user_id, Role(row.role), row.expires_at) if row else None
 
 
+def extend(connection: Connection, session_id: str, *, expires_at: float) -> None:
+    connection.execute(sessions.update().where(sessions.c.id == session_id).values(expires_at=expires_at))
+
+
 def end(connection: Connection, session_id: str) -> None:
     """End a session, with every token that came from it."""
     connection.execute(refresh_tokens.delete().where(refresh_tokens.c.session_id == session_id))
@@ -42,6 +46,12 @@ def end(connection: Connection, session_id: str) -> None:
 
 def add_refresh_token(connection: Connection, digest: str, session_id: str) -> None:
     connection.execute(refresh_tokens.insert().values(hash=digest, session_id=session_id))
+
+
+def of_refresh_token(connection: Connection, digest: str) -> str | None:
+    """The session that a refresh token came from, used or not; None if it is unknown."""
+    query = sa.select(refresh_tokens.c.session_id).where(refresh_tokens.c.hash == digest)
+    return connection.execute(query).scalar()
 
 
 def use_refresh_token(connection: Connection, digest: str, *, now: float) -> Session | None:
@@ -74,9 +84,26 @@ def invited(connection: Connection, digest: str, *, now: float) -> int | None:
     return connection.execute(query).scalar()
 
 
-def forget_expired(connection: Connection, *, before: float) -> None:
-    """Delete what has expired."""
-    old = sa.select(sessions.c.id).where(sessions.c.expires_at < before)
-    connection.execute(refresh_tokens.delete().where(refresh_tokens.c.session_id.in_(old)))
-    connection.execute(sessions.delete().where(sessions.c.expires_at < before))
-    connection.execute(invitations.delete().where(invitations.c.expires_at < before))
+def newest(connection: Connection) -> float | None:
+    """When the newest session began."""
+    return connection.execute(sa.select(sa.func.max(sessions.c.created_at))).scalar()
+
+
+def forget_expired(connection: Connection, *, before: float, limit: int) -> int:
+    """Delete up to `limit` sessions that expired before that time, with their tokens; returns how many."""
+    old = sa.select(sessions.c.id).where(sessions.c.expires_at < before).order_by(sessions.c.id).limit(limit)
+    ids = connection.execute(old).scalars().all()
+    connection.execute(refresh_tokens.delete().where(refresh_tokens.c.session_id.in_(ids)))
+    return connection.execute(sessions.delete().where(sessions.c.id.in_(ids))).rowcount
+
+
+def forget_used(connection: Connection, *, before: float, limit: int) -> int:
+    """Delete up to `limit` refresh tokens that were used before that time; returns how many."""
+    used = sa.select(refresh_tokens.c.hash).where(refresh_tokens.c.used_at < before).limit(limit)
+    return connection.execute(refresh_tokens.delete().where(refresh_tokens.c.hash.in_(used))).rowcount
+
+
+def forget_invitations(connection: Connection, *, before: float, limit: int) -> int:
+    """Delete up to `limit` invitations that expired before that time; returns how many."""
+    old = sa.select(invitations.c.hash).where(invitations.c.expires_at < before).limit(limit)
+    return connection.execute(invitations.delete().where(invitations.c.hash.in_(old))).rowcount

@@ -84,6 +84,7 @@ def test_the_manners_that_endpoints_declare() -> None:
         ("GET", "/imports/{task_id}/rejects"): Manner.STREAMS,
         ("POST", "/imports"): Manner.UPLOADS,
         ("POST", "/recommendations"): Manner.READS,
+        ("POST", "/token"): Manner.LOGS_IN,
         ("GET", "/tasks/{task_id}"): Manner.WAITS,
         ("GET", "/tasks/{task_id}/events"): Manner.FOLLOWS,
     }

@@ -15,6 +15,7 @@ from app.api.edge.callers import Callers
 from app.api.edge.failures import Failures
 from app.api.edge.headers import Headers
 from app.api.edge.hosts import Hosts
+from app.api.edge.limits import Limits
 from app.api.edge.methods import Methods
 from app.api.edge.origins import Origins
 from app.api.edge.places import WAITS, Places
@@ -43,6 +44,7 @@ def layers(service: Service, statistics: Statistics, shutdown: Shutdown) -> list
         partial(Callers, service=service),  # comes from a caller who may use the route
         partial(Hosts, names=names),  # was meant for this server
         partial(Origins, names=names),  # if it changes something, was not sent by a page of another origin
+        partial(Limits, service=service),  # with the door open, is within the limits of its caller
         Shares,  # is one of not too many of its caller
         Responses,  # gets its response sent after its place is free again
         partial(Bodies, limit=settings.max_body),  # has been received whole, in time and within its limit

@@ -32,6 +32,8 @@ UNCOUNTED = 16 << 10
 """Bytes of a body that do not count for `MOST_HELD`: most bodies are smaller."""
 MOST_HELD = 64 << 20
 """Bytes beyond `UNCOUNTED` that the bodies of all requests may take together."""
+MOST_OF_LOGIN = 16 << 10
+"""Bytes of the body of a login: more than the longest name and password take, however they are encoded."""
 
 
 class Bodies:
@@ -52,52 +54,41 @@ class Bodies:
         elif scope["method"] in SAFE_METHODS:
             await self.app(scope, receive, send)
         else:
-            self._check_length(scope["fields"].get(b"content-length", b"0"))
+            limit = min(self._limit, MOST_OF_LOGIN) if scope["manner"] is Manner.LOGS_IN else self._limit
+            _check_length(scope["fields"].get(b"content-length", b"0"), limit)
             body = bytearray()
             try:
-                await self._read(body, receive)
+                await self._read(body, receive, limit)
                 scope["began"] = time.perf_counter()
                 await self.app(scope, _replayed(bytes(body), receive), send)
             finally:
                 self._held -= max(0, len(body) - UNCOUNTED)
 
-    def _check_length(self, length: bytes) -> None:
-        if not length.isdigit():
-            raise BadRequest("Content-Length is not a number.", headers=CLOSE)
-        if int(length[:20]) > self._limit:
-            raise self._too_large()
-
-    async def _read(self, body: bytearray, receive: Receive) -> None:
+    async def _read(self, body: bytearray, receive: Receive, most: int) -> None:
         loop, pace = asyncio.get_running_loop(), self._pace
         began = loop.time()
         try:
             async with asyncio.timeout(pace.grace) as limit:
                 while True:
                     message = await _next(receive)
-                    self._add(body, message.get("body", b""))
+                    self._add(body, message.get("body", b""), most)
                     if not message.get("more_body"):
                         return
                     limit.reschedule(began + min(pace.longest, pace.grace + len(body) / pace.rate))
         except TimeoutError:
             raise _too_slow(len(body), loop.time() - began) from None
 
-    def _add(self, body: bytearray, part: bytes) -> None:
+    def _add(self, body: bytearray, part: bytes, most: int) -> None:
         before = len(body)
         body += part
         self._held += max(0, len(body) - UNCOUNTED) - max(0, before - UNCOUNTED)
-        if len(body) > self._limit:
-            raise self._too_large()
+        if len(body) > most:
+            raise _too_large(most)
         if self._held > self._most_held and len(body) > UNCOUNTED:
             raise Unavailable(
                 "Too many large requests are being received. Try again in a second.",
                 headers=CLOSE | {"Retry-After": "1"},
             )
-
-    def _too_large(self) -> AppError:
-        return TooLarge(
-            f"The body has more than {self._limit:,} bytes, which are allowed here (MATINEE_MAX_BODY).",
-            headers=CLOSE,
-        )
 
 
 class _Paced:
@@ -148,6 +139,18 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return whole.pop() if whole else await receive()
 
     return replay
+
+
+def _check_length(length: bytes, most: int) -> None:
+    if not length.isdigit():
+        raise BadRequest("Content-Length is not a number.", headers=CLOSE)
+    if int(length[:20]) > most:
+        raise _too_large(most)
+
+
+def _too_large(most: int) -> AppError:
+    setting = "" if most == MOST_OF_LOGIN else " (MATINEE_MAX_BODY)"
+    return TooLarge(f"The body has more than {most:,} bytes, which are allowed here{setting}.", headers=CLOSE)
 
 
 def _too_slow(size: int, seconds: float) -> AppError:

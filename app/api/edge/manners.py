@@ -18,6 +18,7 @@ class Manner(Enum):
     STREAMS = "sends its response while it makes it, and takes a place for each block"
     UPLOADS = "reads a long body itself, then takes a place for the work"
     WAITS = "waits for an event, and takes a place for each query"
+    LOGS_IN = "waits for its turn to have a password hashed, and takes a writer's place for its queries"
     FOLLOWS = "sends events as they happen, and takes a place for each query"
 
 

@@ -14,7 +14,7 @@ from app.api.edge.manners import Manner
 MINUTES = 60
 BOUNDS = tuple(round(0.0001 * 1.25**n, 7) for n in range(60))
 """Upper bounds of the latency buckets in seconds, 0.1 ms to about a minute: quantiles are within 25%."""
-SLOW = frozenset((Manner.STREAMS, Manner.UPLOADS, Manner.WAITS, Manner.FOLLOWS))
+SLOW = frozenset((Manner.STREAMS, Manner.UPLOADS, Manner.WAITS, Manner.FOLLOWS, Manner.LOGS_IN))
 """Manners whose duration depends on the caller and says nothing about the service."""
 
 
