@@ -85,8 +85,11 @@ class Door:
         version, is_open = memory.state.version, memory.state.is_open
         if not is_open:
             return Found(version, False, ANYBODY)
-        caller = memory.callers.get(credential) or self._look(connection, memory, credential)
-        if caller is None or caller.until <= self._clock():
+        caller, now = memory.callers.get(credential), self._clock()
+        if caller is None or caller.until <= now:  # a session may have been prolonged
+            caller = self._look(connection, memory, credential)
+        if caller is None or caller.until <= now:
+            memory.callers.pop(credential, None)
             return Found(version, True, None)
         if len(memory.callers) >= MOST_REMEMBERED:
             memory.callers.clear()
