@@ -7,6 +7,7 @@ version moves with every right that is given or taken, and is read in the transa
 
 import hashlib
 import hmac
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from enum import Enum
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
-from app.errors import Unauthorized
+from app.errors import ConfigurationError, Unauthorized, Unavailable
 from app.people import secrets, tokens
 from app.people.secrets import Secret
 from app.repository import accounts, api_keys, sessions
@@ -23,6 +24,8 @@ from app.repository.accounts import DoorState
 from app.user import ANYBODY, Caller
 
 MOST_REMEMBERED = 10_000
+
+log = logging.getLogger("matinee.people")
 
 
 class Kind(Enum):
@@ -85,8 +88,11 @@ class Door:
         version, is_open = memory.state.version, memory.state.is_open
         if not is_open:
             return Found(version, False, ANYBODY)
-        caller = memory.callers.get(credential) or self._look(connection, memory, credential)
-        if caller is None or caller.until <= self._clock():
+        caller, now = memory.callers.get(credential), self._clock()
+        if caller is None or caller.until <= now:  # a session may have been prolonged
+            caller = self._look(connection, memory, credential)
+        if caller is None or caller.until <= now:
+            memory.callers.pop(credential, None)
             return Found(version, True, None)
         if len(memory.callers) >= MOST_REMEMBERED:
             memory.callers.clear()
@@ -99,8 +105,19 @@ class Door:
     def _current(self, connection: Connection) -> _Memory:
         state, memory = accounts.door_state(connection), self._memory
         if memory is None or memory.state != state:
-            self._memory = memory = _Memory(state, secrets.load(self._settings) if state.is_open else [])
+            self._memory = memory = _Memory(state, self._secrets() if state.is_open else [])
         return memory
+
+    def _secrets(self) -> list[Secret]:
+        """Raises `Unavailable`; what to do about it is for the operator alone."""
+        try:
+            return secrets.load(self._settings)
+        except ConfigurationError as error:
+            log.error("%s", error.detail)
+            raise Unavailable(
+                "The service cannot tell who calls; its log says why. Try again later.",
+                headers={"Retry-After": "10"},
+            ) from None
 
     def _look(self, connection: Connection, memory: _Memory, credential: Credential) -> Caller | None:
         text = credential.text

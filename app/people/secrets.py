@@ -31,7 +31,7 @@ def path_of(settings: Settings) -> Path:
 def load(settings: Settings) -> list[Secret]:
     """The secrets that are valid, first the one that signs; none if none was made.
 
-    Raises `ConfigurationError` for a short one.
+    Raises `ConfigurationError` for a short one, and for a file that cannot be read.
     """
     if settings.secret_key:
         texts = [settings.secret_key, settings.secret_key_before]
@@ -40,6 +40,11 @@ def load(settings: Settings) -> list[Secret]:
             texts = path_of(settings).read_text("ascii").splitlines()
         except FileNotFoundError:
             texts = []
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(
+                f"The secret that signs tokens cannot be read from {path_of(settings)}: {error}. Put the "
+                "file back, or delete it and run `matinee door rotate`: then everybody logs in again."
+            ) from error
     found = [Secret(text.encode()) for text in texts if text]
     if any(len(secret.value) < LENGTH for secret in found):
         raise ConfigurationError(

@@ -1,6 +1,7 @@
 """Access tokens (JWT, RFC 7519) and the random secrets of sessions, refresh tokens, invitations and keys."""
 
 import hashlib
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ ALGORITHM = "HS256"
 ISSUER = AUDIENCE = "matinee"
 KEY_PREFIX = "matinee_"
 """Every API key begins with it: so it differs from a token, and scanners find one that leaked."""
+LONGEST = 1_000
+"""Characters of an access token; those that are made here have some 300."""
+_FORM = re.compile(r"[\w-]+\.[\w-]+\.[\w-]{42}[AEIMQUYcgkosw048]", re.ASCII)
+"""The compact form (RFC 7515, section 3.1) with a signature of 256 bits, in the only text for its bytes:
+Python's Base64 takes many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,8 @@ def verify(valid: Sequence[Secret], token: str) -> Claims:
     back that would refuse every token.
     """
     try:
+        if len(token) > LONGEST or not _FORM.fullmatch(token):
+            raise ValueError
         key_id = jwt.get_unverified_header(token).get("kid")
         secret = next(one for one in valid if one.id == key_id)
         required = ["iss", "aud", "sub", "sid", "exp"]
@@ -56,7 +64,7 @@ def verify(valid: Sequence[Secret], token: str) -> Claims:
             options={"require": required, "verify_exp": False, "verify_iat": False},
         )
         return Claims(str(payload["sid"]), int(payload["sub"]), float(payload["exp"]))
-    except (jwt.PyJWTError, StopIteration, ValueError, TypeError):
+    except (jwt.PyJWTError, StopIteration, ValueError, TypeError, RecursionError):
         raise Unauthorized(
             "The access token is not valid. Log in again at POST /token.",
             headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},

@@ -51,12 +51,20 @@ class Callers:
             found = await self._look(credential)
             if refusal := self._refusal(scope, found):
                 raise refusal
+        await self._compare(scope, credential, found)
         scope["caller"], scope["door_is_open"] = found.caller, found.is_open
         token = precondition.set(partial(self._judge_again, scope, credential, found))
         try:
             await self.app(scope, receive, send)
         finally:
             precondition.reset(token)
+
+    async def _compare(self, scope: Scope, credential: Credential, found: Found) -> None:
+        """Raises `BadRequest` if header and cookie name different people."""
+        if credential.kind is Kind.BEARER and found.caller and (cookie := _cookie(scope)).text:
+            of_cookie = (self._service.door.remembered(cookie) or await self._look(cookie)).caller
+            if of_cookie and of_cookie.user_id != found.caller.user_id:
+                raise BadRequest("The Authorization header and the cookie name different people. Send one.")
 
     async def _look(self, credential: Credential) -> Found:
         def look() -> Found:
@@ -117,11 +125,18 @@ def presented(scope: Scope) -> Credential:
         if scheme.lower() != "bearer":
             return Credential()
         return Credential(Kind.BEARER, text.strip())
-    for name, value in scope["headers"]:
-        if name == b"cookie":
-            cookies = cookie_parser(value.decode("latin-1"))
-            if text := cookies.get(f"__Host-{COOKIE}") or cookies.get(COOKIE, ""):
-                return Credential(Kind.COOKIE, text)
+    return _cookie(scope)
+
+
+def _cookie(scope: Scope) -> Credential:
+    lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
+    cookies = [cookie_parser(line) for line in lines]
+    for name in (f"__Host-{COOKIE}", COOKIE):
+        texts = {text for one in cookies if (text := one.get(name))}
+        if len(texts) > 1:
+            raise BadRequest(f"The request has several cookies named {name}. Delete them and log in again.")
+        if texts:
+            return Credential(Kind.COOKIE, texts.pop())
     return Credential()
 
 

@@ -1,0 +1,214 @@
+"""Every route of the application and who may call it: one line each. A route without a line fails."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from fastapi.testclient import TestClient
+from starlette.routing import Mount
+
+from app.api.edge import rules
+from app.api.edge.rules import Rule, dependencies_of, rule_of
+from app.config import Settings
+from app.main import create_app
+from app.repository import accounts
+from tests.house import House
+from tests.town import Row, Town
+
+# rule, status of those who may, method, path, then: a query, a body (JSON, or the name of one in BODIES).
+# <user>: whom the call is about; {user_id} is theirs, {task_id} an import of theirs that is complete.
+TABLE = """
+ALIVE     200  GET     /health
+ALIVE     200  GET     /health/live
+READY     200  GET     /health/ready
+EDITOR    200  GET     /status
+VIEWER    200  GET     /openapi.json
+
+EDITOR    201  POST    /movies                           {"title": "A"}
+VIEWER    200  GET     /movies                           ?query=toy
+VIEWER    200  GET     /movies/top
+VIEWER    200  GET     /movies/popular
+VIEWER    200  GET     /movies/new
+VIEWER    200  GET     /movies/{movie_id}
+VIEWER    200  GET     /movies/{movie_id}/histogram
+VIEWER    200  GET     /movies/{movie_id}/similar
+EDITOR    200  PUT     /movies/{movie_id}                {"title": "B"}
+EDITOR    204  DELETE  /movies/{movie_id}                ?force=true
+VIEWER    200  GET     /movies.csv
+VIEWER    200  GET     /genres
+
+OWN       201  POST    /ratings                          {"user_id": <user>, "movie_id": 2, "score": 4.5}
+OWN       200  GET     /ratings                          ?user_id=<user>
+OWN       204  DELETE  /ratings/{user_id}/{movie_id}
+EDITOR    200  GET     /ratings.csv
+OWN       200  GET     /users/{user_id}/ratings
+OWN       200  GET     /users/{user_id}/recommendations
+OWN       200  GET     /recommendations/{user_id}
+VIEWER    200  POST    /recommendations                  {"ratings": [{"movie_id": 1, "score": 5}]}
+
+ADMIN     201  POST    /users                            {"name": "<new>"}
+VIEWER    200  GET     /users
+VIEWER    200  GET     /users/{user_id}
+ADMIN     200  PATCH   /users/{user_id}                  {"name": "<new>"}
+
+OWN       202  POST    /imports                          ?user_id=<user> LETTERBOXD
+OWN_TASK  200  GET     /imports/{task_id}
+OWN_TASK  200  GET     /imports/{task_id}/rejects
+OWN_TASK  202  POST    /imports/{task_id}/undo
+EDITOR    202  POST    /recommender/rebuild
+OWN_TASK  200  GET     /recommender/rebuild/{task_id}
+VIEWER    200  GET     /tasks
+OWN_TASK  200  GET     /tasks/{task_id}
+OWN_TASK  200  GET     /tasks/{task_id}/events
+OWN_TASK  200  POST    /tasks/{task_id}/cancel
+OWN_TASK  202  POST    /tasks/{task_id:cancelled}/retry
+
+VIEWER    200  GET     /models
+VIEWER    200  GET     /models/{version}
+ADMIN     200  POST    /models/{version}/activate
+
+VIEWER    200  GET     /
+VIEWER    308  GET     /film/{movie_id}
+VIEWER    200  GET     /movie/{movie_id}
+VIEWER    200  GET     /import
+VIEWER    200  GET     /activity
+OWN_TASK  200  GET     /activity/{task_id}
+VIEWER    200  GET     /quality
+EDITOR    200  GET     /system
+VIEWER    200  GET     /docs
+PUBLIC    200  GET     /static/{path}
+"""
+
+# A line of these counts from when its route exists. "any": every status that is no refusal.
+SOON = """
+PUBLIC    any  POST    /token
+PUBLIC    any  POST    /token/revoke
+ADMIN     any  GET     /keys
+ADMIN     any  POST    /keys                             {"name": "k", "user_id": <user>, "role": "viewer"}
+ADMIN     any  DELETE  /keys/{prefix}
+ADMIN     any  GET     /audit
+ADMIN     any  GET     /accounts
+ADMIN     any  PUT     /users/{user_id}/account          {"role": "viewer"}
+ADMIN     any  DELETE  /users/{user_id}/account
+ADMIN     any  POST    /users/{user_id}/invite
+OWN       any  GET     /users/{user_id}/export
+ADMIN     any  DELETE  /users/{user_id}
+ADMIN     any  POST    /users/{user_id}/merge            {"from": 7}
+PUBLIC    any  GET     /login
+PUBLIC    any  POST    /login
+VIEWER    any  POST    /logout
+VIEWER    any  POST    /session
+PUBLIC    any  GET     /invite/{token}
+PUBLIC    any  POST    /invite/{token}
+ADMIN     any  GET     /people
+"""
+
+LET_IN = {
+    "ALIVE": {"everybody"},
+    "PUBLIC": {"everybody"},
+    "READY": {"viewer on own", "viewer on another's", "editor", "admin"},
+    "VIEWER": {"viewer on own", "viewer on another's", "editor", "admin"},
+    "OWN": {"viewer on own", "editor", "admin"},
+    "OWN_TASK": {"viewer on own", "editor", "admin"},
+    "EDITOR": {"editor", "admin"},
+    "ADMIN": {"admin"},
+}
+KNOWN = {"viewer on own", "viewer on another's", "editor", "admin"}
+"""Callers who are refused with 403; all others with 401."""
+
+
+def rows(table: str) -> dict[str, Row]:
+    parts = [[*line.split(maxsplit=4), ""][:5] for line in table.splitlines() if line]
+    found = [Row(*part) for part in parts]
+    assert len({row.route for row in found}) == len(found), "a route has two lines"
+    return {row.route: row for row in found}
+
+
+ROWS = rows(TABLE) | rows(SOON)
+
+
+def routes_of(app: FastAPI) -> dict[str, Rule | None]:
+    """The rule of every operation and folder."""
+    found: dict[str, Rule | None] = {}
+    for context in iter_route_contexts(list(app.routes)):
+        if isinstance(context.original_route, Mount):
+            found[f"GET {context.path}/{{path}}"] = rules.FILES
+        for method in context.methods or ():
+            if method != "HEAD":
+                found[f"{method} {context.path}"] = rule_of(dependencies_of(context))
+    return found
+
+
+@pytest.fixture
+def house(settings: Settings) -> Iterator[House]:
+    house = House(settings)
+    yield house
+    house.service.close()
+
+
+def test_every_route_has_a_line_and_every_line_a_route_with_that_rule(settings: Settings) -> None:
+    app = create_app(settings)
+    found = routes_of(app)
+    missing, unknown = found.keys() - ROWS.keys(), rows(TABLE).keys() - found.keys()
+    assert not missing, "give each a line in TABLE"
+    assert not unknown, "these lines have no route"
+    names = {name: getattr(one, "dependency", one) for name, one in vars(rules).items()}
+    for route, rule in found.items():
+        assert rule is names[ROWS[route].rule], route
+    app.state.service.close()
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
+def test_who_may_call_a_route(house: House, row: Row) -> None:
+    if row.route not in routes_of(house.app):
+        assert row.route in rows(SOON)
+        pytest.skip("the route does not exist yet")
+    town = Town(house)
+    if "{version}" in row.path:
+        town.build_model()
+    let_in = LET_IN[row.rule]
+    for caller, headers in town.callers().items():
+        target = town.own if caller == "viewer on own" else town.other
+        answer = town.request(row, target, headers)
+        if "everybody" in let_in or caller in let_in:
+            assert is_good(row, answer), (caller, answer.status_code, answer.text)
+        else:
+            expected = 403 if caller in KNOWN else 401
+            assert answer.status_code == expected, (caller, answer.text)
+
+
+def is_good(row: Row, answer: httpx.Response) -> bool:
+    if row.status == "any":
+        return answer.status_code not in (401, 403) and answer.status_code < 500
+    if row.route == "POST /ratings":  # 200: replaced
+        return answer.status_code in (200, 201)
+    if row.method == "DELETE":  # the second time there is none
+        return answer.status_code in (204, 404)
+    return answer.status_code == int(row.status)
+
+
+def test_with_the_door_closed_this_machine_may_all_and_another_nothing(house: House) -> None:
+    town, routes = Town(house), routes_of(house.app)
+    known = [row for row in ROWS.values() if row.route in routes]
+    known.sort(key=lambda row: row.method == "DELETE")
+    town.build_model()
+    for user in (town.own, town.other):
+        town.imported(user)
+    with town.database.write() as connection:
+        accounts.move_door(connection, is_open=False)
+    here = TestClient(house.app, follow_redirects=False)
+    strangers = [
+        TestClient(house.app, base_url="http://127.0.0.1", client=("192.0.2.7", 1), follow_redirects=False),
+        TestClient(house.app, base_url="http://127.0.0.1", client=("127.0.0.1", 1), follow_redirects=False),
+    ]
+    strangers[1].headers["X-Forwarded-For"] = "192.0.2.7"
+    for row in known:
+        for town.client in strangers:
+            answer = town.request(row, town.other, {})
+            is_open = row.rule in ("ALIVE", "READY")
+            assert is_good(row, answer) if is_open else answer.status_code == 403, (row, answer.text)
+        town.client = here
+        answer = town.request(row, town.other, {})  # 409: a line before has begun something
+        assert is_good(row, answer) or answer.status_code == 409, (row, answer.text)
