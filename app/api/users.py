@@ -1,6 +1,7 @@
 """People over HTTP: a name and an id of one's own."""
 
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from app.api.edge.rules import ADMIN, VIEWER, CallerDependency
 from app.api.idempotency import OnceDependency, Reply
 from app.api.values import Id, Name
 from app.errors import Forbidden
+from app.people.forget import Asker, forget
 from app.repository import users
 from app.user import User
 
@@ -89,6 +91,52 @@ def get_user(user_id: UserId, service: ServiceDependency) -> dict[str, Any]:
     """A person, or an id that has ratings."""
     with service.database.read() as connection:
         return _answer(users.get(connection, user_id))
+
+
+class Deleted(BaseModel):
+    """How many rows and files went. `audit_rows_without_person`: rows of which the fact alone is left."""
+
+    ratings: int
+    first_raters: int
+    before_images: int
+    later_writes: int
+    idempotency_records: int
+    accounts: int
+    sessions: int
+    invitations: int
+    keys: int
+    tasks: int
+    uploads: int
+    rejected_values: int
+    audit_rows_without_person: int
+    names: int
+
+
+class Remains(BaseModel):
+    """`models`: versions built with their ratings; `storage`: what the engine's files may hold."""
+
+    models: list[int]
+    models_until: str | None
+    storage: str | None
+
+
+class Forgotten(BaseModel):
+    user_id: int
+    deleted: Deleted
+    remains: Remains
+
+
+@router.delete("/{user_id}", dependencies=[ADMIN], response_model=Forgotten)
+def forget_user(
+    user_id: UserId, request: Request, service: ServiceDependency, caller: CallerDependency
+) -> dict[str, Any]:
+    """Forget a person: ratings, name, account, keys, tasks and every other trace. The response is a report.
+
+    409 for the last admin, and while an import that may hold their ratings is to go on.
+    """
+    address = request.client.host if request.client else None
+    asker = Asker(caller.user_id, caller.key, address, request.scope["request_id"])
+    return asdict(forget(service.database, service.settings, user_id, asker, now=time.time()))
 
 
 @router.patch("/{user_id}", dependencies=[ADMIN], response_model=UserAnswer)

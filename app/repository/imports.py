@@ -202,7 +202,13 @@ def settle_counts(connection: Connection) -> None:
     row = connection.execute(_TAKE_FIRST).scalar()
     if row is None:
         return
-    changes = unpacked(row)  # sorted by movie: transactions that lock rows in one order do not deadlock
+    apply_counts(connection, unpacked(row))
+    counters.add(connection, "counts_settled")
+
+
+def apply_counts(connection: Connection, changes: Changes) -> None:
+    """Apply changes of movie counts at once."""
+    # Sorted by movie: transactions that lock rows in one order do not deadlock.
     names = ("movie", "more", "score", *(column.name for column in SCORED.values()))
     values = (changes.movie_id, changes.ratings, changes.half_steps / 2, *changes.scored.T)
     columns = dict(zip(names, (column.tolist() for column in values), strict=True))
@@ -210,7 +216,6 @@ def settle_counts(connection: Connection) -> None:
         gone = changes.movie_id[~movie_queries.exist(connection, changes.movie_id)]
         for batch in database_of(connection).batches(gone.tolist()):
             connection.execute(ratings.delete().where(ratings.c.movie_id.in_(batch)))
-    counters.add(connection, "counts_settled")
 
 
 _FIRST_WAITING = sa.select(sa.func.min(count_changes.c.number)).scalar_subquery()
