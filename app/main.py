@@ -25,6 +25,7 @@ from app.api import (
     recommendations,
     status,
     tasks,
+    user_export,
     user_ratings,
     users,
 )
@@ -41,7 +42,7 @@ from app.storage.private import be_private
 
 log = logging.getLogger("matinee.service")
 
-API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings)
+API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings, user_export)
 API += (recommendations, rebuilds, imports, exports, tasks, models, description)
 
 
