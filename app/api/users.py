@@ -5,17 +5,20 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import Connection
 
 from app.api.dependencies import Cursor, Limit, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import ADMIN, VIEWER, CallerDependency
-from app.api.idempotency import OnceDependency, Reply
-from app.api.values import Id, Name
-from app.errors import Forbidden
+from app.api.idempotency import OnceDependency, Reply, accepted
+from app.api.tasks import Started
+from app.api.values import NUMBER, Id, Name
+from app.errors import Forbidden, Invalid
 from app.people.forget import Asker, forget
+from app.people.kinds import MERGE, MergeParams
 from app.repository import users
+from app.tasks.start import queue
 from app.user import User
 
 router = APIRouter(prefix="/users", tags=["users"])
@@ -91,6 +94,39 @@ def get_user(user_id: UserId, service: ServiceDependency) -> dict[str, Any]:
     """A person, or an id that has ratings."""
     with service.database.read() as connection:
         return _answer(users.get(connection, user_id))
+
+
+class MergeBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    from_id: Annotated[Id, NUMBER, Field(alias="from")]
+
+
+@router.post("/{user_id}/merge", dependencies=[ADMIN], status_code=202, response_model=Started)
+def merge_users(
+    user_id: UserId,
+    body: MergeBody,
+    background: BackgroundTasks,
+    service: ServiceDependency,
+    caller: CallerDependency,
+    once: OnceDependency,
+) -> Any:
+    """Queue a task that moves the ratings of `from` to this person; of two of a movie the newer one stays.
+
+    `POST /tasks/{task_id}/undo` takes it back.
+    """
+    if body.from_id == user_id:
+        raise Invalid(f"User {user_id} cannot be merged into themselves. Name another one in `from`.")
+
+    def start(connection: Connection) -> Reply:
+        for each in (user_id, body.from_id):
+            users.get(connection, each)
+        params, limit = MergeParams(user_id, body.from_id), service.settings.max_queue
+        task = queue(connection, MERGE.name, params, owner=caller.user_id, max_queue=limit)
+        return accepted(task, f"/tasks/{task.id}")
+
+    background.add_task(service.wake_worker)
+    return once(body, start)
 
 
 class Deleted(BaseModel):

@@ -76,7 +76,7 @@ def _refuse_imports(connection: Connection, settings: Settings, user_id: int, th
         if task.ended:
             raise Conflict(
                 f"Task {task.id} was left in part, can go on, and may hold ratings of user {user_id}. End it "
-                f"by POST /tasks/{task.id}/retry, or POST /imports/{task.id}/undo takes back what it wrote."
+                f"by POST /tasks/{task.id}/retry, or POST /tasks/{task.id}/undo takes back what it wrote."
             )
         raise Conflict(
             f"Task {task.id} is {task.status} and may hold ratings of user {user_id}. "

@@ -114,6 +114,23 @@ def rated(connection: Connection, user_id: Integers, movie_id: Integers) -> Rati
     return _columns(found)
 
 
+def of_user(connection: Connection, user_id: int, after: int, limit: int) -> RatingColumns:
+    """The next ratings of one user after the movie `after`, by movie."""
+    mine = (ratings.c.user_id == user_id, ratings.c.movie_id > after)
+    rows = sa.select(*_RATED).where(*mine).order_by(ratings.c.movie_id).limit(limit).subquery()
+    found = _columns(connection.execute(_by_user(rows)).all())
+    return found.take(np.argsort(found.movie_id))
+
+
+def images_of_user(connection: Connection, import_seq: int, user_id: int, limit: int) -> RatingColumns:
+    """Before-images of that number and user, by movie; `import_seq` is that of the rating before."""
+    mine = (_IMAGE.import_seq == import_seq, _IMAGE.user_id == user_id)
+    columns = (_IMAGE.user_id, _IMAGE.movie_id, _IMAGE.score, _IMAGE.rated_at, _BEFORE_SEQ)
+    rows = sa.select(*columns).where(*mine).order_by(_IMAGE.movie_id).limit(limit).subquery()
+    found = _columns(connection.execute(_by_user(rows)).all())
+    return found.take(np.argsort(found.movie_id))
+
+
 def _ends(first: Key, last: Key) -> dict[str, int]:
     return {"first_user": first[0], "first_movie": first[1], "last_user": last[0], "last_movie": last[1]}
 

@@ -210,7 +210,7 @@ def test_an_import_that_was_left_in_part_is_in_the_way_until_it_is_undone(
     (rated, *_) = client.get("/users?all=true").json()
     refused = client.delete(f"/users/{rated['id']}")
     assert refused.status_code == 409
-    assert f"/imports/{several}/undo" in refused.json()["detail"]
+    assert f"/tasks/{several}/undo" in refused.json()["detail"]
     post(client, f"/imports/{several}/undo")
     run_tasks()
     post(client, "/ratings", {"user_id": rated["id"], "movie_id": 1, "score": 2.5})
