@@ -130,7 +130,7 @@ def merge_users(
 
 
 class Deleted(BaseModel):
-    """How many rows and files went. `audit_rows_without_person`: rows of which the fact alone is left."""
+    """How many rows and files went. `..._without_person`: rows that stay, without saying who it was."""
 
     ratings: int
     first_raters: int
@@ -142,6 +142,7 @@ class Deleted(BaseModel):
     invitations: int
     keys: int
     tasks: int
+    tasks_without_person: int
     uploads: int
     rejected_values: int
     audit_rows_without_person: int

@@ -17,7 +17,7 @@ from app.repository import accounts, audit, forgetting, models, task_events, tas
 from app.storage import Database
 from app.storage.schema import api_keys, invitations, sessions
 from app.task import RETRIABLE, Task
-from app.tasks.kinds import kind_of
+from app.tasks.kinds import MODEL, kind_of, names
 
 REBUILD_AT = "POST /recommender/rebuild"
 
@@ -61,7 +61,7 @@ def forget(database: Database, settings: Settings, user_id: int, asker: Asker, *
         report.deleted["uploads"] = _remove_files(connection, settings, user_id, theirs)
         forgetting.note_forgotten(connection)
         _note(connection, user_id, asker, now)
-        report.remains = _remains(models.that_saw_forgotten(connection))
+        report.remains = _remains(connection)
     report.remains["storage"] = database.scrub()
     return report
 
@@ -135,8 +135,8 @@ def _forget_tasks(
         if task.ended:
             cleared += traces.clear_rejects(settings, task, user_id)
             _clear_row(connection, task, user_id)
-    forgetting.disown(connection, user_id)
-    return {"tasks": len(theirs), "rejected_values": cleared}
+    disowned = forgetting.disown(connection, user_id)
+    return {"tasks": len(theirs), "tasks_without_person": disowned, "rejected_values": cleared}
 
 
 def _remove_files(connection: Connection, settings: Settings, user_id: int, theirs: list[Task]) -> int:
@@ -178,7 +178,9 @@ def _note(connection: Connection, user_id: int, asker: Asker, now: float) -> Non
     )
 
 
-def _remains(versions: list[int]) -> dict[str, Any]:
-    """What is still there, and what ends that."""
-    ends = f"the next rebuild that is served: {REBUILD_AT}" if versions else None
-    return {"models": versions, "models_until": ends}
+def _remains(connection: Connection) -> dict[str, Any]:
+    """The models that saw them, one that is being built included, and what ends that."""
+    versions = models.that_saw_forgotten(connection)
+    is_building = not tasks.kinds_at_work(connection).isdisjoint(names(MODEL))
+    ends = f"the next rebuild that begins now and is served: {REBUILD_AT}"
+    return {"models": versions, "models_until": ends if versions or is_building else None}

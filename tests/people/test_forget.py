@@ -19,6 +19,7 @@ from app.repository import ratings as rating_queries
 from app.repository.forgetting import NO_ONE
 from app.service import Service
 from app.storage import Database, sqlite
+from app.storage.schema import tasks as tasks_table
 from app.tasks.worker import run_next
 from app.user import Role
 from tests.api.test_door import House
@@ -114,7 +115,7 @@ def test_after_forgetting_nothing_is_found_in_any_file(
     assert report["deleted"]["rejected_values"] == 1
     assert report["remains"] == {
         "models": [1],
-        "models_until": "the next rebuild that is served: POST /recommender/rebuild",
+        "models_until": "the next rebuild that begins now and is served: POST /recommender/rebuild",
         "storage": None,
     }
     # The audit keeps the fact: that an id was forgotten is the one place where it stands.
@@ -297,3 +298,22 @@ def test_records_and_rows_about_a_person_are_told_from_those_of_others(
         rows = [(row.user_id, row.address, row.target) for row in audit.listing(connection, limit=9)]
         assert rating_queries.first_raters_of(connection, 1) == [NO_ONE, 17]
     assert rows == [(17, None, "7"), (None, None, "17"), (17, None, "user -")]
+
+
+def test_the_name_of_a_file_that_they_sent_for_others_goes_too(
+    client: TestClient, run_tasks: Run, settings: Settings
+) -> None:
+    good, bad = send(client, OTHERS, FILE), send(client, HEADER + "x\n", FILE)
+    database = client.app.state.service.database  # type: ignore[attr-defined]
+    with database.write() as connection:
+        for task_id in (good, bad):
+            connection.execute(tasks_table.update().where(tasks_table.c.id == task_id).values(owner=RARE))
+    run_tasks()
+    assert {name for _, name, _ in found(settings.data_dir, marks())} >= {"file", "big endian"}
+    deleted = client.delete(f"/users/{RARE}").json()["deleted"]
+    assert (deleted["tasks"], deleted["tasks_without_person"]) == (0, 2)
+    assert found(settings.data_dir, marks()) == [("matinee.db", "text", 1)]
+    assert client.get(f"/tasks/{good}").json()["filename"] == "forgotten"
+    post(client, f"/tasks/{good}/undo")
+    run_tasks()
+    assert client.get("/ratings").json() == []
