@@ -26,6 +26,7 @@ from app.api import (
     status,
     tasks,
     token,
+    user_export,
     user_ratings,
     users,
 )
@@ -42,7 +43,7 @@ from app.storage.private import be_private
 
 log = logging.getLogger("matinee.service")
 
-API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings)
+API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings, user_export)
 API += (recommendations, rebuilds, imports, exports, tasks, models, token, description)
 
 

@@ -21,25 +21,28 @@ router = APIRouter(tags=["exports"])
 @served(Manner.STREAMS)
 async def export_ratings(request: Request, service: ServiceDependency) -> StreamingResponse:
     """Every rating, as a CSV that can be imported."""
-    return await _download(request, "ratings.csv", _blocks(service, export.ratings_csv))
+    return await download(request, "ratings.csv", _blocks(service, export.ratings_csv))
 
 
 @router.get("/movies.csv", dependencies=[VIEWER], response_class=StreamingResponse)
 @served(Manner.STREAMS)
 async def export_movies(request: Request, service: ServiceDependency) -> StreamingResponse:
     """Every movie, as a CSV that can be imported; safe to open in a spreadsheet."""
-    return await _download(request, "movies.csv", _blocks(service, export.movies_csv))
+    return await download(request, "movies.csv", _blocks(service, export.movies_csv))
 
 
 def _blocks(service: Service, export: Callable[[Database], Iterator[str]]) -> Iterator[str]:
     yield from export(service.database)  # the thread of the first block opens the database
 
 
-async def _download(request: Request, name: str, blocks: Iterator[str]) -> StreamingResponse:
+async def download(
+    request: Request, name: str, blocks: Iterator[str], media_type: str = "text/csv; charset=utf-8"
+) -> StreamingResponse:
+    """A response that is made while it is read, to be saved as a file of that name."""
     first = await _next(request, blocks)  # a failure at the start still becomes a problem response
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     content = _in_turn(request, first, blocks)
-    return StreamingResponse(content, media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(content, media_type=media_type, headers=headers)
 
 
 async def _in_turn(request: Request, block: str | None, blocks: Iterator[str]) -> AsyncIterator[str]:

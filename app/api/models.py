@@ -6,12 +6,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel
+from sqlalchemy.engine import Connection
 
 from app.api.dependencies import Cursor, Limit, ServiceDependency, decode_cursor, link_next
 from app.api.edge.rules import ADMIN, VIEWER
 from app.api.idempotency import OnceDependency, Reply
 from app.api.values import Id
 from app.repository import models
+from app.serving.model_store import ModelStore
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -67,4 +69,13 @@ def activate_model(version: Version, service: ServiceDependency, once: OnceDepen
     with service.database.read() as connection:
         found = models.get(connection, version)
     service.model.check(found)
-    return once("", lambda c: Reply(_answer(models.activate(c, version))))
+    gone: set[str] = set()
+
+    def activate(connection: Connection) -> Reply:
+        active = models.activate(connection, version)
+        gone.update(models.forget_before(connection, version))
+        return Reply(_answer(active))
+
+    answer = once("", activate)
+    ModelStore.of(service.settings).forget(gone)
+    return answer

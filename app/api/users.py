@@ -1,19 +1,24 @@
 """People over HTTP: a name and an id of one's own."""
 
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import Connection
 
 from app.api.dependencies import Cursor, Limit, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import ADMIN, VIEWER, CallerDependency
-from app.api.idempotency import OnceDependency, Reply
-from app.api.values import Id, Name
-from app.errors import Forbidden
+from app.api.idempotency import OnceDependency, Reply, accepted
+from app.api.tasks import Started
+from app.api.values import NUMBER, Id, Name
+from app.errors import Forbidden, Invalid
+from app.people.forget import Asker, forget
+from app.people.kinds import MERGE, MergeParams
 from app.repository import users
+from app.tasks.start import queue
 from app.user import User
 
 router = APIRouter(prefix="/users", tags=["users"])
@@ -89,6 +94,86 @@ def get_user(user_id: UserId, service: ServiceDependency) -> dict[str, Any]:
     """A person, or an id that has ratings."""
     with service.database.read() as connection:
         return _answer(users.get(connection, user_id))
+
+
+class MergeBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    from_id: Annotated[Id, NUMBER, Field(alias="from")]
+
+
+@router.post("/{user_id}/merge", dependencies=[ADMIN], status_code=202, response_model=Started)
+def merge_users(
+    user_id: UserId,
+    body: MergeBody,
+    background: BackgroundTasks,
+    service: ServiceDependency,
+    caller: CallerDependency,
+    once: OnceDependency,
+) -> Any:
+    """Queue a task that moves the ratings of `from` to this person; of two of a movie the newer one stays.
+
+    `POST /tasks/{task_id}/undo` takes it back.
+    """
+    if body.from_id == user_id:
+        raise Invalid(f"User {user_id} cannot be merged into themselves. Name another one in `from`.")
+
+    def start(connection: Connection) -> Reply:
+        for each in (user_id, body.from_id):
+            users.get(connection, each)
+        params, limit = MergeParams(user_id, body.from_id), service.settings.max_queue
+        task = queue(connection, MERGE.name, params, owner=caller.user_id, max_queue=limit)
+        return accepted(task, f"/tasks/{task.id}")
+
+    background.add_task(service.wake_worker)
+    return once(body, start)
+
+
+class Deleted(BaseModel):
+    """How many rows and files went. `..._without_person`: rows that stay, without saying who it was."""
+
+    ratings: int
+    first_raters: int
+    before_images: int
+    later_writes: int
+    idempotency_records: int
+    accounts: int
+    sessions: int
+    invitations: int
+    keys: int
+    tasks: int
+    tasks_without_person: int
+    uploads: int
+    rejected_values: int
+    audit_rows_without_person: int
+    names: int
+
+
+class Remains(BaseModel):
+    """`models`: versions built with their ratings; `storage`: what the engine's files may hold."""
+
+    models: list[int]
+    models_until: str | None
+    storage: str | None
+
+
+class Forgotten(BaseModel):
+    user_id: int
+    deleted: Deleted
+    remains: Remains
+
+
+@router.delete("/{user_id}", dependencies=[ADMIN], response_model=Forgotten)
+def forget_user(
+    user_id: UserId, request: Request, service: ServiceDependency, caller: CallerDependency
+) -> dict[str, Any]:
+    """Forget a person: ratings, name, account, keys, tasks and every other trace. The response is a report.
+
+    409 for the last admin, and while an import that may hold their ratings is to go on.
+    """
+    address = request.client.host if request.client else None
+    asker = Asker(caller.user_id, caller.key, address, request.scope["request_id"])
+    return asdict(forget(service.database, service.settings, user_id, asker, now=time.time()))
 
 
 @router.patch("/{user_id}", dependencies=[ADMIN], response_model=UserAnswer)

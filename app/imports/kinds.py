@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from app.config import Settings
 from app.errors import Conflict
 from app.repository import import_order
-from app.repository.import_order import IMPORT_RATINGS, UNDO_IMPORT
+from app.repository.import_order import IMPORT_RATINGS, MERGE_USERS, UNDO_IMPORT
 from app.task import CANCELLED, COMPLETE, Task
 from app.tasks.kinds import RATINGS, Kind, Shown, later
 
@@ -43,6 +43,11 @@ def has_begun(task: Task) -> bool:
     return not task.params.get("dry_run") and any(figures.get(name) for name in changed)
 
 
+def noun(task: Task) -> str:
+    """What a task is that writes ratings, as a sentence begins with it."""
+    return {UNDO_IMPORT: "Undo", MERGE_USERS: "Merge"}.get(task.kind, "Import")
+
+
 def _shown(task: Task) -> Shown:
     """`sample` is the name of the bundled file."""
     params = IMPORT.params_of(task)
@@ -66,11 +71,10 @@ def check_import(connection: Connection, task: Task) -> None:
             )
     for other in import_order.active(connection):
         if other.id != task.id and (other.kind == UNDO_IMPORT or has_begun(other)):
-            what = "Undo" if other.kind == UNDO_IMPORT else "Import"
-            raise Conflict(f"{what} {other.id} is {other.status}. Try again once it has ended.")
+            raise Conflict(f"{noun(other)} {other.id} is {other.status}. Try again once it has ended.")
     if has_begun(task) and (newer := import_order.newest_after(connection, task)):
         raise Conflict(
-            f"Import {newer.id} has written since. Send the file again, or undo that import first."
+            f"{noun(newer)} {newer.id} has written since. Send the file again, or undo that one first."
         )
 
 

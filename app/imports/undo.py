@@ -8,12 +8,12 @@ from sqlalchemy.engine import Connection
 
 from app.errors import Conflict, NotFound
 from app.imports.checkpoint import UndoFigures
-from app.imports.kinds import has_begun
+from app.imports.kinds import has_begun, noun
 from app.imports.rejects import Reject
 from app.rating import matches
 from app.repository import catalogue, import_order, imports, movies, tasks
 from app.repository.count_changes import changes_of
-from app.repository.import_order import IMPORT_RATINGS
+from app.repository.import_order import IMPORT_RATINGS, WRITERS
 from app.repository.imports import Key
 from app.repository.ratings import note_changes
 from app.storage import database_of
@@ -21,22 +21,23 @@ from app.task import CANCELLING, COMPLETE, Task
 
 
 def check(connection: Connection, import_id: str, *, undo: Task | None = None) -> Task:
-    """The import that is to be undone, by the task `undo` where there is one already.
+    """The import or merge that is to be undone, by the task `undo` where there is one already.
 
     Raises `NotFound`, or `Conflict` with the reason why it cannot be.
     """
     task = tasks.get(connection, import_id)
-    if task is None or task.kind != IMPORT_RATINGS:
+    if task is None or task.kind not in WRITERS:
         raise NotFound(
-            f"There is no import {import_id}. Imports, and what their undo needs, are kept for some time "
-            f"after their end (MATINEE_KEEP_TASKS). GET /tasks?kind={IMPORT_RATINGS} lists them."
+            f"There is no import {import_id}. Imports, merges and what their undo needs are kept for some "
+            f"time after their end (MATINEE_KEEP_TASKS). GET /tasks?kind={IMPORT_RATINGS} lists them."
         )
+    what = noun(task)
     if not task.ended:
-        raise Conflict(f"Import {import_id} is {task.status}. Cancel it or wait for its end, then undo it.")
+        raise Conflict(f"{what} {import_id} is {task.status}. Cancel it or wait for its end, then undo it.")
     if not has_begun(task):
-        raise Conflict(f"Import {import_id} has changed nothing. There is nothing to undo.")
+        raise Conflict(f"{what} {import_id} has changed nothing. There is nothing to undo.")
     if task.undo_refused:
-        raise Conflict(f"Import {import_id} cannot be undone. {task.undo_refused}")
+        raise Conflict(f"{what} {import_id} cannot be undone. {task.undo_refused}")
     _check_others(connection, task, undo)
     return task
 
@@ -45,14 +46,18 @@ def _check_others(connection: Connection, task: Task, undo: Task | None) -> None
     """Raises `Conflict` if another import or undo is in the way."""
     for other in import_order.undos_of(connection, task.id):
         if other.status == COMPLETE:
-            raise Conflict(f"Import {task.id} is undone already.")
+            raise Conflict(f"{noun(task)} {task.id} is undone already.")
         if undo and other.seq > undo.seq and (has_begun(other) or not other.ended):
             raise Conflict(f"Undo {other.id} has taken this one's place. See that one.")
     for other in import_order.active(connection):
-        if other.kind == IMPORT_RATINGS and (undo is None or has_begun(other) or other.seq < undo.seq):
-            raise Conflict(f"Import {other.id} is {other.status}. Cancel it or wait for its end, then undo.")
+        if other.kind in WRITERS and (undo is None or has_begun(other) or other.seq < undo.seq):
+            what = noun(other)
+            raise Conflict(f"{what} {other.id} is {other.status}. Cancel it or wait for its end, then undo.")
     if newer := import_order.newest_after(connection, task, undoable=True):
-        raise Conflict(f"Import {newer.id} is newer. Imports are undone newest first: undo that one before.")
+        raise Conflict(
+            f"{noun(newer)} {newer.id} is newer. Imports and merges are undone newest first: "
+            "undo that one before."
+        )
 
 
 def join(connection: Connection, import_id: str) -> Task | None:
@@ -63,7 +68,7 @@ def join(connection: Connection, import_id: str) -> Task | None:
     tasks.hold(connection)
     for undo in import_order.undos_of(connection, import_id):
         if undo.status == CANCELLING:
-            raise Conflict(f"Undo {undo.id} of import {import_id} is being cancelled. Ask again in a second.")
+            raise Conflict(f"Undo {undo.id} of task {import_id} is being cancelled. Ask again in a second.")
         if not undo.ended:
             return undo
     check(connection, import_id)
@@ -84,6 +89,30 @@ def undo_ratings(connection: Connection, keys: list[Key], import_seq: int, figur
     note_changes(connection, len(written))
     figures.deleted += len(gone)
     figures.restored += len(back)
+
+
+def restore_moved(
+    connection: Connection, import_seq: int, user_id: int, rows: int, figures: UndoFigures
+) -> int:
+    """Give a user back up to `rows` ratings that a merge took, where there is no later one.
+
+    Returns how many before-images that took.
+    """
+    database_of(connection).lock_ratings(connection)
+    images = imports.images_of_user(connection, import_seq, user_id, rows)
+    if not len(images):
+        return 0
+    known = movies.exist(connection, images.movie_id)
+    there = imports.rated(connection, images.user_id, images.movie_id)
+    known[matches(images, there)[0]] = False
+    back, keys = images.take(known), list(zip(images.user_id.tolist(), images.movie_id.tolist(), strict=True))
+    imports.take_before_images(connection, import_seq, keys[0], keys[-1])
+    database_of(connection).put_ratings(connection, back)
+    imports.change_counts(connection, changes_of([back], []))
+    note_changes(connection, len(back))
+    figures.restored += len(back)
+    figures.kept += len(images) - len(back)
+    return len(images)
 
 
 def undo_catalogue(

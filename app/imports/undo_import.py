@@ -10,6 +10,7 @@ from app.imports.kinds import UNDO, missing_files
 from app.imports.sizes import DEFAULT, Sizes
 from app.imports.workspace import Workspace
 from app.repository import catalogue, imports
+from app.task import Task
 from app.tasks.attempt import Attempt
 
 SHOWN_KEPT = 20
@@ -22,14 +23,15 @@ def run(attempt: Attempt, sizes: Sizes = DEFAULT) -> None:
         task = undo.check(connection, UNDO.params_of(attempt.task).undo_of, undo=attempt.task)
     if lacking := missing_files(attempt.settings, attempt.task):
         raise Conflict(lacking)
-    _Undo(attempt, task.seq, sizes).run()
+    _Undo(attempt, task, sizes).run()
 
 
 class _Undo:
     """The ratings first, then movies and links: by then those of the import have none of its ratings left."""
 
-    def __init__(self, attempt: Attempt, import_seq: int, sizes: Sizes) -> None:
-        self._attempt, self._seq, self._sizes = attempt, import_seq, sizes
+    def __init__(self, attempt: Attempt, undone: Task, sizes: Sizes) -> None:
+        self._attempt, self._seq, self._sizes = attempt, undone.seq, sizes
+        self._moved_from = undone.params.get("from_id")  # of a merge
         before = attempt.task.checkpoint
         self._checkpoint = UndoCheckpoint.from_json(before) if before else UndoCheckpoint()
         self._figures = self._checkpoint.figures
@@ -43,6 +45,8 @@ class _Undo:
                 undo.undo_ratings(connection, keys, self._seq, self._figures)
                 self._advance(len(keys))
                 self._checkpoint.after = list(keys[-1])
+        while self._moved():
+            pass
         settle(self._attempt.database, self._attempt.transaction)
         while self._catalogue():
             pass
@@ -54,6 +58,15 @@ class _Undo:
         with self._attempt.database.read() as connection:
             rows = min(self._sizes.undo_rows, self._attempt.settings.import_chunk)
             return imports.written_by(connection, self._seq, (user_id, movie_id), rows)
+
+    def _moved(self) -> bool:
+        if self._moved_from is None:
+            return False
+        rows = min(self._sizes.undo_rows, self._attempt.settings.import_chunk)
+        with saving(self._attempt, self._checkpoint, done=self._checkpoint.done) as connection:
+            taken = undo.restore_moved(connection, self._seq, self._moved_from, rows, self._figures)
+            self._advance(taken)
+        return taken > 0
 
     def _catalogue(self) -> bool:
         with saving(self._attempt, self._checkpoint, done=self._checkpoint.done) as connection:

@@ -1,4 +1,4 @@
-"""Queries on the tasks that write imports: their order, what undoes them, what runs, what is kept.
+"""Queries on the tasks that write imports and merges: their order, what undoes them, what runs, what is kept.
 
 The order of an import is a number that its checkpoint gets as it begins to write, from a counter. It is not
 `tasks.seq`: an import that failed before it wrote anything may be tried again after newer ones have written.
@@ -13,14 +13,17 @@ from app.storage.database import database_of
 from app.storage.schema import counters, tasks
 from app.task import ACTIVE, COMPLETE, Task
 
-IMPORT_RATINGS, UNDO_IMPORT = "import_ratings", "undo_import"
+IMPORT_RATINGS, UNDO_IMPORT, MERGE_USERS = "import_ratings", "undo_import", "merge_users"
+WRITERS = (IMPORT_RATINGS, MERGE_USERS)
+"""The kinds that write ratings under their number, and that can be undone, newest first."""
 
 EXPIRED = "It ended so long ago that what its undo needs is no longer kept (MATINEE_KEEP_TASKS)."
 
 _ORDER = sa.func.coalesce(tasks.c.checkpoint["order"].as_integer(), 0)
-_UNDO_OF = tasks.c.params["undo_of"].as_string()
-_NEW, _REPLACED = (
-    sa.func.coalesce(tasks.c.checkpoint[("figures", name)].as_integer(), 0) for name in ("new", "replaced")
+UNDO_OF = tasks.c.params["undo_of"].as_string()
+_WRITTEN = tuple(
+    sa.func.coalesce(tasks.c.checkpoint[("figures", name)].as_integer(), 0)
+    for name in ("new", "replaced", "deleted")
 )
 _DRY_RUN = sa.func.coalesce(tasks.c.params["dry_run"].as_boolean(), sa.false())
 
@@ -35,28 +38,28 @@ def next_order(connection: Connection) -> int:
 
 def undos_of(connection: Connection, import_id: str) -> list[Task]:
     """Every undo of an import, newest first."""
-    query = sa.select(tasks).where(tasks.c.kind == UNDO_IMPORT, sa.literal(import_id) == _UNDO_OF)
+    query = sa.select(tasks).where(tasks.c.kind == UNDO_IMPORT, sa.literal(import_id) == UNDO_OF)
     return [Task(**row) for row in connection.execute(query.order_by(tasks.c.seq.desc())).mappings()]
 
 
 def active(connection: Connection) -> list[Task]:
-    """The imports and undos that have not ended."""
-    kinds, statuses = (IMPORT_RATINGS, UNDO_IMPORT), ACTIVE
+    """The imports, merges and undos that have not ended."""
+    kinds, statuses = (*WRITERS, UNDO_IMPORT), ACTIVE
     query = sa.select(tasks).where(tasks.c.kind.in_(kinds), tasks.c.status.in_(statuses))
     return [Task(**row) for row in connection.execute(query.order_by(tasks.c.seq)).mappings()]
 
 
 def newest_after(connection: Connection, task: Task, *, undoable: bool = False) -> Task | None:
-    """The import that wrote last of those that wrote after this one and are not undone.
+    """The import or merge that wrote last of those that wrote after this one and are not undone.
 
     `undoable`: of those alone that can be undone.
     """
-    undone = sa.select(_UNDO_OF).where(tasks.c.kind == UNDO_IMPORT, tasks.c.status == COMPLETE)
+    undone = sa.select(UNDO_OF).where(tasks.c.kind == UNDO_IMPORT, tasks.c.status == COMPLETE)
     mine = sa.tuple_(sa.literal((task.checkpoint or {}).get("order", 0)), sa.literal(task.seq))
     query = sa.select(tasks).where(
-        tasks.c.kind == IMPORT_RATINGS,
+        tasks.c.kind.in_(WRITERS),
         sa.tuple_(_ORDER, tasks.c.seq) > mine,
-        _NEW + _REPLACED > 0,
+        sa.or_(*(rows > 0 for rows in _WRITTEN)),
         ~_DRY_RUN,
         tasks.c.id.not_in(undone),
     )
@@ -69,13 +72,13 @@ def newest_after(connection: Connection, task: Task, *, undoable: bool = False) 
 
 def to_be_undone(connection: Connection) -> set[str]:
     """The ids of the imports whose undo is still to be done."""
-    undos = sa.select(_UNDO_OF).where(tasks.c.kind == UNDO_IMPORT, tasks.c.status.in_(ACTIVE))
+    undos = sa.select(UNDO_OF).where(tasks.c.kind == UNDO_IMPORT, tasks.c.status.in_(ACTIVE))
     return set(connection.execute(undos).scalars())
 
 
 def expire(connection: Connection, *, before: float, limit: int) -> list[int]:
     """The numbers of imports that ended before that time; from now on they cannot be undone."""
-    old = (tasks.c.kind == IMPORT_RATINGS, tasks.c.id.not_in(to_be_undone(connection)))
+    old = (tasks.c.kind.in_(WRITERS), tasks.c.id.not_in(to_be_undone(connection)))
     seqs = [task.seq for task in ended_before(connection, before, limit, *old)]
     mine = tasks.update().where(tasks.c.seq.in_(seqs), tasks.c.undo_refused.is_(None))
     connection.execute(mine.values(undo_refused=EXPIRED))

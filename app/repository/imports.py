@@ -114,6 +114,23 @@ def rated(connection: Connection, user_id: Integers, movie_id: Integers) -> Rati
     return _columns(found)
 
 
+def of_user(connection: Connection, user_id: int, after: int, limit: int) -> RatingColumns:
+    """The next ratings of one user after the movie `after`, by movie."""
+    mine = (ratings.c.user_id == user_id, ratings.c.movie_id > after)
+    rows = sa.select(*_RATED).where(*mine).order_by(ratings.c.movie_id).limit(limit).subquery()
+    found = _columns(connection.execute(_by_user(rows)).all())
+    return found.take(np.argsort(found.movie_id))
+
+
+def images_of_user(connection: Connection, import_seq: int, user_id: int, limit: int) -> RatingColumns:
+    """Before-images of that number and user, by movie; `import_seq` is that of the rating before."""
+    mine = (_IMAGE.import_seq == import_seq, _IMAGE.user_id == user_id)
+    columns = (_IMAGE.user_id, _IMAGE.movie_id, _IMAGE.score, _IMAGE.rated_at, _BEFORE_SEQ)
+    rows = sa.select(*columns).where(*mine).order_by(_IMAGE.movie_id).limit(limit).subquery()
+    found = _columns(connection.execute(_by_user(rows)).all())
+    return found.take(np.argsort(found.movie_id))
+
+
 def _ends(first: Key, last: Key) -> dict[str, int]:
     return {"first_user": first[0], "first_movie": first[1], "last_user": last[0], "last_movie": last[1]}
 
@@ -202,7 +219,13 @@ def settle_counts(connection: Connection) -> None:
     row = connection.execute(_TAKE_FIRST).scalar()
     if row is None:
         return
-    changes = unpacked(row)  # sorted by movie: transactions that lock rows in one order do not deadlock
+    apply_counts(connection, unpacked(row))
+    counters.add(connection, "counts_settled")
+
+
+def apply_counts(connection: Connection, changes: Changes) -> None:
+    """Apply changes of movie counts at once."""
+    # Sorted by movie: transactions that lock rows in one order do not deadlock.
     names = ("movie", "more", "score", *(column.name for column in SCORED.values()))
     values = (changes.movie_id, changes.ratings, changes.half_steps / 2, *changes.scored.T)
     columns = dict(zip(names, (column.tolist() for column in values), strict=True))
@@ -210,7 +233,6 @@ def settle_counts(connection: Connection) -> None:
         gone = changes.movie_id[~movie_queries.exist(connection, changes.movie_id)]
         for batch in database_of(connection).batches(gone.tolist()):
             connection.execute(ratings.delete().where(ratings.c.movie_id.in_(batch)))
-    counters.add(connection, "counts_settled")
 
 
 _FIRST_WAITING = sa.select(sa.func.min(count_changes.c.number)).scalar_subquery()

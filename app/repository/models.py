@@ -30,6 +30,7 @@ class ModelVersion:
     movies: int
     created_at: float
     rating_changes: int
+    forgotten: int = 0  # people ever, when its ratings were read
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +101,38 @@ def newest(connection: Connection) -> ModelVersion | None:
     return next(iter(listing(connection, limit=1)), None)
 
 
+FORGOTTEN = "people_forgotten"
+"""The counter of people who were forgotten."""
+
+
+def forgotten(connection: Connection) -> int:
+    """How many people were ever forgotten: a model that was built when there were fewer has seen some."""
+    return int(connection.execute(counters.value(FORGOTTEN)).scalar_one())
+
+
+def that_saw_forgotten(connection: Connection) -> list[int]:
+    """The versions that were built from ratings of people who are forgotten by now, oldest first."""
+    query = sa.select(models.c.version).where(models.c.forgotten < forgotten(connection))
+    return list(connection.execute(query.order_by(models.c.version)).scalars())
+
+
+def forget_before(connection: Connection, version: int) -> set[str]:
+    """Delete the versions that saw people whom this one, which is served, has not seen any more.
+
+    Returns the checksums of the files that no version needs after that.
+    """
+    older = models.c.forgotten < get(connection, version).forgotten
+    gone = set(connection.execute(models.delete().where(older).returning(models.c.checksum)).scalars())
+    return gone - checksums(connection)
+
+
+def checksums(connection: Connection) -> set[str]:
+    return set(connection.execute(sa.select(models.c.checksum)).scalars())
+
+
 def forget(connection: Connection, *, keep: int) -> set[str]:
     """Delete all but the newest versions and the active one; returns the checksums of the rest."""
     newest_ones = sa.select(models.c.version).order_by(models.c.version.desc()).limit(keep)
     stay = sa.or_(models.c.active, models.c.version.in_(newest_ones.scalar_subquery()))
     connection.execute(models.delete().where(sa.not_(stay)))
-    return set(connection.execute(sa.select(models.c.checksum)).scalars())
+    return checksums(connection)

@@ -1,6 +1,6 @@
 """Queries on ratings. Every write keeps the counts and sums of `movies` right in the same transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import sqlalchemy as sa
@@ -100,6 +100,22 @@ def changes(connection: Connection) -> int:
     """How many ratings were ever written, replaced or deleted."""
     query = sa.select(sa.func.coalesce(sa.func.sum(counters.c.value), 0))
     return int(connection.execute(query.where(counters.c.name.startswith("ratings_changed_"))).scalar_one())
+
+
+def count_of(connection: Connection, user_id: int) -> int:
+    """The number of a user's ratings."""
+    mine = sa.select(sa.func.count()).select_from(ratings).where(ratings.c.user_id == user_id)
+    return int(connection.execute(mine).scalar_one())
+
+
+def change_first_rater(connection: Connection, before: int, after: int, movie_ids: Sequence[int]) -> None:
+    """Put one user in the place of another among the first raters of these movies, which fold in again."""
+    for some in database_of(connection).batches(movie_ids):
+        mine = (first_raters.c.user_id == before, first_raters.c.movie_id.in_(some))
+        taken = connection.execute(first_raters.delete().where(*mine).returning(first_raters.c.movie_id))
+        for movie_id in sorted(taken.scalars().all()):
+            _renumber_first_rater(connection, after, movie_id)
+            _add_first_rater(connection, after, movie_id)
 
 
 def newly_rated(connection: Connection, after: int) -> list[int]:

@@ -33,6 +33,11 @@ def events(connection: Connection, seq: int, *, after: int = 0, limit: int | Non
     return [Event(*row) for row in connection.execute(query.order_by(task_events.c.number).limit(limit))]
 
 
+def rewrite(connection: Connection, event: Event, data: dict[str, Any]) -> None:
+    """Say the same without what is forgotten."""
+    connection.execute(task_events.update().where(task_events.c.number == event.number).values(data=data))
+
+
 def events_of_all(connection: Connection, *, after: int) -> list[tuple[int, Event]]:
     """(number of the task, event) of every task, in order, after the event `after`."""
     columns = (task_events.c.number, task_events.c.at, task_events.c.type, task_events.c.data)

@@ -282,13 +282,18 @@ def forget(
     `keep`: the ids of those that stay.
     """
     old = ended_before(connection, before, limit, tasks.c.id.not_in(keep))
+    remove(connection, old)
+    return old
+
+
+def remove(connection: Connection, old: Collection[Task]) -> None:
+    """Delete ended tasks, with their timeline, their keys and what their undo needs."""
     seqs, ids = [task.seq for task in old], [task.id for task in old]
     connection.execute(tasks.delete().where(tasks.c.seq.in_(seqs)))
     task_events.forget(connection, seqs)
     connection.execute(idempotency_keys.delete().where(idempotency_keys.c.task_id.in_(ids)))
     for seq in seqs:
         imports.forget(connection, seq)
-    return old
 
 
 def ended_before(connection: Connection, before: float, limit: int, *where: Any) -> list[Task]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +18,8 @@ class Shared(Protocol):
     def put(self, checksum: str, data: bytes) -> None: ...
 
     def get(self, checksum: str) -> bytes | None: ...
+
+    def delete(self, checksum: str) -> None: ...
 
 
 class ModelStore:
@@ -87,6 +90,19 @@ class ModelStore:
                 f"Model version {version} cannot be read ({error.strerror}); "
                 "rebuild, or activate another version."
             ) from error
+
+    def forget(self, checksums: Iterable[str]) -> None:
+        """Delete model files, here and where they are shared."""
+        for checksum in checksums:
+            self.path(checksum).unlink(missing_ok=True)
+            if self._shared is not None:
+                self._shared.delete(checksum)
+
+    def retain(self, checksums: Iterable[str]) -> None:
+        """Delete every other file of the directory."""
+        kept = {self.path(checksum) for checksum in checksums}
+        for path in set(self._directory.glob("*")) - kept:
+            path.unlink(missing_ok=True)
 
     def path(self, checksum: str) -> Path:
         return self._directory / f"{checksum}.npz"

@@ -36,10 +36,15 @@ def run(attempt: Attempt) -> None:
     if "version" not in result:
         store.share(built["row"]["checksum"])  # before its version is there, for others to read it ahead
         _add(attempt, built)
+    gone, kept = set[str](), set[str]()
     with attempt.transaction(result=result, phase=None) as connection:
         if result["promoted"]:
             models.activate(connection, result["version"])
             ratings.forget_first_raters(connection, up_to=built["newest_rater"])
+            gone, kept = models.forget_before(connection, result["version"]), models.checksums(connection)
+    if gone:
+        store.forget(gone)
+        store.retain(kept)  # no other rebuild is under way: what else is there was left by one that failed
 
 
 def _add(attempt: Attempt, built: dict[str, Any]) -> None:
@@ -56,11 +61,12 @@ def _build(attempt: Attempt, store: ModelStore) -> dict[str, Any]:
     with attempt.database.read() as connection:
         changes = ratings.changes(connection)  # what comes from here on counts for the next
         newest_rater = ratings.last_first_rater(connection)
+        forgotten = models.forgotten(connection)
     interactions = _read(attempt)
     read = {"ratings": len(interactions), "users": len(interactions.user_ids)}
     training, held_out = evaluation.split(interactions)
     del interactions  # as large as what it was split into
-    incumbent = _incumbent(attempt, store)
+    incumbent = _incumbent(attempt, store, forgotten)
     model = _train(attempt, training, incumbent)
     attempt.report(phase="evaluate", done=0, total=None, unit=None)
     decision, summary = _judge(attempt, model, held_out, incumbent)
@@ -71,6 +77,7 @@ def _build(attempt: Attempt, store: ModelStore) -> dict[str, Any]:
         "checksum": store.save(model),
         "settings": dict(model.settings),
         "rating_changes": changes,
+        "forgotten": forgotten,
     }
     announced = incumbent is not None and decision.promoted and len(model.movie_ids) >= LARGE
     checkpoint = {"row": row, "result": report, "newest_rater": newest_rater, "announced": announced}
@@ -130,11 +137,12 @@ def _judge(
     return gate.decide(candidate, popularity, incumbent, attempt.settings.gate_margin), summary
 
 
-def _incumbent(attempt: Attempt, store: ModelStore) -> Model | None:
+def _incumbent(attempt: Attempt, store: ModelStore, forgotten: int) -> Model | None:
+    """The model being served; None also if it saw people who are forgotten: nothing may come from it."""
     with attempt.database.read() as connection:
         active = models.active(connection)
-    if active is None:
-        return None
+        if active is None or models.get(connection, active.version).forgotten < forgotten:
+            return None
     try:
         return store.load(active.checksum, version=active.version, created_at=active.created_at)
     except CorruptModel as error:

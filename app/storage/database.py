@@ -140,6 +140,10 @@ class Database(ABC):
         """Lift the limit on how long a statement of this transaction may take."""
 
     @abstractmethod
+    def scrub(self) -> str | None:
+        """Overwrite what deleted rows have left in the files; returns what may still be there, if any."""
+
+    @abstractmethod
     def size(self) -> int:
         """Bytes that the database takes on disk."""
 

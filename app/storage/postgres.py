@@ -108,6 +108,9 @@ class PostgresDatabase(Database):
     def has_room(self, connection: Connection) -> bool:  # noqa: ARG002
         return True
 
+    def scrub(self) -> str | None:
+        return "PostgreSQL keeps deleted rows in its files until a VACUUM has passed over them."
+
     def size(self) -> int:
         query = sa.select(sa.func.pg_database_size(sa.func.current_database()))
         with self.read() as connection:

@@ -1,5 +1,6 @@
 """Models shared through Redis (or Valkey), for API processes that do not see the worker's disk."""
 
+from contextlib import suppress
 from typing import Any
 
 from app.errors import ConfigurationError, Unavailable
@@ -39,6 +40,11 @@ class SharedModels:
         except self._errors:
             return None
         return data
+
+    def delete(self, checksum: str) -> None:
+        """Delete a published model; one that cannot be reached now expires by itself."""
+        with suppress(self._errors):
+            self._redis.delete(_key(checksum))
 
 
 def _key(checksum: str) -> str:

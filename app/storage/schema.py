@@ -127,6 +127,7 @@ models = sa.Table(
     sa.Column("movies", sa.BigInteger, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("rating_changes", sa.BigInteger, nullable=False, server_default="0"),  # ever, when it was built
+    sa.Column("forgotten", sa.BigInteger, nullable=False, server_default="0"),  # people ever, likewise
     sqlite_autoincrement=True,
 )
 

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Engine, Transaction
 from sqlalchemy.exc import OperationalError
 
 from app.config import Settings
-from app.errors import AppError
+from app.errors import AppError, Unavailable
 from app.rating import RatingColumns
 from app.storage import attached
 from app.storage.database import PATIENCE, Database, begin
@@ -34,6 +34,8 @@ LONGEST_WAL = 8000
 """Pages of the WAL after which even a commit checkpoints it."""
 BUSY_MS = int(PATIENCE * 1000)
 """Milliseconds that SQLite waits for its own locks; a worker then tries again."""
+MOST_REWRITTEN = 128 << 20
+"""Bytes of a database that `scrub` rewrites, which takes a second; other writers wait meanwhile."""
 BEAT_STEPS = 1_000_000
 """Steps of SQLite's virtual machine between two beats within a statement: some ten milliseconds."""
 
@@ -102,6 +104,7 @@ class SQLiteDatabase(Database):
             "foreign_keys=ON",
             "cache_size=-16000",
             f"wal_autocheckpoint={LONGEST_WAL}",
+            "secure_delete=ON",  # what is deleted is overwritten: forgetting a person is provable
         ):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -229,6 +232,30 @@ class SQLiteDatabase(Database):
 
     def has_room(self, connection: Connection) -> bool:
         return attached.has_room(connection)
+
+    def scrub(self) -> str | None:
+        """Rewrite a small database, and empty the WAL."""
+        is_small = self.size() <= MOST_REWRITTEN
+        try:
+            is_held = self._rewrite(is_small)
+        except (Unavailable, sqlite3.OperationalError) as error:
+            log.warning("the database was not rewritten: %s", error)
+            is_held = True
+        if is_held:
+            return "Others were at the database: pages in its write-ahead log are left until later changes."
+        return (
+            None if is_small else "The database is large: copies of rows that moved are left until a VACUUM."
+        )
+
+    def _rewrite(self, is_small: bool) -> bool:
+        """Returns whether a reader kept the WAL from being emptied."""
+        deadline = time.monotonic() + PATIENCE
+        with self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            with self._write_lock.hold(deadline, self.beat):
+                if is_small:
+                    driver.execute("VACUUM")
+                return bool(driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
 
     def size(self) -> int:
         total = 0

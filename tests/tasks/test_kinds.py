@@ -74,10 +74,14 @@ def test_an_unknown_kind_is_refused_with_those_there_are(client: TestClient) -> 
     refused = client.get("/tasks?kind=greet")
     assert refused.status_code == 422
     [error] = refused.json()["errors"]
-    assert error["detail"] == "Input should be 'import_ratings', 'undo_import' or 'rebuild_model'"
+    assert (
+        error["detail"] == "Input should be 'import_ratings', 'undo_import', 'merge_users' or 'rebuild_model'"
+    )
     parameters = client.get("/openapi.json").json()["paths"]["/tasks"]["get"]["parameters"]
     schema = next(one["schema"] for one in parameters if one["name"] == "kind")
-    assert ["import_ratings", "undo_import", "rebuild_model"] in [s.get("enum") for s in schema["anyOf"]]
+    assert ["import_ratings", "undo_import", "merge_users", "rebuild_model"] in [
+        s.get("enum") for s in schema["anyOf"]
+    ]
 
 
 def test_a_task_of_a_kind_that_is_no_longer_there_is_shown(

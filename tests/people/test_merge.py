@@ -1,0 +1,181 @@
+"""Merging people: the newer rating stays, a kill changes nothing, and an undo brings both back."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.config import Settings
+from app.imports.sizes import Sizes
+from app.people import merge
+from app.people.kinds import MERGE, MergeParams
+from app.rating import Rating
+from app.repository import ratings as rating_queries
+from app.repository import tasks
+from app.storage import Database
+from app.task import Task
+from app.tasks.execution import execute
+from app.tasks.start import queue
+from tests.imports.conftest import NOW, attempt, counts_are_right, ratings, table
+from tests.people.test_forget import HEADER, Run, post, send
+
+SMALL = Sizes(undo_rows=2)
+MOVIES = (1, 2, 6, 32, 34, 39, 47)
+THEIRS = {1: (1.0, 100), 2: (2.0, 300), 6: (3.0, 200), 32: (4.0, 100), 39: (0.5, 1)}
+MINE = {2: (5.0, 200), 6: (5.0, 200), 32: (5.0, 200), 34: (5.0, 200)}
+MERGED = {1: (1.0, 100), 2: (2.0, 300), 6: (5.0, 200), 32: (5.0, 200), 34: (5.0, 200), 39: (0.5, 1)}
+STATE = ("ratings", "movies", "rating_before_images", "later_writes")
+
+
+@pytest.fixture
+def rated(database: Database) -> Database:
+    with database.write() as connection:
+        for user, some in ((7, THEIRS), (8, MINE), (9, MINE)):
+            for movie, (score, at) in some.items():
+                rating_queries.put(connection, Rating(user, movie, score, at))
+    return database
+
+
+def state(database: Database) -> dict[str, Any]:
+    return {name: table(database, name) for name in STATE}
+
+
+def of(database: Database, user: int) -> dict[int, tuple[float, int]]:
+    return {movie: row for (other, movie), row in ratings(database).items() if other == user}
+
+
+def started(database: Database) -> Task:
+    with database.write() as connection:
+        return queue(connection, MERGE.name, MergeParams(8, 7))
+
+
+def run(database: Database, settings: Settings, task: Task) -> Task:
+    execute(attempt(database, settings), lambda one: merge.run(one, SMALL))
+    with database.read() as connection:
+        found = tasks.get(connection, task.id)
+    assert found is not None
+    return found
+
+
+def undone(database: Database, settings: Settings, task: Task) -> Task:
+    from app.imports import undo_import
+    from app.imports.kinds import UNDO, UndoParams
+
+    with database.write() as connection:
+        undo = queue(connection, UNDO.name, UndoParams(task.id))
+    execute(attempt(database, settings), lambda one: undo_import.run(one, SMALL))
+    with database.read() as connection:
+        found = tasks.get(connection, undo.id)
+    assert found is not None
+    return found
+
+
+def test_the_newer_rating_stays_and_the_undo_brings_both_back(
+    rated: Database, engine_settings: Settings
+) -> None:
+    before = state(rated)
+    task = run(rated, engine_settings, started(rated))
+    assert task.result == {"user_id": 8, "from": 7, "moved": 2, "replaced": 1, "older": 2, "left": 0}
+    assert (of(rated, 7), of(rated, 8), of(rated, 9)) == ({}, MERGED, MINE)
+    assert counts_are_right(rated)
+    undo = undone(rated, engine_settings, task)
+    assert undo.result is not None, undo.error
+    assert (undo.result["deleted"], undo.result["restored"], undo.result["kept"]) == (2, 6, 0)
+    assert state(rated) == before
+    assert counts_are_right(rated)
+
+
+def test_what_was_rated_after_the_merge_is_kept(rated: Database, engine_settings: Settings) -> None:
+    task = run(rated, engine_settings, started(rated))
+    with rated.write() as connection:
+        rating_queries.put(connection, Rating(8, 1, 4.5, 999))
+        rating_queries.put(connection, Rating(7, 39, 4.5, 999))
+    undo = undone(rated, engine_settings, task)
+    assert undo.result is not None, undo.error
+    assert undo.result["kept"] == 2
+    assert of(rated, 7) == THEIRS | {39: (4.5, 999)}
+    assert of(rated, 8) == MINE | {1: (4.5, 999)}
+    assert counts_are_right(rated)
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("at", range(1, 8))
+def test_a_merge_that_is_killed_ends_as_if_it_had_not_been(
+    rated: Database, engine_settings: Settings, at: int
+) -> None:
+    before, task = state(rated), started(rated)
+    steps = killing_at(at)
+    first = attempt(rated, engine_settings)
+    transaction = first.transaction
+
+    def killed_after(**options: Any) -> Any:
+        next(steps)
+        return transaction(**options)
+
+    first.transaction = killed_after  # type: ignore[method-assign]
+    try:
+        merge.run(first, SMALL)
+    except Killed:
+        with rated.write() as connection:
+            tasks.recover(connection, crashes=5, now=NOW)
+        task = run(rated, engine_settings, task)
+    else:
+        with rated.read() as connection:
+            task = tasks.get(connection, task.id) or task
+    assert task.result == {"user_id": 8, "from": 7, "moved": 2, "replaced": 1, "older": 2, "left": 0}
+    assert of(rated, 8) == MERGED
+    assert counts_are_right(rated)
+    undone(rated, engine_settings, task)
+    assert state(rated) == before
+
+
+def killing_at(step: int) -> Iterator[None]:
+    for _ in range(1, step):
+        yield
+    raise Killed
+
+
+def test_merges_and_imports_are_undone_newest_first(client: TestClient, run_tasks: Run) -> None:
+    imported = send(client, HEADER + "7,1,4,1000\n7,2,4,1000\n8,1,3,2000\n")
+    run_tasks()
+    merged = post(client, "/users/8/merge", {"from": 7})
+    run_tasks()
+    assert client.get(f"/tasks/{merged}").json()["result"]["moved"] == 1
+    refused = client.post(f"/imports/{imported}/undo")
+    assert (refused.status_code, f"Merge {merged} is newer" in refused.json()["detail"]) == (409, True)
+    post(client, f"/tasks/{merged}/undo")
+    run_tasks()
+    assert len(client.get("/ratings?user_id=7").json()) == 2
+    assert "Merge" in client.post(f"/tasks/{merged}/undo").json()["detail"]
+    post(client, f"/tasks/{imported}/undo")
+    run_tasks()
+    assert client.get("/ratings").json() == []
+
+
+def test_who_cannot_be_merged(client: TestClient) -> None:
+    post(client, "/ratings", {"user_id": 7, "movie_id": 1, "score": 4})
+    ann = client.post("/users", json={"name": "Ann"}).json()["id"]
+    merge = f"/users/{ann}/merge"
+    assert client.post(merge, json={"from": ann}).status_code == 422
+    assert client.post(merge, json={"from": 999}).status_code == 404
+    assert client.post("/users/999/merge", json={"from": 7}).status_code == 404
+    for body in ({}, {"from": "7"}, {"from": -1}, {"from_id": 7}, {"from": 7, "more": 1}):
+        assert client.post(merge, json=body).status_code == 422
+    again = {"Idempotency-Key": "m"}
+    assert post(client, merge, {"from": 7}, headers=again) == post(client, merge, {"from": 7}, headers=again)
+
+
+def test_forgetting_either_person_takes_the_merge_with_it(client: TestClient, run_tasks: Run) -> None:
+    send(client, HEADER + "7,1,4,1000\n7,2,4,1000\n8,1,3,2000\n")
+    run_tasks()
+    merged = post(client, "/users/8/merge", {"from": 7})
+    assert client.delete("/users/7").status_code == 409
+    run_tasks()
+    deleted = client.delete("/users/7").json()["deleted"]
+    assert (deleted["ratings"], deleted["before_images"], deleted["tasks"]) == (0, 2, 1)
+    assert client.get(f"/tasks/{merged}").status_code == 404
+    assert [row["movie_id"] for row in client.get("/ratings?user_id=8").json()] == [1, 2]
