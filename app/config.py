@@ -23,6 +23,7 @@ OTHERS = ("MATINEE_URL", "MATINEE_TOKEN")
 """Variables of the client."""
 OTHER_PREFIXES = ("MATINEE_TEST_", "MATINEE_BENCH_")
 
+ROOT_PATH: dict[str, Any] = {"pattern": r"^$|^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$", "max_length": 200}
 SECRET: dict[str, Any] = {"pattern": r"^$|^\S{32,}$", "repr": False}
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -60,6 +61,12 @@ class Settings:
     session_days: float = _setting(30.0, "days", "after so long without use a login ends", gt=0, le=366)
     keep_audit: float = _setting(365.0, "days", "how long it is kept who changed what", ge=1, le=36_500)
     allowed_hosts: str = _setting("", "names", "further Host names to answer to, separated by commas")
+    root_path: str = _setting(
+        "",
+        "path that begins with /, not with one at its end",
+        "prefix of all addresses, such as /films, if a proxy serves other sites too",
+        **ROOT_PATH,
+    )
     log_level: LogLevel = _setting("INFO", "level", "what is logged: this level and above")
     max_body: int = _setting(1_048_576, "bytes", "largest JSON body", ge=1)
     max_upload: int = _setting(2_147_483_648, "bytes", "largest upload of an import", ge=1)

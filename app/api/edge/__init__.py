@@ -20,6 +20,7 @@ from app.api.edge.origins import Origins
 from app.api.edge.places import WAITS, Places
 from app.api.edge.request_ids import RequestIds
 from app.api.edge.responses import Responses
+from app.api.edge.root_path import RootPath
 from app.api.edge.shares import Shares
 from app.api.edge.shutdown import Shutdown, UnderWay
 from app.api.edge.statistics import Counting, Statistics
@@ -35,6 +36,7 @@ def layers(service: Service, statistics: Statistics, shutdown: Shutdown) -> list
     waits = min(WAITS, descriptors.most() // 2)
     return [
         partial(UnderWay, shutdown=shutdown),  # can be cancelled when the server stops
+        partial(RootPath, root=settings.root_path),  # has a path with the prefix of this service
         RequestIds,  # has an id, in the response and in the log
         partial(Counting, statistics=statistics),  # is counted, whatever becomes of it
         Headers,  # gets the headers of every response

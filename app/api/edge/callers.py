@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.edge.manners import SAFE_METHODS
 from app.api.edge.places import QUEUE, Line
+from app.api.edge.root_path import path_below
 from app.errors import AppError, BadRequest, Forbidden, Unauthorized, Unavailable
 from app.people.door import Credential, Found, Kind
 from app.service import Service
@@ -24,7 +25,7 @@ PASSED_ON = frozenset((b"forwarded", b"x-real-ip"))
 LOOKS = 4
 """Callers that are looked up at once, before they have a place of their own."""
 COOKIE = "matinee"
-"""The cookie of a session; its name has the prefix `__Host-` under TLS (RFC 6265bis, section 4.1.3.2)."""
+"""The cookie of a session. Under TLS its name has a prefix: see `cookie_name`."""
 OPENING = (
     "To open it: (1) on the machine that it runs on, `matinee user add NAME --role admin`; (2) start it with "
     "MATINEE_HOST=0.0.0.0; (3) put the names that it is called by into MATINEE_ALLOWED_HOSTS (an IP address "
@@ -105,6 +106,16 @@ class Callers:
         return Forbidden("The request does not come from a page of this server. Reload the page.")
 
 
+def cookie_name(scope: Scope) -> str:
+    """The name of the cookie of a session (RFC 6265bis, section 4.1.3).
+
+    Endpoints set `__Host-...` under TLS; `RootPath` makes it `__Secure-...`.
+    """
+    if scope["scheme"] != "https":
+        return COOKIE
+    return ("__Secure-" if scope.get("root_path") else "__Host-") + COOKIE
+
+
 def presented(scope: Scope) -> Credential:
     """What a request presents; a header goes before a cookie. Raises `BadRequest`, `Unauthorized`."""
     headers = [value for name, value in scope["headers"] if name == b"authorization"]
@@ -118,13 +129,13 @@ def presented(scope: Scope) -> Credential:
     for name, value in scope["headers"]:
         if name == b"cookie":
             cookies = cookie_parser(value.decode("latin-1"))
-            if text := cookies.get(f"__Host-{COOKIE}") or cookies.get(COOKIE, ""):
+            if text := cookies.get(cookie_name(scope), ""):
                 return Credential(Kind.COOKIE, text)
     return Credential()
 
 
 def _lack_of_right(scope: Scope, role: Role, caller: Caller) -> AppError | None:
-    if caller.only_at is not None and scope["path"] != caller.only_at:
+    if caller.only_at is not None and path_below(scope) != caller.only_at:
         return Forbidden(f"This key is good for {caller.only_at} alone.")
     if not caller.role.includes(role):
         return Forbidden(f"This needs the role {role}; yours is {caller.role}.")
