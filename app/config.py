@@ -8,14 +8,15 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
+from app import network
 from app.errors import ConfigurationError
 
 PREFIX = "MATINEE_"
@@ -26,6 +27,19 @@ OTHER_PREFIXES = ("MATINEE_TEST_", "MATINEE_BENCH_")
 ROOT_PATH: dict[str, Any] = {"pattern": r"^$|^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$", "max_length": 200}
 SECRET: dict[str, Any] = {"pattern": r"^$|^\S{32,}$", "repr": False}
 
+
+def _checked(check: Callable[[str], object]) -> AfterValidator:
+    """Raises the `ValueError` of `check`."""
+
+    def keep(text: str) -> str:
+        check(text)
+        return text
+
+    return AfterValidator(keep)
+
+
+Proxies = Annotated[str, _checked(network.networks)]
+Origins = Annotated[str, _checked(network.origins)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 log = logging.getLogger("matinee.config")
@@ -61,6 +75,16 @@ class Settings:
     session_days: float = _setting(30.0, "days", "after so long without use a login ends", gt=0, le=366)
     keep_audit: float = _setting(365.0, "days", "how long it is kept who changed what", ge=1, le=36_500)
     allowed_hosts: str = _setting("", "names", "further Host names to answer to, separated by commas")
+    trusted_proxies: Proxies = _setting(
+        "",
+        "addresses or networks, separated by commas",
+        "proxies whose X-Forwarded-For, -Proto and -Host count; unix: one at a Unix socket",
+    )
+    cors_origins: Origins = _setting(
+        "",
+        "origins, separated by commas",
+        "pages of these may call the API, such as https://app.example; empty: none of another origin",
+    )
     root_path: str = _setting(
         "",
         "path that begins with /, not with one at its end",
@@ -144,10 +168,11 @@ class Settings:
         try:
             return cls(**values)
         except ValidationError as error:
-            wrong = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
+            wrong = {str(fault["loc"][0]): fault.get("ctx", {}).get("error") for fault in error.errors()}
             texts = [
-                f"{PREFIX}{name.upper()} is {_shown(name, values[name])}; set it to {_expected(name)}"
-                for name in wrong
+                f"{PREFIX}{name.upper()} is {_shown(name, values[name])}; "
+                f"{reason or f'set it to {_expected(name)}'}"
+                for name, reason in wrong.items()
             ]
             raise ConfigurationError(". ".join(texts) + ".") from None
 

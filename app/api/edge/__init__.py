@@ -9,7 +9,7 @@ from functools import partial
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import descriptors
+from app import descriptors, network
 from app.api.edge.bodies import Bodies
 from app.api.edge.callers import Callers
 from app.api.edge.failures import Failures
@@ -18,6 +18,7 @@ from app.api.edge.hosts import Hosts
 from app.api.edge.methods import Methods
 from app.api.edge.origins import Origins
 from app.api.edge.places import WAITS, Places
+from app.api.edge.proxies import Proxies
 from app.api.edge.request_ids import RequestIds
 from app.api.edge.responses import Responses
 from app.api.edge.root_path import RootPath
@@ -32,7 +33,7 @@ Layer = Callable[[ASGIApp], ASGIApp]
 def layers(service: Service, statistics: Statistics, shutdown: Shutdown) -> list[Layer]:
     """The layers before an endpoint, in the order in which a request passes them: a request ..."""
     settings = service.settings
-    names = frozenset(name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip())
+    names = network.host_names(settings.allowed_hosts)
     waits = min(WAITS, descriptors.most() // 2)
     return [
         partial(UnderWay, shutdown=shutdown),  # can be cancelled when the server stops
@@ -41,10 +42,11 @@ def layers(service: Service, statistics: Statistics, shutdown: Shutdown) -> list
         partial(Counting, statistics=statistics),  # is counted, whatever becomes of it
         Headers,  # gets the headers of every response
         Failures,  # gets a problem response if a layer or the endpoint fails
+        partial(Proxies, trusted=settings.trusted_proxies),  # has the client, scheme and Host of its caller
         Methods,  # has a method that its path has; its manner and its rule are known from here on
         partial(Callers, service=service),  # comes from a caller who may use the route
         partial(Hosts, names=names),  # was meant for this server
-        partial(Origins, names=names),  # if it changes something, was not sent by a page of another origin
+        partial(Origins, names=names - network.LOCAL_NAMES),  # changes nothing for a page of another origin
         Shares,  # is one of not too many of its caller
         Responses,  # gets its response sent after its place is free again
         partial(Bodies, limit=settings.max_body),  # has been received whole, in time and within its limit
