@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app import descriptors, network
 from app.api.edge.bodies import Bodies
 from app.api.edge.callers import Callers
+from app.api.edge.cors import Cors
 from app.api.edge.failures import Failures
 from app.api.edge.headers import Headers
 from app.api.edge.hosts import Hosts
@@ -34,6 +35,8 @@ def layers(service: Service, statistics: Statistics, shutdown: Shutdown) -> list
     """The layers before an endpoint, in the order in which a request passes them: a request ..."""
     settings = service.settings
     names = network.host_names(settings.allowed_hosts)
+    further = names - network.LOCAL_NAMES
+    origins = network.origins(settings.cors_origins)
     waits = min(WAITS, descriptors.most() // 2)
     return [
         partial(UnderWay, shutdown=shutdown),  # can be cancelled when the server stops
@@ -41,12 +44,13 @@ def layers(service: Service, statistics: Statistics, shutdown: Shutdown) -> list
         RequestIds,  # has an id, in the response and in the log
         partial(Counting, statistics=statistics),  # is counted, whatever becomes of it
         Headers,  # gets the headers of every response
+        partial(Cors, origins=origins),  # may come from a page of a named origin
         Failures,  # gets a problem response if a layer or the endpoint fails
         partial(Proxies, trusted=settings.trusted_proxies),  # has the client, scheme and Host of its caller
         Methods,  # has a method that its path has; its manner and its rule are known from here on
         partial(Callers, service=service),  # comes from a caller who may use the route
         partial(Hosts, names=names),  # was meant for this server
-        partial(Origins, names=names - network.LOCAL_NAMES),  # changes nothing for a page of another origin
+        partial(Origins, names=further, named=origins),  # changes nothing for a page of another origin
         Shares,  # is one of not too many of its caller
         Responses,  # gets its response sent after its place is free again
         partial(Bodies, limit=settings.max_body),  # has been received whole, in time and within its limit
