@@ -75,6 +75,8 @@ class Settings:
     session_days: float = _setting(30.0, "days", "after so long without use a login ends", gt=0, le=366)
     keep_audit: float = _setting(365.0, "days", "how long it is kept who changed what", ge=1, le=36_500)
     allowed_hosts: str = _setting("", "names", "further Host names to answer to, separated by commas")
+    tls_cert: str = _setting("", "path", "certificate with its chain (PEM), for `matinee serve` with TLS")
+    tls_key: str = _setting("", "path", "the key of that certificate (PEM, without a passphrase)")
     trusted_proxies: Proxies = _setting(
         "",
         "addresses or networks, separated by commas",
