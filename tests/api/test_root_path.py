@@ -73,21 +73,32 @@ def test_the_description_names_the_prefix(below: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "sent"),
+    ("name", "given", "sent"),
     [
-        ("matinee=x; HttpOnly; Path=/; SameSite=lax", "matinee=x; HttpOnly; Path=/films; SameSite=lax"),
-        ("__Host-matinee=x; Path=/; Secure", "__Secure-matinee=x; Path=/films; Secure"),
-        ("matinee=x; path=/", "matinee=x; path=/films"),
+        ("Location", "/", "/films/"),
+        ("Location", "/movies/1", "/films/movies/1"),
+        ("Location", "/films/movies/1", "/films/movies/1"),
+        ("Location", "/filmsmovies", "/films/filmsmovies"),
+        ("Location", "https://a.example/x", "https://a.example/x"),
+        (
+            "Set-Cookie",
+            "matinee=x; HttpOnly; Path=/; SameSite=lax",
+            "matinee=x; HttpOnly; Path=/films; SameSite=lax",
+        ),
+        ("Set-Cookie", "__Host-matinee=x; Path=/; Secure", "__Secure-matinee=x; Path=/films; Secure"),
+        ("Set-Cookie", "matinee=x; path=/", "matinee=x; path=/films"),
     ],
 )
-def test_a_cookie_is_for_what_is_below_the_prefix(settings: Settings, given: str, sent: str) -> None:
+def test_headers_that_are_written_without_the_prefix_leave_with_it(
+    settings: Settings, name: str, given: str, sent: str
+) -> None:
     app = create_app(replace(settings, root_path="/films"))
 
-    @app.get("/cookie", dependencies=[PUBLIC])
-    def cookie() -> Response:
-        return Response(headers={"Set-Cookie": given})
+    @app.get("/written", dependencies=[PUBLIC])
+    def written() -> Response:
+        return Response(headers={name: given})
 
-    assert TestClient(app).get("/films/cookie").headers["set-cookie"] == sent
+    assert TestClient(app).get("/films/written").headers[name] == sent
     app.state.service.close()
 
 

@@ -15,7 +15,7 @@ from app.errors import ConfigurationError
 
 
 class RootPath:
-    """Endpoints write Location, and the path of a cookie, without the prefix; they leave with it."""
+    """Endpoints may write Location, and the path of a cookie, without the prefix; they leave with it."""
 
     def __init__(self, app: ASGIApp, *, root: str) -> None:
         self.app = app
@@ -49,7 +49,7 @@ def path_below(scope: Scope) -> str:
 
 def _below(root: bytes, name: bytes, value: bytes) -> bytes:
     """The value of a header with the prefix."""
-    if name == b"location" and value.startswith(b"/") and not value.startswith(b"//"):
+    if name == b"location" and value.startswith(b"/") and not value.startswith((b"//", root + b"/")):
         return root + value
     if name == b"set-cookie":  # a cookie of the whole host (__Host-) has the path /
         return _PATH.sub(rb"\g<0>" + root[1:], value).replace(b"__Host-", b"__Secure-", 1)
