@@ -8,14 +8,15 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
+from app import network
 from app.errors import ConfigurationError
 
 PREFIX = "MATINEE_"
@@ -23,11 +24,25 @@ OTHERS = ("MATINEE_URL", "MATINEE_TOKEN")
 """Variables of the client."""
 OTHER_PREFIXES = ("MATINEE_TEST_", "MATINEE_BENCH_")
 
+ROOT_PATH: dict[str, Any] = {"pattern": r"^$|^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$", "max_length": 200}
 SECRET: dict[str, Any] = {"pattern": r"^$|^\S{32,}$", "repr": False}
 
 LIMIT: dict[str, Any] = {"pattern": r"^[1-9]\d{0,6}/(second|minute|hour|day)$"}
 LIMIT_UNIT = "number/second, /minute, /hour or /day"
 
+
+def _checked(check: Callable[[str], object]) -> AfterValidator:
+    """Raises the `ValueError` of `check`."""
+
+    def keep(text: str) -> str:
+        check(text)
+        return text
+
+    return AfterValidator(keep)
+
+
+Proxies = Annotated[str, _checked(network.networks)]
+Origins = Annotated[str, _checked(network.origins)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 log = logging.getLogger("matinee.config")
@@ -70,6 +85,24 @@ class Settings:
     limit_writes: str = _setting("50/second", LIMIT_UNIT, "writes of a caller, with the door open", **LIMIT)
     limit_imports: str = _setting("10/minute", LIMIT_UNIT, "imports of a caller, with the door open", **LIMIT)
     allowed_hosts: str = _setting("", "names", "further Host names to answer to, separated by commas")
+    tls_cert: str = _setting("", "path", "certificate with its chain (PEM), for `matinee serve` with TLS")
+    tls_key: str = _setting("", "path", "the key of that certificate (PEM, without a passphrase)")
+    trusted_proxies: Proxies = _setting(
+        "",
+        "addresses or networks, separated by commas",
+        "proxies whose X-Forwarded-For, -Proto and -Host count; unix: one at a Unix socket",
+    )
+    cors_origins: Origins = _setting(
+        "",
+        "origins, separated by commas",
+        "pages of these may call the API, such as https://app.example; empty: none of another origin",
+    )
+    root_path: str = _setting(
+        "",
+        "path that begins with /, not with one at its end",
+        "prefix of all addresses, such as /films, if a proxy serves other sites too",
+        **ROOT_PATH,
+    )
     log_level: LogLevel = _setting("INFO", "level", "what is logged: this level and above")
     max_body: int = _setting(1_048_576, "bytes", "largest JSON body", ge=1)
     max_upload: int = _setting(2_147_483_648, "bytes", "largest upload of an import", ge=1)
@@ -147,10 +180,11 @@ class Settings:
         try:
             return cls(**values)
         except ValidationError as error:
-            wrong = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors())
+            wrong = {str(fault["loc"][0]): fault.get("ctx", {}).get("error") for fault in error.errors()}
             texts = [
-                f"{PREFIX}{name.upper()} is {_shown(name, values[name])}; set it to {_expected(name)}"
-                for name in wrong
+                f"{PREFIX}{name.upper()} is {_shown(name, values[name])}; "
+                f"{reason or f'set it to {_expected(name)}'}"
+                for name, reason in wrong.items()
             ]
             raise ConfigurationError(". ".join(texts) + ".") from None
 

@@ -31,6 +31,7 @@ from app.api import (
     users,
 )
 from app.api.edge import Edge, layers
+from app.api.edge.root_path import require_free
 from app.api.edge.rules import require_rules
 from app.api.edge.shutdown import Shutdown
 from app.api.edge.statistics import Statistics
@@ -94,6 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.router.routes.extend(module.router.routes)  # an included router is searched more slowly
     web.mount(app)
     require_rules(app.routes)
+    require_free(app.routes, settings.root_path)
     return app
 
 

@@ -22,7 +22,7 @@ LAYERS = (  # packages and modules of `app`; each may import from its own layer 
     ("recommender",),
     ("movie", "rating", "task", "user", "sample", "client"),
     ("retry_client", "config", "compilation", "deadline", "descriptors"),
-    ("errors", "outcome", "arrays", "process"),
+    ("errors", "network", "outcome", "arrays", "process"),
 )
 ONLY_IN = {
     "fastapi": ("app.main", "app.api", "app.web"),

@@ -11,4 +11,6 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/openapi.json", dependencies=[VIEWER])
 async def openapi(request: Request) -> dict[str, Any]:
-    return request.app.openapi()  # type: ignore[no-any-return]
+    described: dict[str, Any] = request.app.openapi()
+    root = request.scope.get("root_path", "")
+    return described | {"servers": [{"url": root}]} if root else described

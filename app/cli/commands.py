@@ -99,10 +99,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(settings: Settings, _options: argparse.Namespace) -> int:
-    from app.cli import server
+    from app.cli import server, tls
     from app.cli.listening import listen
     from app.storage import open_database
 
+    tls.context(settings)
     listen(settings.host, settings.port).close()  # fails here with one line, in uvicorn with a traceback
     open_database(settings).close()
     os.environ |= settings.to_environment()
@@ -151,4 +152,5 @@ def _client(settings: Settings, options: argparse.Namespace) -> int:
 def _own_url(settings: Settings) -> str:
     """The address at which this machine reaches `matinee serve` with these settings."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    scheme = "https" if settings.tls_cert else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"

@@ -12,12 +12,14 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from app import descriptors
+from app.cli import tls
 from app.config import Settings
 
 ACCEPTS = 2
@@ -114,6 +116,8 @@ class Protocol(H11Protocol):
 
     def look(self, now: float) -> None:
         """Close the connection if it has waited too long, for a head or for its reader."""
+        if self.scheme == "https" and self.transport.is_closing():
+            return  # its end has a limit of its own; closed twice, it has no buffer to look at
         unsent = self.transport.get_write_buffer_size()
         if not unsent or unsent < self._unsent:
             self._moved_at = now
@@ -147,7 +151,8 @@ def least_missed(waiting: Sequence[Protocol], now: float) -> Protocol | None:
 
 
 def options(settings: Settings) -> dict[str, Any]:
-    """Arguments for uvicorn, whose environment must hold the same settings."""
+    """Arguments for uvicorn, whose environment must hold the same settings. Raises `ConfigurationError`."""
+    secured = tls.context(settings)
     descriptors.raise_limit()
     connections = max(16, min(MOST, descriptors.most() - descriptors.RESERVE - ACCEPTS))
     limits = Protocol.limits._replace(connections=connections)
@@ -155,7 +160,8 @@ def options(settings: Settings) -> dict[str, Any]:
         "app": "app.main:app",
         "http": type("LimitedProtocol", (Protocol,), {"limits": limits}),
         "backlog": ACCEPTS,
-        "proxy_headers": False,
+        "proxy_headers": False,  # `app.api.edge.proxies` reads them
+        "ssl_context_factory": (lambda _config, _default: secured) if secured else None,
         "timeout_graceful_shutdown": math.ceil(settings.shutdown_grace) + 1,
     }
 
@@ -164,6 +170,12 @@ class Server(uvicorn.Server):
     """Has a longer queue in the kernel than `backlog`, which also is how many asyncio accepts in one go."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.config.is_ssl:
+            loop, limits = asyncio.get_running_loop(), Protocol.limits
+            listen = partial(
+                loop.create_server, ssl_handshake_timeout=limits.head, ssl_shutdown_timeout=limits.head
+            )
+            loop.create_server = listen  # type: ignore[method-assign]  # uvicorn has no option for these
         await super().startup(sockets)
         for listening in (one for server in self.servers for one in server.sockets):
             with socket.socket(fileno=os.dup(listening.fileno())) as same:

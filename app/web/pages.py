@@ -1,13 +1,14 @@
 """The pages, a template each. The figures in them come from the endpoints of the API."""
 
 import json
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -33,6 +34,9 @@ CONTENT_SECURITY_POLICY = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
+ADDRESSES = re.compile(r'<[^>]*? (?:href|src|action)="(?=/(?!/))')
+"""What stands before an address of ours in a page, whose texts are escaped."""
+
 router = APIRouter(include_in_schema=False)
 templates = Jinja2Templates(FOLDER / "templates")
 
@@ -55,11 +59,18 @@ def mount(app: FastAPI) -> None:
 
 
 def _page(request: Request, name: str, *, status_code: int = 200, **context: Any) -> Response:
-    context["here"] = "/" + request.url.path.split("/")[1]
-    response = templates.TemplateResponse(request, f"{name}.html", context, status_code=status_code)
+    root = request.scope.get("root_path", "")
+    context |= {"here": "/" + request.url.path.removeprefix(root)[1:].partition("/")[0], "root": root}
+    html = templates.get_template(f"{name}.html").render(context)
+    response = HTMLResponse(below(root, html), status_code)
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def below(root: str, html: str) -> str:
+    """The page with the prefix `root` before its addresses: templates write them without."""
+    return ADDRESSES.sub(lambda match: match[0] + root, html) if root else html
 
 
 def _with_pages(handler: Any) -> Any:

@@ -20,6 +20,11 @@ JSON = {"Content-Type": "application/json"}
 
 def ask(app: Any, **changes: Any) -> dict[str, Any]:
     """The head of the answer to a GET /movies/top as a server on a socket would pass it on."""
+    return answer_of(app, **changes)[0]
+
+
+def answer_of(app: Any, **changes: Any) -> tuple[dict[str, Any], bytes]:
+    """Head and body."""
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -43,7 +48,7 @@ def ask(app: Any, **changes: Any) -> dict[str, Any]:
         sent.append(message)
 
     asyncio.run(app(scope, receive, send))
-    return sent[0]
+    return sent[0], b"".join(message["body"] for message in sent[1:])
 
 
 @pytest.mark.parametrize("headers", [{}, {"Prefer": "x"}, {"Prefer": "wait=1"}])

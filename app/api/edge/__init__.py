@@ -9,9 +9,10 @@ from functools import partial
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import descriptors
+from app import descriptors, network
 from app.api.edge.bodies import Bodies
 from app.api.edge.callers import Callers
+from app.api.edge.cors import Cors
 from app.api.edge.failures import Failures
 from app.api.edge.headers import Headers
 from app.api.edge.hosts import Hosts
@@ -19,8 +20,10 @@ from app.api.edge.limits import Limits
 from app.api.edge.methods import Methods
 from app.api.edge.origins import Origins
 from app.api.edge.places import WAITS, Places
+from app.api.edge.proxies import Proxies
 from app.api.edge.request_ids import RequestIds
 from app.api.edge.responses import Responses
+from app.api.edge.root_path import RootPath
 from app.api.edge.shares import Shares
 from app.api.edge.shutdown import Shutdown, UnderWay
 from app.api.edge.statistics import Counting, Statistics
@@ -32,18 +35,23 @@ Layer = Callable[[ASGIApp], ASGIApp]
 def layers(service: Service, statistics: Statistics, shutdown: Shutdown) -> list[Layer]:
     """The layers before an endpoint, in the order in which a request passes them: a request ..."""
     settings = service.settings
-    names = frozenset(name.strip().lower() for name in settings.allowed_hosts.split(",") if name.strip())
+    names = network.host_names(settings.allowed_hosts)
+    further = names - network.LOCAL_NAMES
+    origins = network.origins(settings.cors_origins)
     waits = min(WAITS, descriptors.most() // 2)
     return [
         partial(UnderWay, shutdown=shutdown),  # can be cancelled when the server stops
+        partial(RootPath, root=settings.root_path),  # has a path with the prefix of this service
         RequestIds,  # has an id, in the response and in the log
         partial(Counting, statistics=statistics),  # is counted, whatever becomes of it
         Headers,  # gets the headers of every response
+        partial(Cors, origins=origins),  # may come from a page of a named origin
         Failures,  # gets a problem response if a layer or the endpoint fails
+        partial(Proxies, trusted=settings.trusted_proxies),  # has the client, scheme and Host of its caller
         Methods,  # has a method that its path has; its manner and its rule are known from here on
         partial(Callers, service=service),  # comes from a caller who may use the route
         partial(Hosts, names=names),  # was meant for this server
-        partial(Origins, names=names),  # if it changes something, was not sent by a page of another origin
+        partial(Origins, names=further, named=origins),  # changes nothing for a page of another origin
         partial(Limits, service=service),  # with the door open, is within the limits of its caller
         Shares,  # is one of not too many of its caller
         Responses,  # gets its response sent after its place is free again

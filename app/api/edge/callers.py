@@ -3,7 +3,6 @@
 With the door closed only callers on this machine may, and no proxy on behalf of others.
 """
 
-import ipaddress
 from functools import partial
 
 from sqlalchemy.engine import Connection
@@ -12,24 +11,19 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.edge.manners import SAFE_METHODS
+from app.api.edge.openings import refusal_of_strangers
 from app.api.edge.places import QUEUE, Line
+from app.api.edge.root_path import path_below
 from app.errors import AppError, BadRequest, Forbidden, Unauthorized, Unavailable
 from app.people.door import Credential, Found, Kind
 from app.service import Service
 from app.storage.database import precondition
 from app.user import Caller, Role
 
-PASSED_ON = frozenset((b"forwarded", b"x-real-ip"))
-"""Headers that a proxy adds to name its caller, beside all X-Forwarded-... ones."""
 LOOKS = 4
 """Callers that are looked up at once, before they have a place of their own."""
 COOKIE = "matinee"
-"""The cookie of a session; its name has the prefix `__Host-` under TLS (RFC 6265bis, section 4.1.3.2)."""
-OPENING = (
-    "To open it: (1) on the machine that it runs on, `matinee user add NAME --role admin`; (2) start it with "
-    "MATINEE_HOST=0.0.0.0; (3) put the names that it is called by into MATINEE_ALLOWED_HOSTS (an IP address "
-    "needs none)."
-)
+"""The cookie of a session. Under TLS its name has a prefix: see `cookie_name`."""
 
 
 class Callers:
@@ -95,7 +89,7 @@ class Callers:
     def _refusal(self, scope: Scope, found: Found) -> AppError | None:
         rule, caller = scope["rule"], found.caller
         if not found.is_open:
-            return None if rule.anywhere else _refusal_of_strangers(scope)
+            return None if rule.anywhere else refusal_of_strangers(scope, self._service.settings)
         if rule.role is None:
             return None
         if caller is None:
@@ -115,6 +109,16 @@ class Callers:
         return Forbidden("The request does not come from a page of this server. Reload the page.")
 
 
+def cookie_name(scope: Scope) -> str:
+    """The name of the cookie of a session (RFC 6265bis, section 4.1.3).
+
+    Endpoints set `__Host-...` under TLS; `RootPath` makes it `__Secure-...`.
+    """
+    if scope["scheme"] != "https":
+        return COOKIE
+    return ("__Secure-" if scope.get("root_path") else "__Host-") + COOKIE
+
+
 def presented(scope: Scope) -> Credential:
     """What a request presents; a header goes before a cookie. Raises `BadRequest`, `Unauthorized`."""
     headers = [value for name, value in scope["headers"] if name == b"authorization"]
@@ -130,66 +134,18 @@ def presented(scope: Scope) -> Credential:
 
 def _cookie(scope: Scope) -> Credential:
     lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
-    cookies = [cookie_parser(line) for line in lines]
-    for name in (f"__Host-{COOKIE}", COOKIE):
-        texts = {text for one in cookies if (text := one.get(name))}
-        if len(texts) > 1:
-            raise BadRequest(f"The request has several cookies named {name}. Delete them and log in again.")
-        if texts:
-            return Credential(Kind.COOKIE, texts.pop())
+    name = cookie_name(scope)
+    texts = {text for line in lines if (text := cookie_parser(line).get(name))}
+    if len(texts) > 1:
+        raise BadRequest(f"The request has several cookies named {name}. Delete them and log in again.")
+    if texts:
+        return Credential(Kind.COOKIE, texts.pop())
     return Credential()
 
 
 def _lack_of_right(scope: Scope, role: Role, caller: Caller) -> AppError | None:
-    if caller.only_at is not None and scope["path"] != caller.only_at:
+    if caller.only_at is not None and path_below(scope) != caller.only_at:
         return Forbidden(f"This key is good for {caller.only_at} alone.")
     if not caller.role.includes(role):
         return Forbidden(f"This needs the role {role}; yours is {caller.role}.")
     return None
-
-
-def _refusal_of_strangers(scope: Scope) -> AppError | None:
-    """With the door closed: why a caller is not let in, if it is not on this machine."""
-    for name in scope["fields"]:
-        if name.startswith(b"x-forwarded-") or name in PASSED_ON:
-            return Forbidden(
-                f"A proxy passed this request on (header {name.decode('latin-1')[:50]}), and this service is "
-                f"open to its own machine only. {OPENING} (4) Name the proxy in MATINEE_TRUSTED_PROXIES."
-            )
-    if not _is_here(scope):
-        return Forbidden(f"This service has no accounts and is open to its own machine only. {OPENING}")
-    return None
-
-
-def _is_here(scope: Scope) -> bool:
-    client = scope.get("client")
-    if client is None:  # a Unix socket has a path, and no port
-        return is_in_process(scope) or bool(scope.get("server") and scope["server"][1] is None)
-    address = _address(client[0])
-    if address is None:
-        return is_in_process(scope)
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
-
-
-def is_in_process(scope: Scope) -> bool:
-    """Whether the caller is a client in this process, such as TestClient.
-
-    A server on a socket names the address that it is bound to, or the path of a Unix socket; a client that
-    calls the application without a socket names the host of its URL.
-    """
-    server = scope.get("server")
-    if server is None or "/" in server[0] or _address(server[0]) is not None:
-        return False
-    return server[1] is not None or scope.get("client") is not None  # a Unix socket has neither
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    if text == "127.0.0.1":  # nearly every caller
-        return LOCALHOST
-    try:
-        return ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-
-
-LOCALHOST = ipaddress.IPv4Address("127.0.0.1")

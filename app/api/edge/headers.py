@@ -7,6 +7,10 @@ NO_CACHE = (b"cache-control", b"no-cache")
 """For endpoints that set no other: what they show may have changed by the next request."""
 
 
+STRICT = (b"strict-transport-security", b"max-age=31536000")
+"""Under TLS: for a year browsers come by TLS alone (RFC 6797). Not for sibling names, which are others'."""
+
+
 class Headers:
     """Adds the headers that the endpoint has not set."""
 
@@ -18,8 +22,15 @@ class Headers:
             if message["type"] == "http.response.start":
                 given = message.get("headers", ())
                 names = {name.lower() for name, _ in given}
-                added = [field for field in (*ALWAYS, NO_CACHE) if field[0] not in names]
+                wanted = (*ALWAYS, NO_CACHE, STRICT) if _is_strict(scope) else (*ALWAYS, NO_CACHE)
+                added = [field for field in wanted if field[0] not in names]
                 message["headers"] = [*given, *added]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
+
+
+def _is_strict(scope: Scope) -> bool:
+    """Whether TLS is ours or a trusted proxy's; not for localhost, where other ports serve without."""
+    host: bytes = scope["fields"].get(b"host", b"")
+    return scope["scheme"] == "https" and host.partition(b":")[0] != b"localhost"

@@ -5,6 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.edge import rules
 from app.api.edge.manners import Manner, by_method
+from app.api.edge.root_path import path_below
 from app.api.edge.routes import Declared, RouteTable
 from app.api.edge.routes import Methods as OfPath
 from app.errors import MethodNotAllowed
@@ -20,7 +21,7 @@ class Methods:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._table is None:  # at the first request all routes are there
             self._table = RouteTable(scope["app"].routes)
-        path, method = scope["path"].removeprefix(scope.get("root_path", "")), scope["method"]
+        path, method = path_below(scope), scope["method"]
         methods = self._table.methods(path)
         declared = methods.get(method) if methods is not None else Declared(by_method(method), rules.UNKNOWN)
         if declared is not None:

@@ -1,7 +1,7 @@
 // Calls of the public API. A request that may be repeated waits for the server to come back and is sent again.
 
 import { recovered, watched } from "./connection.js";
-import { pause } from "./dom.js";
+import { at, pause } from "./dom.js";
 
 const TIMEOUT = 30_000;
 const BUSY = [429, 502, 503, 504];
@@ -25,7 +25,7 @@ const parse = (text) => JSON.parse(text.replace(TOKEN, (token) => (rounded(token
 
 // `no-cache`: what the browser has kept is revalidated each time, also after the Back button.
 async function attempt(path, { signal, ...init }) {
-  const answer = await watched(fetch(path, { ...init, cache: "no-cache", signal: timeout(signal) }));
+  const answer = await watched(fetch(at(path), { ...init, cache: "no-cache", signal: timeout(signal) }));
   return { answer, text: await answer.text() };
 }
 

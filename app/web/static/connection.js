@@ -1,6 +1,6 @@
 // The connection to the server: a banner while it is lost or slow, and waiting for it to come back.
 
-import { find, pause, show } from "./dom.js";
+import { at, find, pause, show } from "./dom.js";
 
 const LONGEST = 30_000;
 const SLOW = 4_000;
@@ -21,7 +21,7 @@ function say(text, button = false) {
 
 async function healthy() {
   try {
-    return (await fetch("/health", { cache: "no-store", signal: AbortSignal.timeout(5000) })).ok;
+    return (await fetch(at("/health"), { cache: "no-store", signal: AbortSignal.timeout(5000) })).ok;
   } catch {
     return false;
   }

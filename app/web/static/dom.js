@@ -1,5 +1,9 @@
 // Elements and events of the document. Text becomes a text node: a title with markup stays a title.
 
+// Returns an address of this service with the prefix below which a proxy serves it, if there is one.
+const root = document.documentElement.dataset.root ?? "";
+export const at = (path) => (!path.startsWith("/") || `${path}/`.startsWith(`${root}/`) ? path : root + path);
+
 export const find = (id) => document.getElementById(id);
 
 // Makes an element. Functions are listeners (`onclick`), booleans and `value` properties; null is left out.
@@ -9,7 +13,7 @@ export function element(tag, attributes = {}, ...children) {
     if (value === null || value === undefined) continue;
     if (typeof value === "function") made.addEventListener(name.slice(2), value);
     else if (typeof value === "boolean" || name === "value") made[name] = value;
-    else made.setAttribute(name, value);
+    else made.setAttribute(name, name === "href" ? at(value) : value);
   }
   made.append(...children.filter((child) => child !== null && child !== undefined));
   return made;

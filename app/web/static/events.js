@@ -1,7 +1,7 @@
 // Server-sent events through fetch, since an EventSource cannot be paused.
 
 import { recovered } from "./connection.js";
-import { visible } from "./dom.js";
+import { at, visible } from "./dom.js";
 
 const SILENCE = 45_000; // ms; the server sends at least a comment every 15 s
 
@@ -42,7 +42,7 @@ function whileVisible() {
 async function open(path, last, signal) {
   const headers = { Accept: "text/event-stream" };
   if (last !== null) headers["Last-Event-ID"] = String(last);
-  const answer = await fetch(path, { headers, signal, cache: "no-store" });
+  const answer = await fetch(at(path), { headers, signal, cache: "no-store" });
   return answer.ok ? answer.body : null;
 }
 

@@ -1,6 +1,7 @@
 // Uploads through XMLHttpRequest, since fetch does not report how much was sent.
 
 import { Problem } from "./api.js";
+import { at } from "./dom.js";
 
 const TYPES = { gz: "application/gzip", zip: "application/zip" };
 
@@ -15,7 +16,7 @@ const headerSafe = (name) => name.replace(/[^\x20-\x7e]/g, "_");
 function send(path, file, headers, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", path);
+    request.open("POST", at(path));
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.responseType = "json";
     request.upload.addEventListener("progress", ({ loaded }) => onProgress(loaded));

@@ -1,6 +1,6 @@
 // Who you are: a user id in the address, remembered in this browser and added to the links.
 
-import { find, show } from "./dom.js";
+import { at, find, show } from "./dom.js";
 
 const KEY = "matinee.user";
 const NAME = "matinee.name.";
@@ -47,7 +47,7 @@ export function switchUser(id) {
 }
 
 export const withUser = (path) => {
-  const url = new URL(path, location.origin);
+  const url = new URL(at(path), location.origin);
   if (user !== null) url.searchParams.set("user", user);
   return url.pathname + url.search + url.hash;
 };

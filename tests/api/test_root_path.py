@@ -1,0 +1,118 @@
+"""A prefix of all addresses, as behind a proxy that serves other sites too."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from fastapi import Response
+from fastapi.testclient import TestClient
+
+from app.api.edge.rules import PUBLIC
+from app.config import Settings
+from app.errors import ConfigurationError
+from app.main import create_app
+
+ADDRESS = re.compile(r'(?:href|src|action)="([^"]*)"')
+PAGES = ("/", "/import", "/activity", "/quality", "/system", "/docs", "/no/such/page")
+HTML = {"Accept": "text/html"}
+
+
+@pytest.fixture(params=["/films", ""], ids=["passed on", "stripped"])
+def below(settings: Settings, request: pytest.FixtureRequest) -> Iterator[TestClient]:
+    """A client behind a proxy that passes the prefix on, and behind one that strips it."""
+    app = create_app(replace(settings, root_path="/films"))
+    yield TestClient(app, base_url=f"http://testserver{request.param}")
+    app.state.service.close()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_address_of_a_page_has_the_prefix(below: TestClient, path: str) -> None:
+    html = below.get(path, headers=HTML).text
+    assert '<html lang="en" data-root="/films">' in html
+    addresses = [found for found in ADDRESS.findall(html) if not found.startswith("#")]
+    assert len(addresses) > 5
+    assert [found for found in addresses if not found.startswith("/films/")] == []
+    assert [found for found in addresses if found.startswith("/films/films")] == []
+    for found in addresses:
+        if found.startswith("/films/static/"):
+            assert below.get(found.removeprefix("/films")).status_code == 200
+
+
+def test_without_a_prefix_addresses_begin_at_the_root(client: TestClient) -> None:
+    html = client.get("/").text
+    assert '<html lang="en" data-root="">' in html
+    assert 'href="/static/matinee.css"' in html
+    assert "servers" not in client.get("/openapi.json").json()
+
+
+def test_the_page_knows_which_of_them_it_is(below: TestClient) -> None:
+    html = below.get("/quality").text
+    assert re.findall(r'href="([^"]*)"[^>]*aria-current="page"', html) == ["/films/quality"]
+
+
+def test_headers_of_the_api_have_the_prefix(below: TestClient) -> None:
+    made = below.post("/movies", json={"title": "A"})
+    assert made.headers["location"] == f"/films/movies/{made.json()['id']}"
+    following = below.get("/movies?limit=1").headers["link"]
+    assert following.startswith("</films/movies?limit=1&cursor=")
+    path = following[1:].partition(">")[0]
+    assert below.get(path.removeprefix("/films")).json()[0]["id"] == 2
+    once = {"Idempotency-Key": "k"}
+    for _ in range(2):
+        task = below.post("/recommender/rebuild", headers=once)
+        assert task.headers["location"] == f"/films/recommender/rebuild/{task.json()['task_id']}"
+    moved = below.get("/film/7?user=1", follow_redirects=False)
+    assert moved.headers["location"] == "/films/movie/7?user=1"
+    slash = below.get("/movies/", follow_redirects=False)
+    assert slash.headers["location"] == "http://testserver/films/movies"
+
+
+def test_the_description_names_the_prefix(below: TestClient) -> None:
+    assert below.get("/openapi.json").json()["servers"] == [{"url": "/films"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "sent"),
+    [
+        ("Location", "/", "/films/"),
+        ("Location", "/movies/1", "/films/movies/1"),
+        ("Location", "/films/movies/1", "/films/movies/1"),
+        ("Location", "/filmsmovies", "/films/filmsmovies"),
+        ("Location", "https://a.example/x", "https://a.example/x"),
+        (
+            "Set-Cookie",
+            "matinee=x; HttpOnly; Path=/; SameSite=lax",
+            "matinee=x; HttpOnly; Path=/films; SameSite=lax",
+        ),
+        ("Set-Cookie", "__Host-matinee=x; Path=/; Secure", "__Secure-matinee=x; Path=/films; Secure"),
+        ("Set-Cookie", "matinee=x; path=/", "matinee=x; path=/films"),
+    ],
+)
+def test_headers_that_are_written_without_the_prefix_leave_with_it(
+    settings: Settings, name: str, given: str, sent: str
+) -> None:
+    app = create_app(replace(settings, root_path="/films"))
+
+    @app.get("/written", dependencies=[PUBLIC])
+    def written() -> Response:
+        return Response(headers={name: given})
+
+    assert TestClient(app).get("/films/written").headers[name] == sent
+    app.state.service.close()
+
+
+def test_a_name_that_only_begins_like_the_prefix_is_not_below_it(below: TestClient) -> None:
+    assert below.get("/filmsmovies").status_code == 404
+
+
+@pytest.mark.parametrize("root", ["films", "/films/", "/", "/a//b", "/..", "/a b", "/a?b", '/"x'])
+def test_what_is_no_prefix_is_refused(root: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"MATINEE_ROOT_PATH.*begins with /"):
+        Settings.from_environment({"MATINEE_ROOT_PATH": root})
+
+
+@pytest.mark.parametrize("root", ["/movies", "/movie/x", "/static", "/health"])
+def test_a_prefix_that_is_an_address_of_ours_is_refused(settings: Settings, root: str) -> None:
+    with pytest.raises(ConfigurationError, match="begins like an address"):
+        create_app(replace(settings, root_path=root))
