@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from sqlalchemy.engine import Connection
 
@@ -153,7 +154,9 @@ def _base(house: House, options: argparse.Namespace) -> str:
     if options.url:
         return str(options.url).rstrip("/")
     name = house.settings.allowed_hosts.partition(",")[0].strip()
-    return f"http://{name}:{house.settings.port}" if name else house.url
+    if not name:
+        return house.url
+    return urlsplit(house.url)._replace(netloc=f"{name}:{house.settings.port}").geturl()
 
 
 def open_door(house: House, _options: argparse.Namespace) -> None:

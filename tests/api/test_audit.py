@@ -245,9 +245,10 @@ class TestSecrecy:
             assert secret not in noted, f"{secret} in the audit"
 
     def test_an_invitation_is_not_in_the_lines_of_the_server(
-        self, client: TestClient, caplog: pytest.LogCaptureFixture
+        self, client: TestClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         caplog.set_level(logging.INFO, "uvicorn.access")
+        monkeypatch.setattr(logging.getLogger("uvicorn.access"), "propagate", True)
         line = ("127.0.0.1:1", "GET", "/films/invite/the-secret?next=/", "1.1", 200)
         logging.getLogger("uvicorn.access").info('%s - "%s %s HTTP/%s" %d', *line)
         assert "the-secret" not in caplog.text
