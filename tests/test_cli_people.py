@@ -151,10 +151,18 @@ def test_without_a_terminal_a_password_is_not_asked_for(
 def test_a_terminal_asks_twice(
     opened: Run, database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    typed = iter(["a new password", "another one!", "a new password", "a new password"])
-    monkeypatch.setattr("getpass.getpass", lambda _: next(typed))
+    typed = iter(["a new password", "another one!", "", "a new password", "a new password"])
+
+    def ask(_prompt: str) -> str:
+        if answer := next(typed):
+            return answer
+        raise EOFError  # Ctrl-D
+
+    monkeypatch.setattr("getpass.getpass", ask)
     assert opened("user", "password", "Ann") == 2
     assert "differ" in one_line(capsys)
+    assert opened("user", "password", "Ann") == 2
+    assert "No password was typed" in one_line(capsys)
     assert opened("user", "password", "Ann") == 0
     with database.read() as connection:
         stored = accounts.get(connection, id_of(database, "Ann")).password

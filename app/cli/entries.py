@@ -66,8 +66,11 @@ def password(options: argparse.Namespace) -> str:
         return _from_stdin()
     if not sys.stdin.isatty():
         raise BadRequest("There is no terminal to ask for a password: add --password-stdin and pass it in.")
-    first = getpass.getpass("Password: ")
-    if getpass.getpass("Once more: ") != first:
+    try:
+        first, second = getpass.getpass("Password: "), getpass.getpass("Once more: ")
+    except EOFError:
+        raise BadRequest("No password was typed. Nothing was changed.") from None
+    if first != second:
         raise BadRequest("The two passwords differ. Nothing was changed.")
     return first
 
