@@ -12,11 +12,16 @@ from starlette.concurrency import run_in_threadpool
 
 from app import descriptors, process, web
 from app.api import (
+    accounts,
+    audit,
     description,
+    discretion,
     etags,
     exports,
     genres,
     imports,
+    invitations,
+    keys,
     models,
     movies,
     problems,
@@ -46,6 +51,7 @@ log = logging.getLogger("matinee.service")
 
 API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings, user_export)
 API += (recommendations, rebuilds, imports, exports, tasks, models, token, description)
+API += (accounts, invitations, keys, audit)
 
 
 @asynccontextmanager
@@ -90,6 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         starting=partial(Startup, settings=settings),
     )
     problems.install(app)
+    discretion.install()
     etags.install(app)
     for module in API:
         app.router.routes.extend(module.router.routes)  # an included router is searched more slowly

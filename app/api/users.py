@@ -9,6 +9,7 @@ from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import Connection
 
+from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import ADMIN, VIEWER, CallerDependency
 from app.api.idempotency import OnceDependency, Reply, accepted
@@ -177,7 +178,7 @@ def forget_user(
 
 
 @router.patch("/{user_id}", dependencies=[ADMIN], response_model=UserAnswer)
-def rename_user(user_id: UserId, body: UserBody, service: ServiceDependency) -> dict[str, Any]:
+def rename_user(user_id: UserId, body: UserBody, changes: ChangesDependency) -> dict[str, Any]:
     """Change the name, or give one to an id that has ratings. 409 if another one has it."""
-    with service.database.write() as connection:
+    with changes.write() as connection:
         return _answer(users.rename(connection, user_id, body.name, now=time.time()))

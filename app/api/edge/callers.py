@@ -52,6 +52,8 @@ class Callers:
             await self.app(scope, receive, send)
         finally:
             precondition.reset(token)
+            if found.caller is not None and found.caller.key is not None:
+                self._service.key_uses.note(found.caller.key)
 
     async def _compare(self, scope: Scope, credential: Credential, found: Found) -> None:
         """Raises `BadRequest` if header and cookie name different people."""

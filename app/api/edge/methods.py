@@ -3,6 +3,7 @@
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.discretion import hidden
 from app.api.edge import rules
 from app.api.edge.manners import Manner, by_method
 from app.api.edge.root_path import path_below
@@ -36,7 +37,8 @@ class Methods:
         else:
             allow = allowed(methods or {})
             raise MethodNotAllowed(
-                f"{method[:20]} is not possible at {path[:200]}; use {allow}.", headers={"Allow": allow}
+                f"{method[:20]} is not possible at {hidden(path)[:200]}; use {allow}.",
+                headers={"Allow": allow},
             )
 
     async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
