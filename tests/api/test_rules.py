@@ -57,6 +57,7 @@ OWN       202  POST    /imports                          ?user_id=<user> LETTERB
 OWN_TASK  200  GET     /imports/{task_id}
 OWN_TASK  200  GET     /imports/{task_id}/rejects
 OWN_TASK  202  POST    /imports/{task_id}/undo
+OWN_TASK  202  POST    /tasks/{task_id}/undo
 EDITOR    202  POST    /recommender/rebuild
 OWN_TASK  200  GET     /recommender/rebuild/{task_id}
 VIEWER    200  GET     /tasks
