@@ -324,3 +324,16 @@ def test_a_fault_of_the_program_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("app.tasks.worker.main", lambda *_a, **_k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         commands.main(["worker"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "url"),
+    [
+        ({}, "http://127.0.0.1:8000"),
+        ({"host": "::", "port": 80}, "http://[::1]:80"),
+        ({"tls_cert": "a.crt", "tls_key": "a.key"}, "https://127.0.0.1:8000"),
+        ({"root_path": "/films"}, "http://127.0.0.1:8000/films"),
+    ],
+)
+def test_the_server_is_called_as_the_settings_have_it(changes: dict[str, Any], url: str) -> None:
+    assert commands._own_url(Settings(**changes)) == url

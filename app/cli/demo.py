@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
@@ -25,7 +26,8 @@ def run(settings: Settings, folder: Path | None, *, once: bool, user: int | None
     listening = _listen(settings)
     url = f"http://{settings.host}:{listening.getsockname()[1]}"
     os.environ |= settings.to_environment()
-    server = uvicorn.Server(uvicorn.Config(**options(settings), log_level="warning"))
+    plain = replace(settings, tls_cert="", tls_key="")  # the demo calls itself, by an address
+    server = uvicorn.Server(uvicorn.Config(**options(plain), log_level="warning"))
     outcome: list[bool] = []
 
     def drive() -> None:

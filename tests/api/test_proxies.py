@@ -100,7 +100,7 @@ def test_what_a_trusted_proxy_cannot_mean_is_refused(settings: Settings, name: s
 
 def test_scheme_and_host_are_those_of_the_proxy(settings: Settings) -> None:
     app = open_house(settings, trusted_proxies="10.0.0.2", allowed_hosts="films.example")
-    said = (("X-Forwarded-Proto", "HTTPS"), ("X-Forwarded-Host", "evil.example, films.example:444"))
+    said = (("X-Forwarded-Proto", "http, HTTPS"), ("X-Forwarded-Host", "evil.example, films.example:444"))
     _, found = seen(app, *said)
     assert (found["url"], found["client"]) == ("https://films.example:444/seen", "10.0.0.2")
     assert seen(app, ("X-Forwarded-Host", "evil.example"))[0] == 421

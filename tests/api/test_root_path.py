@@ -1,6 +1,7 @@
 """A prefix of all addresses, as behind a proxy that serves other sites too."""
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,6 +13,10 @@ from app.api.edge.rules import PUBLIC
 from app.config import Settings
 from app.errors import ConfigurationError
 from app.main import create_app
+from app.people import tokens
+from app.repository import sessions
+from app.user import Role
+from tests.api.test_door import House
 
 ADDRESS = re.compile(r'(?:href|src|action)="([^"]*)"')
 PAGES = ("/", "/import", "/activity", "/quality", "/system", "/docs", "/no/such/page")
@@ -100,6 +105,32 @@ def test_headers_that_are_written_without_the_prefix_leave_with_it(
 
     assert TestClient(app).get("/films/written").headers[name] == sent
     app.state.service.close()
+
+
+def test_a_key_that_is_bound_to_an_address_is_good_below_the_prefix(settings: Settings) -> None:
+    house = House(replace(settings, root_path="/films"))
+    key = house.key(house.person("Ann", Role.ADMIN), Role.VIEWER, address="/movies/top")
+    for path in ("/films/movies/top", "/movies/top"):
+        assert house.client().get(path, headers=key).status_code == 200
+    assert house.client().get("/films/movies", headers=key).status_code == 403
+    house.service.close()
+
+
+@pytest.mark.parametrize("root", ["", "/films"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_cookie_of_a_session_has_one_name(settings: Settings, root: str, scheme: str) -> None:
+    """Under TLS with a prefix in its name, so that no other site of the same domain can have set it."""
+    house, cookie = House(replace(settings, root_path=root)), tokens.new_secret()
+    ann = house.person("Ann", Role.VIEWER)
+    with house.service.database.write() as connection:
+        until = time.time() + 60
+        sessions.begin(connection, tokens.digest(cookie), ann, now=time.time(), expires_at=until)
+    good = {("", "http"): "matinee", ("/films", "http"): "matinee", ("", "https"): "__Host-matinee"}
+    for name in ("matinee", "__Host-matinee", "__Secure-matinee"):
+        client = TestClient(house.app, base_url=f"{scheme}://192.0.2.1")
+        status = 200 if name == good.get((root, scheme), "__Secure-matinee") else 401
+        assert client.get("/movies", headers={"Cookie": f"{name}={cookie}"}).status_code == status
+    house.service.close()
 
 
 def test_a_name_that_only_begins_like_the_prefix_is_not_below_it(below: TestClient) -> None:
