@@ -111,9 +111,9 @@ def changed_columns(task: Task, user_id: int) -> dict[str, Any]:
 
 
 def replaced(value: Any, old: str, new: str) -> Any:
-    """JSON with `new` for `old` in every text."""
+    """JSON with `new` for `old` in every text where it stands alone."""
     if isinstance(value, str):
-        return value.replace(old, new)
+        return without(value, [old], new)
     if isinstance(value, list):
         return [replaced(item, old, new) for item in value]
     if isinstance(value, dict):

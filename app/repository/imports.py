@@ -86,11 +86,8 @@ _RATED_BETWEEN = _by_user(
 _IMAGE = rating_before_images.c
 _IMAGES_BETWEEN = (_IMAGE.import_seq == sa.bindparam("seq"), *_between(_IMAGE))
 _BEFORE_SEQ = _IMAGE.before_seq.label("import_seq")
-_IMAGES = _by_user(
-    sa.select(_IMAGE.user_id, _IMAGE.movie_id, _IMAGE.score, _IMAGE.rated_at, _BEFORE_SEQ)
-    .where(*_IMAGES_BETWEEN)
-    .subquery()
-)
+_IMAGED = (_IMAGE.user_id, _IMAGE.movie_id, _IMAGE.score, _IMAGE.rated_at, _BEFORE_SEQ)
+_IMAGES = _by_user(sa.select(*_IMAGED).where(*_IMAGES_BETWEEN).subquery())
 _FORGET_IMAGES = rating_before_images.delete().where(*_IMAGES_BETWEEN)
 _MOVIES_DELETED = counters.value("movies_deleted")
 _CHANGE_COUNTS = count_changes.insert().values(changes=sa.bindparam("changed"))
@@ -116,18 +113,18 @@ def rated(connection: Connection, user_id: Integers, movie_id: Integers) -> Rati
 
 def of_user(connection: Connection, user_id: int, after: int, limit: int) -> RatingColumns:
     """The next ratings of one user after the movie `after`, by movie."""
-    mine = (ratings.c.user_id == user_id, ratings.c.movie_id > after)
-    rows = sa.select(*_RATED).where(*mine).order_by(ratings.c.movie_id).limit(limit).subquery()
-    found = _columns(connection.execute(_by_user(rows)).all())
-    return found.take(np.argsort(found.movie_id))
+    mine = sa.select(*_RATED).where(ratings.c.user_id == user_id, ratings.c.movie_id > after)
+    return _by_movie(connection, mine.order_by(ratings.c.movie_id).limit(limit))
 
 
 def images_of_user(connection: Connection, import_seq: int, user_id: int, limit: int) -> RatingColumns:
     """Before-images of that number and user, by movie; `import_seq` is that of the rating before."""
-    mine = (_IMAGE.import_seq == import_seq, _IMAGE.user_id == user_id)
-    columns = (_IMAGE.user_id, _IMAGE.movie_id, _IMAGE.score, _IMAGE.rated_at, _BEFORE_SEQ)
-    rows = sa.select(*columns).where(*mine).order_by(_IMAGE.movie_id).limit(limit).subquery()
-    found = _columns(connection.execute(_by_user(rows)).all())
+    mine = sa.select(*_IMAGED).where(_IMAGE.import_seq == import_seq, _IMAGE.user_id == user_id)
+    return _by_movie(connection, mine.order_by(_IMAGE.movie_id).limit(limit))
+
+
+def _by_movie(connection: Connection, rows: sa.Select[Any]) -> RatingColumns:
+    found = _columns(connection.execute(_by_user(rows.subquery())).all())
     return found.take(np.argsort(found.movie_id))
 
 

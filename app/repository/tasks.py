@@ -63,13 +63,8 @@ def create(
     owner: int | None = None,
 ) -> Task:
     """Queue a task."""
-    values: dict[str, Any] = {
-        "id": task_id or str(uuid.uuid4()),
-        "kind": kind,
-        "params": params,
-        "status": QUEUED,
-    }
-    values["owner"] = owner
+    values: dict[str, Any] = {"id": task_id or str(uuid.uuid4()), "kind": kind, "params": params}
+    values |= {"status": QUEUED, "owner": owner}
     statement = tasks.insert().values(**values, created_at=now).returning(*tasks.c)
     task = Task(**connection.execute(statement).mappings().one())
     _tell_status(connection, task, now)
@@ -126,9 +121,8 @@ def due(
 
     `in_order`: none overtakes one that waits to be tried again. `lock`: it is to be claimed.
     """
-    until = (
-        now + LONGEST_PAUSE
-    )  # no pause is longer: one that seems to be was begun by a clock that was ahead
+    # No pause is longer: one that seems to be was begun by a clock that was ahead.
+    until = now + LONGEST_PAUSE
     query = sa.select(tasks).where(tasks.c.status == QUEUED, tasks.c.kind.in_(kinds))
     if not in_order:
         query = query.where((tasks.c.not_before <= now) | (tasks.c.not_before > until))

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection, Engine, Transaction
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from app.config import Settings
 from app.errors import AppError, Unavailable
@@ -35,7 +36,7 @@ LONGEST_WAL = 8000
 BUSY_MS = int(PATIENCE * 1000)
 """Milliseconds that SQLite waits for its own locks; a worker then tries again."""
 MOST_REWRITTEN = 128 << 20
-"""Bytes of a database that `scrub` rewrites, which takes a second; other writers wait meanwhile."""
+"""Bytes of a database that `scrub` rewrites, in a second; other writers wait meanwhile."""
 BEAT_STEPS = 1_000_000
 """Steps of SQLite's virtual machine between two beats within a statement: some ten milliseconds."""
 
@@ -234,25 +235,21 @@ class SQLiteDatabase(Database):
         return attached.has_room(connection)
 
     def scrub(self) -> str | None:
-        """Rewrite a small database, and empty the WAL."""
         is_small = self.size() <= MOST_REWRITTEN
         try:
-            is_held = self._rewrite(is_small)
-        except (Unavailable, sqlite3.OperationalError) as error:
+            is_read = self._rewrite(is_small)
+        except (Unavailable, sqlite3.OperationalError, NoFreeConnection) as error:
             log.warning("the database was not rewritten: %s", error)
-            is_held = True
-        if is_held:
+            is_read = True
+        if is_read:
             return "Others were at the database: pages in its write-ahead log are left until later changes."
-        return (
-            None if is_small else "The database is large: copies of rows that moved are left until a VACUUM."
-        )
+        return None if is_small else "The database is large: copies of moved rows are left until a VACUUM."
 
     def _rewrite(self, is_small: bool) -> bool:
         """Returns whether a reader kept the WAL from being emptied."""
-        deadline = time.monotonic() + PATIENCE
         with self.engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
-            with self._write_lock.hold(deadline, self.beat):
+            with self._write_lock.hold(time.monotonic() + PATIENCE, self.beat):
                 if is_small:
                     driver.execute("VACUUM")
                 return bool(driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])

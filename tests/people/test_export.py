@@ -16,7 +16,7 @@ from app.repository import ratings as rating_queries
 from app.storage import Database
 from app.user import Role
 from tests.api.test_door import House
-from tests.people.test_forget import FILE, HEADER, NAME, RARE, Run, live, post, send
+from tests.people.life import FILE, HEADER, NAME, RARE, Run, live, post, send
 
 
 def exported(client: TestClient, user_id: int, **options: Any) -> UserExport:

@@ -1,9 +1,7 @@
 """Forgetting a person: no file holds anything of them, and the next model is as if they had never been."""
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,93 +9,30 @@ from fastapi.testclient import TestClient
 
 from app.config import Settings
 from app.imports.merge import Merge
-from app.main import create_app
 from app.people.forget import Asker, forget
 from app.rating import Rating
 from app.repository import audit, keys, tasks
 from app.repository import ratings as rating_queries
 from app.repository.forgetting import NO_ONE
-from app.service import Service
 from app.storage import Database, sqlite
 from app.storage.schema import tasks as tasks_table
-from app.tasks.worker import run_next
 from app.user import Role
 from tests.api.test_door import House
 from tests.imports.conftest import counts_are_right, table
-
-RARE = 4_813_162_342_108_150_919
-NAME, FILE = "Quetzalcoatlus Xyzzy", "plughlist-frobozz.csv"
-HEADER = "user_id,movie_id,score,rated_at\n"
-SEVERAL = HEADER + "".join(
-    f"{user},{movie},4,{1000 + movie}\n" for user in (5, 6, RARE) for movie in (1, 2, 6)
+from tests.people.life import (
+    FILE,
+    HEADER,
+    LETTERBOXD,
+    OTHERS,
+    RARE,
+    SEVERAL,
+    Run,
+    found,
+    live,
+    marks,
+    post,
+    send,
 )
-OTHERS = HEADER + "".join(
-    f"{user},{movie},{(user * movie) % 10 / 2 + 0.5},1000\n"
-    for user in range(10, 60)
-    for movie in (1, 2, 6, 32, 34, 39, 47, 50)
-)
-LETTERBOXD = "Date,Name,Year,Letterboxd URI,Rating\n2024-01-01,Toy Story,1995,https://boxd.it/x,4\n"
-
-Run = Callable[[], None]
-
-
-def forms(user_id: int) -> dict[str, bytes]:
-    """An id as it may stand in a file."""
-    groups = [user_id >> 8 + 7 * place & 0x7F for place in range(7, -1, -1)]
-    return {
-        "text": str(user_id).encode(),
-        "big endian": user_id.to_bytes(8, "big"),
-        "little endian": user_id.to_bytes(8, "little"),
-        "varint": bytes(0x80 | group for group in groups) + bytes([user_id & 0xFF]),
-    }
-
-
-def found(folder: Path, words: dict[str, bytes]) -> list[tuple[str, str, int]]:
-    """(file, word, how often) for each that is there: in names, and in contents."""
-    hits = []
-    for path in sorted(folder.rglob("*")):
-        content = str(path.relative_to(folder)).encode() + (path.read_bytes() if path.is_file() else b"")
-        hits += [(path.name, name, content.count(word)) for name, word in words.items() if word in content]
-    return hits
-
-
-def marks() -> dict[str, bytes]:
-    return forms(RARE) | {"name": NAME.encode(), "key": NAME.casefold().encode(), "file": FILE.encode()}
-
-
-def post(client: TestClient, path: str, body: Any = None, **options: Any) -> str:
-    answer = client.post(path, json=body, **options)
-    assert answer.is_success, answer.text
-    return str(answer.json().get("task_id", ""))
-
-
-def send(client: TestClient, text: str, filename: str = "several.csv", **params: Any) -> str:
-    headers = {"Content-Type": "text/csv", "X-Filename": filename}
-    answer = client.post("/imports", content=text.encode(), headers=headers, params=params)
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["task_id"])
-
-
-def live(client: TestClient, run_tasks: Run) -> None:
-    """A person comes to the service, and leaves a trace of every kind."""
-    send(client, OTHERS)
-    run_tasks()
-    several = send(client, SEVERAL + f"{RARE},99999,4,1\n{RARE},1\n", "several.csv")
-    run_tasks()
-    assert client.patch(f"/users/{RARE}", json={"name": NAME}).is_success
-    rating = {"user_id": RARE, "movie_id": 1, "score": 2.5}
-    post(client, "/ratings", rating, headers={"Idempotency-Key": "a"})
-    post(client, "/ratings", rating | {"movie_id": 318})
-    send(client, LETTERBOXD, FILE, user_id=RARE)
-    run_tasks()
-    client.delete(f"/ratings/{RARE}/2")
-    post(client, "/recommender/rebuild")
-    run_tasks()
-    post(client, "/ratings", rating | {"movie_id": 4306})
-    refused = send(client, HEADER + f"{RARE},1\n", FILE, user_id=RARE)
-    run_tasks()
-    assert client.get(f"/tasks/{refused}").json()["status"] == "failed"
-    assert client.get(f"/imports/{several}/rejects").text.count(str(RARE)) == 1
 
 
 def test_after_forgetting_nothing_is_found_in_any_file(
@@ -123,7 +58,7 @@ def test_after_forgetting_nothing_is_found_in_any_file(
     database = client.app.state.service.database  # type: ignore[attr-defined]
     assert counts_are_right(database)
     with database.read() as connection:
-        (entry,) = audit.listing(connection, limit=10)
+        entry = audit.listing(connection, limit=1)[0]
     assert (entry.action, entry.target) == ("forget_user", str(RARE))
     assert client.get(f"/users/{RARE}").status_code == 404
     assert client.delete(f"/users/{RARE}").status_code == 404
@@ -137,39 +72,6 @@ def test_deleted_values_are_overwritten_without_a_rewrite_too(
     report = client.delete(f"/users/{RARE}").json()
     assert "VACUUM" in report["remains"]["storage"]
     assert found(settings.data_dir, marks()) == [("matinee.db", "text", 1)]
-
-
-def test_the_next_model_is_as_if_they_had_never_been(
-    client: TestClient, run_tasks: Run, settings: Settings, tmp_path: Path
-) -> None:
-    live(client, run_tasks)
-    (seen,) = client.get("/models").json()
-    client.delete(f"/users/{RARE}")
-    assert (settings.models_dir / f"{seen['checksum']}.npz").exists()
-    assert client.get("/models/1").json()["active"]
-    post(client, "/recommender/rebuild")
-    run_tasks()
-    (model,) = client.get("/models").json()
-    assert model["version"] == 2
-    assert model["active"]
-    assert [path.name for path in settings.models_dir.iterdir()] == [f"{model['checksum']}.npz"]
-    assert model["checksum"] == never_there(settings, tmp_path)
-    assert model["checksum"] != seen["checksum"]
-
-
-def never_there(settings: Settings, tmp_path: Path) -> str:
-    """The checksum of the first model of a service that never had the person."""
-    other = create_app(Settings(data_dir=tmp_path / "other", embedded_worker=False))
-    with TestClient(other) as client:
-        service: Service = other.state.service
-        for text in (OTHERS, SEVERAL.partition(str(RARE))[0]):
-            send(client, text)
-            while run_next(service.database, service.settings):
-                pass
-        post(client, "/recommender/rebuild")
-        while run_next(service.database, service.settings):
-            pass
-        return str(client.get("/models").json()[0]["checksum"])
 
 
 def test_what_may_go_on_is_in_the_way(client: TestClient, run_tasks: Run, settings: Settings) -> None:

@@ -18,7 +18,7 @@ from app.task import Task
 from app.tasks.execution import execute
 from app.tasks.start import queue
 from tests.imports.conftest import NOW, attempt, counts_are_right, ratings, table
-from tests.people.test_forget import HEADER, Run, post, send
+from tests.people.life import HEADER, Run, post, send
 
 SMALL = Sizes(undo_rows=2)
 MOVIES = (1, 2, 6, 32, 34, 39, 47)

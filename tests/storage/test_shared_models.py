@@ -64,9 +64,20 @@ def test_what_redis_holds_is_not_trusted(tmp_path: Path, redis_url: str) -> None
         ModelStore(tmp_path, shared).load("0" * 64, version=1, created_at=0.0)
 
 
+def test_a_model_that_saw_a_forgotten_person_leaves_redis_too(tmp_path: Path, redis_url: str) -> None:
+    shared, store = SharedModels(redis_url), ModelStore(tmp_path, SharedModels(redis_url))
+    store.path("1" * 64).write_bytes(b"a model")
+    store.share("1" * 64)
+    assert shared.get("1" * 64) == b"a model"
+    store.forget(["1" * 64, "2" * 64])
+    assert shared.get("1" * 64) is None
+    assert not store.has("1" * 64)
+
+
 def test_without_redis_publishing_says_what_to_do() -> None:
     shared = SharedModels("redis://127.0.0.1:1")
     assert shared.get("0" * 64) is None
+    shared.delete("0" * 64)
     with pytest.raises(Unavailable, match="MATINEE_REDIS_URL"):
         shared.put("0" * 64, b"")
 
