@@ -1,5 +1,6 @@
 """Tasks over HTTP: the resource for everything that runs in the background."""
 
+import math
 import re
 import time
 from collections.abc import AsyncIterator
@@ -20,7 +21,7 @@ from app.api.edge.rules import OWN_TASK, VIEWER, CallerDependency
 from app.api.feed import Feed, is_end
 from app.api.idempotency import OnceDependency, Reply, accepted
 from app.api.values import TaskId
-from app.errors import NotFound
+from app.errors import Forbidden, NotFound, Unauthorized
 from app.imports.kinds import UNDO, UndoParams
 from app.repository import task_events as timeline
 from app.repository import tasks
@@ -34,6 +35,8 @@ router = APIRouter(prefix="/tasks", tags=["tasks"])
 
 LONGEST_WAIT = 60
 """Seconds of a long poll at most."""
+LOOK_AGAIN = 30.0
+"""Seconds after which a stream looks whether its caller may still read it, with the door open."""
 EVENTS_AT_ONCE = 500
 """Events that a stream reads from the database in one query."""
 
@@ -252,13 +255,19 @@ async def task_events(
     after = _event_number(last_event_id)
     with feed.subscribe(task.seq) as news:  # before the first query, so that no event is missed in between
         while not feed.closing.is_set():
-            status, events = await _look(request, service, task, after)
+            try:
+                status, events = await _look(request, service, task, after)
+            except (Unauthorized, Forbidden):  # the right was taken; a client that connects again is refused
+                return
+            until = time.monotonic() + LOOK_AGAIN if request.scope["door_is_open"] else math.inf
             for event in events:
                 after = event.number
                 yield _sent(event)
             if len(events) < EVENTS_AT_ONCE:
                 while status not in ENDED and not news.missed and not feed.closing.is_set():
-                    for event in await news.wait():
+                    if (left := until - time.monotonic()) <= 0:
+                        break
+                    for event in await news.wait(left if math.isfinite(left) else None):
                         if event.number > after and status not in ENDED:
                             after = event.number
                             yield _sent(event)
@@ -281,7 +290,9 @@ def _sent(event: timeline.Event) -> ServerSentEvent:
 async def _look(
     request: Request, service: Service, task: Task, after: int
 ) -> tuple[str, list[timeline.Event]]:
-    """The present status of the task, and its events with numbers above `after`."""
+    """The present status of the task, and its events with numbers above `after`. Raises `Unauthorized`."""
+    if request.scope["caller"].until <= time.time():
+        raise Unauthorized("The login has ended. Log in again at POST /token.")
 
     def look() -> tuple[str, list[timeline.Event]]:
         with service.database.read() as connection:

@@ -16,7 +16,7 @@ from app.errors import BadRequest, ConfigurationError, NotFound, TooManyRequests
 from app.people import passwords, secrets, tokens
 from app.people.backoff import Backoff, network
 from app.people.tokens import Claims
-from app.repository import accounts, sessions
+from app.repository import accounts, audit, sessions
 from app.repository.accounts import Account
 from app.storage import Database
 from app.storage.quotas import Quotas
@@ -171,6 +171,8 @@ class Logins:
         with self._database().write() as connection:
             user_id = self._invited(connection, digest)
             accounts.set_password(connection, user_id, stored)
+            target = f"/users/{user_id}"
+            audit.add(connection, "accept_invitation", target, now=self._clock(), user_id=user_id)
             return accounts.get(connection, user_id)
 
     def _invited(self, connection: Connection, digest: str) -> int:

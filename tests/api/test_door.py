@@ -78,6 +78,33 @@ def test_a_right_that_is_taken_in_another_process_is_gone_in_the_next_request(ho
     other.state.service.close()
 
 
+def test_rights_that_change_in_another_process_hold_in_the_next_request(house: House) -> None:
+    """It is run again with its body, by the new rights: the caller does not have to repeat it."""
+    house.person("Dan", Role.ADMIN)
+    ann, ben = house.person("Ann", Role.EDITOR), house.person("Ben", Role.VIEWER)
+    headers, client, database = house.token(ann, "a"), house.client(), house.service.database
+    rating = {"user_id": ann, "movie_id": 1, "score": 5}
+    for role, others in ((Role.VIEWER, 403), (Role.EDITOR, 200), (Role.VIEWER, 403), (Role.ADMIN, 200)):
+        for request in (
+            lambda: client.get("/movies", headers=headers).status_code == 200,
+            lambda: client.post("/ratings", json=rating, headers=headers).status_code in (200, 201),
+            lambda: client.get(f"/users/{ben}/ratings", headers=headers).status_code == others,  # noqa: B023
+        ):
+            with database.write() as connection:
+                accounts.set_role(connection, ann, Role.EDITOR if role is Role.VIEWER else Role.VIEWER)
+            assert client.get("/movies", headers=headers).status_code == 200
+            with database.write() as connection:
+                accounts.set_role(connection, ann, role)
+            assert request()
+    with database.write() as connection:
+        accounts.move_door(connection, is_open=False)
+    here = TestClient(house.app)
+    assert here.get("/movies", headers=headers).status_code == 200
+    with database.write() as connection:
+        accounts.move_door(connection, is_open=True)
+    assert here.get("/movies", headers=headers).status_code == 200
+
+
 def test_a_key_may_be_bound_to_one_address(house: House) -> None:
     client, ann = house.client(), house.person("Ann", Role.ADMIN)
     key = house.key(ann, Role.VIEWER, address="/movies/top")

@@ -87,6 +87,7 @@ def test_the_manners_that_endpoints_declare() -> None:
         ("GET", "/movies.csv"): Manner.STREAMS,
         ("GET", "/ratings.csv"): Manner.STREAMS,
         ("GET", "/imports/{task_id}/rejects"): Manner.STREAMS,
+        ("GET", "/users/{user_id}/export"): Manner.STREAMS,
         ("POST", "/imports"): Manner.UPLOADS,
         ("POST", "/recommendations"): Manner.READS,
         ("POST", "/token"): Manner.LOGS_IN,

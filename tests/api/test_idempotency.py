@@ -35,6 +35,12 @@ def _cancelled(client: TestClient) -> str:
     return task_id
 
 
+def _with_ratings(client: TestClient) -> int:
+    for user_id in (7, 8):
+        client.post("/ratings", json={"movie_id": 1, "user_id": user_id, "score": 4.5})
+    return 8
+
+
 def _trained(client: TestClient, run_tasks: Callable[[], None]) -> int:
     client.post("/imports")
     client.post("/recommender/rebuild")
@@ -48,6 +54,11 @@ REQUESTS: dict[str, Prepare] = {
     "/users": lambda *_: ("/users", {"json": {"name": str(uuid.uuid4())}}),
     "/imports": lambda *_: ("/imports", {"content": CSV, "headers": TYPE}),
     "/imports/{task_id}/undo": lambda client, run: (f"/imports/{_imported(client, run)}/undo", {}),
+    "/users/{user_id}/merge": lambda client, _: (
+        f"/users/{_with_ratings(client)}/merge",
+        {"json": {"from": 7}},
+    ),
+    "/tasks/{task_id}/undo": lambda client, run: (f"/tasks/{_imported(client, run)}/undo", {}),
     "/recommender/rebuild": lambda *_: ("/recommender/rebuild", {}),
     "/models/{version}/activate": lambda client, run: (f"/models/{_trained(client, run)}/activate", {}),
     "/tasks/{task_id}/cancel": lambda client, _: (

@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from app.config import Settings
+from app.people import secrets
+from app.repository import accounts, api_keys, sessions
+from app.user import Role
+from tests.house import House
 from tests.server import Server, poll
 
 MOVIES = "id,title,year,genre\n" + "".join(f"{800_000 + n},Film {n},1990,Drama\n" for n in range(10))
@@ -68,3 +73,67 @@ def test_two_servers_agree_in_the_next_request_after_any_change(two: tuple[Serve
         assert shown(one) == shown(other), number
     listed = other.client.get("/recommendations/1?limit=100").json()
     assert {800_000 + n for n in range(10)} <= set(listed)
+
+
+def statuses(two: tuple[Server, Server], headers: dict[str, str], method: str = "GET") -> list[int]:
+    body = {"title": "A"} if method == "POST" else None
+    return [
+        server.client.request(method, "/movies", json=body, headers=headers).status_code for server in two
+    ]
+
+
+@pytest.fixture
+def house(two: tuple[Server, Server]) -> Iterator[House]:
+    """Opens the door of their data folder, as the command line does: in a process of its own."""
+    assert statuses(two, {}) == [200, 200]
+    house = House(Settings(data_dir=two[0].data_dir, embedded_worker=False))
+    yield house
+    house.service.close()
+
+
+def test_two_servers_agree_about_the_door_in_the_next_request(
+    two: tuple[Server, Server], house: House
+) -> None:
+    assert statuses(two, {}) == [401, 401]
+    for is_open, expected in ((False, 200), (True, 401)) * 5:
+        with house.service.database.write() as connection:
+            accounts.move_door(connection, is_open=is_open)
+        assert statuses(two, {}) == [expected, expected]
+
+
+def test_two_servers_agree_about_roles_tokens_and_keys_in_the_next_request(
+    two: tuple[Server, Server], house: House
+) -> None:
+    house.person("Dan", Role.ADMIN)
+    ann, database = house.person("Ann", Role.VIEWER), house.service.database
+    token, later, key = house.token(ann, "a"), house.token(ann, "b"), house.key(ann, Role.EDITOR)
+    for role, expected in ((Role.EDITOR, 201), (Role.VIEWER, 403)) * 5:
+        with database.write() as connection:
+            accounts.set_role(connection, ann, role)
+        assert statuses(two, token, "POST") == statuses(two, key, "POST") == [expected, expected]
+    with database.write() as connection:
+        sessions.end(connection, "a")
+    assert statuses(two, token) == [401, 401]
+    assert statuses(two, later) == statuses(two, key) == [200, 200]
+    with database.write() as connection:
+        api_keys.revoke(connection, api_keys.listing(connection)[0].prefix)
+    assert statuses(two, key) == [401, 401]
+    with database.write() as connection:
+        accounts.remove(connection, ann)
+    assert statuses(two, later) == [401, 401]
+
+
+def test_two_servers_agree_about_the_secrets_in_the_next_request(
+    two: tuple[Server, Server], house: House
+) -> None:
+    ann = house.person("Ann", Role.VIEWER)
+    known = [house.token(ann, "0")]
+    assert statuses(two, known[0]) == [200, 200]
+    for number in range(1, 5):
+        secrets.rotate(house.service.settings)
+        with house.service.database.write() as connection:
+            accounts.move_door(connection)
+        known.append(house.token(ann, str(number)))
+        assert statuses(two, known[-1]) == statuses(two, known[-2]) == [200, 200]
+        if number > 1:
+            assert statuses(two, known[-3]) == [401, 401]

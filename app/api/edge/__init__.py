@@ -10,6 +10,7 @@ from functools import partial
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import descriptors, network
+from app.api.edge.again import Again
 from app.api.edge.bodies import Bodies
 from app.api.edge.callers import Callers
 from app.api.edge.cors import Cors
@@ -56,6 +57,7 @@ def layers(service: Service, statistics: Statistics, shutdown: Shutdown) -> list
         Shares,  # is one of not too many of its caller
         Responses,  # gets its response sent after its place is free again
         partial(Bodies, limit=settings.max_body),  # has been received whole, in time and within its limit
+        Again,  # is run a second time if its caller's rights have just changed
         partial(Places, waits=waits),  # has one of the places for requests that run at once
     ]
 

@@ -3,6 +3,7 @@
 With the door closed only callers on this machine may, and no proxy on behalf of others.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 from sqlalchemy.engine import Connection
@@ -15,7 +16,7 @@ from app.api.edge.openings import refusal_of_strangers
 from app.api.edge.places import QUEUE, Line
 from app.api.edge.root_path import path_below
 from app.errors import AppError, BadRequest, Forbidden, Unauthorized, Unavailable
-from app.people.door import Credential, Found, Kind
+from app.people.door import Credential, Door, Found, Kind
 from app.service import Service
 from app.storage.database import precondition
 from app.user import Caller, Role
@@ -47,7 +48,8 @@ class Callers:
                 raise refusal
         await self._compare(scope, credential, found)
         scope["caller"], scope["door_is_open"] = found.caller, found.is_open
-        token = precondition.set(partial(self._judge_again, scope, credential, found))
+        scope["judge"] = judge = Judge(self._service.door, partial(self._refusal, scope), credential, found)
+        token = precondition.set(judge)
         try:
             await self.app(scope, receive, send)
         finally:
@@ -72,20 +74,6 @@ class Callers:
             return await run_in_threadpool(look)
         finally:
             self._line.leave()
-
-    def _judge_again(
-        self, scope: Scope, credential: Credential, found: Found, connection: Connection
-    ) -> None:
-        """Refuse the transaction if rights have changed since the request was let in."""
-        door = self._service.door
-        if door.version(connection) == found.version:
-            return
-        now = door.find(connection, credential)
-        if refusal := self._refusal(scope, now):
-            raise refusal
-        was_judged = scope["rule"].role is not None
-        if was_judged and now.caller != found.caller:  # its ids, by what it might do before
-            raise Unavailable("Your rights have just changed. Try again.", headers={"Retry-After": "1"})
 
     def _refusal(self, scope: Scope, found: Found) -> AppError | None:
         rule, caller = scope["rule"], found.caller
@@ -118,6 +106,33 @@ def cookie_name(scope: Scope) -> str:
     if scope["scheme"] != "https":
         return COOKIE
     return ("__Secure-" if scope.get("root_path") else "__Host-") + COOKIE
+
+
+class Judge:
+    """The precondition of a request's transactions: the caller may still do what they were let in for.
+
+    `may_move`: the request can be run again, by the rights that its first transaction finds (`edge.again`).
+    """
+
+    def __init__(
+        self, door: Door, refusal: Callable[[Found], AppError | None], credential: Credential, found: Found
+    ) -> None:
+        self._door, self._refusal, self._credential, self.found = door, refusal, credential, found
+        self.may_move = self.has_moved = self.has_begun = False
+
+    def __call__(self, connection: Connection) -> None:
+        """Refuse the transaction if rights have changed since the request was let in."""
+        if self._door.version(connection) == self.found.version:
+            self.has_begun = True
+            return
+        now = self._door.find(connection, self._credential)
+        if refusal := self._refusal(now):
+            raise refusal
+        if now.caller != self.found.caller:  # its ids were judged by what it might do before
+            if self.may_move and not (self.has_begun or self.has_moved):
+                self.found, self.has_moved = now, True
+            raise Unavailable("Your rights have just changed. Try again.", headers={"Retry-After": "1"})
+        self.has_begun = True
 
 
 def presented(scope: Scope) -> Credential:

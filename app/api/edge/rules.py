@@ -3,7 +3,7 @@
 The edge judges the role before the body is received (`edge.callers`); the dependency judges the ids.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import Annotated, Any
 
@@ -43,7 +43,12 @@ class Rule:
         if confined_to is None:
             return
         if self.own:
-            _judge_ids(await _named(request), confined_to)
+            named = await _named(request)
+            try:
+                _judge_ids(named, confined_to)
+            except Forbidden:
+                await _in_transaction(request, lambda _: None)  # it may be no viewer any more (`edge.again`)
+                raise
         if self.own_task:
             await _judge_task(request, confined_to)
 
@@ -75,21 +80,29 @@ async def _named_in_body(request: Request) -> list[Any]:
 
 
 async def _judge_task(request: Request, own: int) -> None:
-    service: Service = request.app.state.service
     task_id = request.path_params["task_id"]
 
-    def judge() -> None:
+    def judge(connection: Connection) -> None:
+        task = tasks.get(connection, task_id)
+        if task is None:
+            return  # the endpoint says that there is none
+        if task.owner != own:
+            raise Forbidden(f"Task {task_id[:100]} is not yours.")
+        if request.method not in SAFE_METHODS and not _is_about(connection, task, own):
+            raise Forbidden(f"Task {task_id[:100]} changes what is not yours. It takes the role editor.")
+
+    await _in_transaction(request, judge)
+
+
+async def _in_transaction(request: Request, judge: Callable[[Connection], None]) -> None:
+    service: Service = request.app.state.service
+
+    def run() -> None:
         with service.database.read() as connection:
-            task = tasks.get(connection, task_id)
-            if task is None:
-                return  # the endpoint says that there is none
-            if task.owner != own:
-                raise Forbidden(f"Task {task_id[:100]} is not yours.")
-            if request.method not in SAFE_METHODS and not _is_about(connection, task, own):
-                raise Forbidden(f"Task {task_id[:100]} changes what is not yours. It takes the role editor.")
+            judge(connection)
 
     async with place(request) if "line_of_parts" in request.scope else nullcontext():
-        await run_in_threadpool(judge)
+        await run_in_threadpool(run)
 
 
 def _is_about(connection: Connection, task: Task, own: int) -> bool:
