@@ -14,7 +14,11 @@ from app.main import create_app
 CSV = b"user_id,movie_id,score\n7,1,5\n"
 TYPE = {"Content-Type": "text/csv"}
 KEY = {"Idempotency-Key": "k"}
-WITHOUT = {"/recommendations": "it changes nothing"}
+WITHOUT = {
+    "/recommendations": "it changes nothing",
+    "/token": "it gives secrets, which must not be kept",
+    "/token/revoke": "what has ended stays ended",
+}
 
 Prepare = Callable[[TestClient, Callable[[], None]], tuple[str, dict[str, Any]]]
 
