@@ -15,12 +15,12 @@ from app.api.edge.rules import ADMIN, VIEWER, CallerDependency
 from app.api.idempotency import OnceDependency, Reply, accepted
 from app.api.tasks import Started
 from app.api.values import NUMBER, Id, Name
-from app.errors import Forbidden, Invalid
+from app.errors import Forbidden, Invalid, NotFound
 from app.people.forget import Asker, forget
 from app.people.kinds import MERGE, MergeParams
 from app.repository import users
 from app.tasks.start import queue
-from app.user import User
+from app.user import Caller, User
 
 router = APIRouter(prefix="/users", tags=["users"])
 
@@ -80,7 +80,8 @@ def list_users(
     if ids is not None or name is not None:
         with service.database.read() as connection:
             asked = set(ids or ()) if name is None else users.ids_of(connection, name)
-            return [_answer(user) for i in sorted(asked) if (user := users.find(connection, i))]
+            known = [user for i in sorted(asked) if (user := users.find(connection, i))]
+            return [_answer(user) for user in known if _is_shown(user, caller)]
     if every and caller.confined_to is not None:
         raise Forbidden(f"With the role {caller.role} you see people's names alone: leave out all=true.")
     listing = users.listing_of_all if every else users.listing
@@ -91,10 +92,18 @@ def list_users(
 
 
 @router.get("/{user_id}", dependencies=[VIEWER], response_model=UserAnswer)
-def get_user(user_id: UserId, service: ServiceDependency) -> dict[str, Any]:
+def get_user(user_id: UserId, service: ServiceDependency, caller: CallerDependency) -> dict[str, Any]:
     """A person, or an id that has ratings."""
     with service.database.read() as connection:
-        return _answer(users.get(connection, user_id))
+        user = users.get(connection, user_id)
+    if not _is_shown(user, caller):
+        raise NotFound(f"There is no user {user_id}. GET /users lists them; POST /users adds one.")
+    return _answer(user)
+
+
+def _is_shown(user: User, caller: Caller) -> bool:
+    """A viewer sees names; an id that has none says that it has ratings."""
+    return user.name is not None or caller.confined_to in (None, user.id)
 
 
 class MergeBody(BaseModel):

@@ -229,6 +229,16 @@ def test_a_key_of_a_viewer_undoes_no_import_of_several_people(
         assert client.post(path, headers=key).status_code == 403, path
 
 
+def test_a_key_of_a_viewer_changes_no_task_but_imports(house: House, client: TestClient, ben: int) -> None:
+    """A merge of another person into its owner names the owner, and takes the ratings of the other."""
+    key = house.key(ben, Role.VIEWER)
+    with house.service.database.write() as connection:
+        merge = {"user_id": ben, "from_id": 7}
+        task = tasks.create(connection, "rebuild_model", merge, now=time.time(), owner=ben)
+    for path in (f"/tasks/{task.id}/cancel", f"/tasks/{task.id}/retry", f"/imports/{task.id}/undo"):
+        assert client.post(path, headers=key).status_code == 403, path
+
+
 def test_a_viewer_cancels_and_undoes_what_they_imported(house: House, client: TestClient, ann: int) -> None:
     headers = {"Content-Type": "text/csv", "X-Filename": "ratings.csv"}
     letterboxd = "Date,Name,Year,Letterboxd URI,Rating\n2024-01-01,Heat,1995,https://boxd.it/1,4\n"

@@ -5,6 +5,10 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from app.config import Settings
+from app.user import Role
+from tests.house import House
+
 FIRST = 1_000_000_000
 
 
@@ -81,3 +85,16 @@ def test_a_repeated_request_adds_one_person(client: TestClient) -> None:
     answers = [client.post("/users", json={"name": "Ada"}, headers=headers) for _ in range(2)]
     assert answers[0].json() == answers[1].json()
     assert len(client.get("/users").json()) == 1
+
+
+def test_a_viewer_sees_no_id_without_a_name(settings: Settings) -> None:
+    house = House(settings)
+    client, ann, ben = house.client(), house.person("Ann", Role.VIEWER), house.person("Ben", Role.EDITOR)
+    as_ann, as_ben = house.token(ann, "a"), house.token(ben, "b")
+    client.post("/ratings", json={"user_id": 7, "movie_id": 1, "score": 5}, headers=as_ben)
+    assert client.get("/users/7", headers=as_ann).status_code == 404
+    assert client.get("/users?all=true", headers=as_ann).status_code == 403
+    shown = client.get(f"/users?id={ann}&id=7&id={ben}", headers=as_ann).json()
+    assert [user["id"] for user in shown] == [ann, ben]
+    assert client.get("/users/7", headers=as_ben).json()["rating_count"] == 1
+    house.service.close()

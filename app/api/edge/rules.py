@@ -17,6 +17,7 @@ from app.api.edge.manners import SAFE_METHODS, Manner
 from app.api.edge.places import place
 from app.errors import Forbidden, NotFound
 from app.repository import tasks
+from app.repository.import_order import IMPORT_RATINGS
 from app.service import Service
 from app.task import Task
 from app.user import Caller, Role
@@ -106,13 +107,15 @@ async def _in_transaction(request: Request, judge: Callable[[Connection], None])
 
 
 def _is_about(connection: Connection, task: Task, own: int) -> bool:
-    """Whether a task, or the import that it undoes, changes the ratings of one person alone.
+    """Whether a task is an import, or the undo of one, for that person alone.
 
     A key with fewer rights than its owner, and an editor who has become a viewer, own tasks that do more.
     """
     undone = task.params.get("undo_of")
     about = tasks.get(connection, undone) if undone else task
-    return about is not None and about.params.get("user_id") == own
+    if about is None or about.kind != IMPORT_RATINGS:
+        return False
+    return about.params.get("user_id") == own
 
 
 async def _caller(request: Request) -> Caller:  # async: a sync one would run in a thread
