@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
+from app.api.discretion import hidden
 from app.errors import AppError, Invalid, MethodNotAllowed, NotFound
 from app.storage.failures import explain, failure, trace
 
@@ -81,4 +82,4 @@ async def _http_exception(request: Request, error: Any) -> JSONResponse:
 
 def named(scope: Scope) -> str:
     """The name of a request in the log."""
-    return f"request {scope.get('request_id')} {scope['method']} {scope['path']}"
+    return f"request {scope.get('request_id')} {scope['method']} {hidden(scope['path'])}"

@@ -85,7 +85,9 @@ class Door:
         version, is_open = memory.state.version, memory.state.is_open
         if not is_open:
             return Found(version, False, ANYBODY)
-        caller = memory.callers.get(credential) or self._look(connection, memory, credential)
+        caller = memory.callers.get(credential)
+        if caller is None or caller.until <= self._clock():  # it may have been extended
+            caller = self._look(connection, memory, credential)
         if caller is None or caller.until <= self._clock():
             return Found(version, True, None)
         if len(memory.callers) >= MOST_REMEMBERED:

@@ -1,6 +1,7 @@
 // Uploads through XMLHttpRequest, since fetch does not report how much was sent.
 
 import { Problem } from "./api.js";
+import { changing } from "./session.js";
 
 const TYPES = { gz: "application/gzip", zip: "application/zip" };
 
@@ -16,7 +17,7 @@ function send(path, file, headers, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", path);
-    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries(changing(headers))) request.setRequestHeader(name, value);
     request.responseType = "json";
     request.upload.addEventListener("progress", ({ loaded }) => onProgress(loaded));
     request.addEventListener("load", () => resolve(request));
