@@ -9,7 +9,9 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from app.api.edge.places import Turns
 from app.config import Settings
+from app.errors import TooManyRequests
 from app.main import create_app
 from app.people import passwords, tokens
 from app.repository import accounts
@@ -211,6 +213,61 @@ def test_logins_that_wait_for_their_turn_hold_no_place(home: Home, monkeypatch: 
             writes = [client.post("/movies", json={"title": "A"}, headers=header) for _ in range(10)]
             assert {answer.status_code for answer in await asyncio.gather(*writes)} == {201}
             assert not any(login.done() for login in logins)
+            go_on.set()
+            assert {answer.status_code for answer in await asyncio.gather(*logins)} == {200}
+
+    asyncio.run(run())
+
+
+def test_a_login_that_would_wait_too_long_is_refused_at_once() -> None:
+    """As long as those before it took; one that took too long keeps no later one out."""
+    now = 0.0
+
+    async def run() -> None:
+        nonlocal now
+        turns = Turns(10, lambda: now)
+        await turns.enter()
+        now += 2
+        turns.leave()
+        await turns.enter()
+        waiting = [asyncio.create_task(turns.enter(5)) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(TooManyRequests, match="would wait for 6 s") as refusal:
+            await turns.enter(5)
+        assert refusal.value.headers["Retry-After"] == "1"
+        now += 100
+        for one in waiting:
+            turns.leave()
+            await one
+        turns.leave()
+        await turns.enter(5)
+
+    asyncio.run(run())
+
+
+def test_logins_that_come_at_once_begin_one_after_the_other(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So hundreds of them take neither the event loop nor the threads from others."""
+    begun: list[str] = []
+    first, go_on = threading.Event(), threading.Event()
+
+    def admit(name: str, _password: str, _address: str) -> None:
+        begun.append(name)
+        first.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(home.service.logins, "admit", admit)
+    header = home.token(home.member(), "s")
+
+    async def run() -> None:
+        transport = httpx.ASGITransport(home.app, client=("192.0.2.7", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://192.0.2.1") as client:
+            form = {"username": "Ann", "password": PASSWORD}
+            logins = [asyncio.create_task(client.post("/token", data=form)) for _ in range(60)]
+            await asyncio.to_thread(first.wait, 10)
+            assert (await client.get("/movies", headers=header)).status_code == 200
+            assert len(begun) == 1
             go_on.set()
             assert {answer.status_code for answer in await asyncio.gather(*logins)} == {200}
 

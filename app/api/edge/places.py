@@ -9,8 +9,9 @@ been received whole, and its response is sent after it has given the place back.
 import asyncio
 import math
 import threading
+import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.requests import Request
@@ -30,8 +31,8 @@ WHOLE_WAIT = 5.5
 """Seconds for a place and for every lock that the work needs (`deadline`)."""
 WAIT_OF_A_PART = 30.0
 """Seconds for the place of a part: an upload has been received already, an export is half sent."""
-PAUSE = 0.008
-"""Seconds between two streams of events that are begun while more wait: other requests go first."""
+PAUSE, LOGIN_PAUSE = 0.008, 0.004
+"""Seconds between two streams of events, or logins, that begin while more wait: other requests go first."""
 UPLOADS, STREAMS, LOGINS, WAITS = 256, 256, 512, 2_000
 """Requests of these manners at once, at some 100 kB each; more are refused without waiting."""
 
@@ -92,6 +93,26 @@ class Line:
         loop.call_soon_threadsafe(loop.call_later, self._pause, _grant, future)
 
 
+class Turns(Line):
+    """One place for logins. By how long the last ones took, it refuses at once what would wait too long."""
+
+    def __init__(self, queue: int, clock: Callable[[], float] = time.perf_counter) -> None:
+        super().__init__(1, queue, refusal=TooManyRequests)
+        self._clock = clock
+        self._began = self._took = 0.0
+
+    async def enter(self, seconds: float = LONGEST_WAIT) -> None:
+        if (wait := len(self._queue) * self._took) > seconds:
+            raise self._busy(f"Too many logins are under way: this one would wait for {wait:.0f} s.")
+        await super().enter(seconds)
+        self._began = self._clock()
+
+    def leave(self) -> None:
+        took = self._clock() - self._began
+        self._took = (3 * self._took + took) / 4 if self._took else took
+        super().leave()
+
+
 class Places:
     """Lets a request in when there is a place for its manner. Raises `Unavailable`."""
 
@@ -108,13 +129,14 @@ class Places:
             Manner.FOLLOWS: Line(waits),
             Manner.LOGS_IN: Line(LOGINS, refusal=TooManyRequests),
         }
+        self._entrance = Line(1, LOGINS, LOGIN_PAUSE, refusal=TooManyRequests)
         # Lines of their own: thousands of streams that open at once must not displace readers.
         self._parts = {
             Manner.UPLOADS: Line(PARTS, UPLOADS),
             Manner.STREAMS: Line(PARTS, STREAMS),
             Manner.WAITS: Line(PARTS, waits),
             Manner.FOLLOWS: Line(PARTS, waits, PAUSE),
-            Manner.LOGS_IN: Line(1, LOGINS, refusal=TooManyRequests),
+            Manner.LOGS_IN: Turns(LOGINS),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,6 +153,8 @@ class Places:
         try:
             if manner is Manner.FOLLOWS:
                 await self._begin_in_turn(scope, receive, send)
+            elif manner is Manner.LOGS_IN:
+                await self._enter_in_turn(scope, receive, send)
             else:
                 await self.app(scope, receive, send)
         finally:
@@ -146,6 +170,20 @@ class Places:
         finally:
             if held:
                 line.leave()
+
+    async def _enter_in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One login begins at a time: of hundreds that come at once, few take the event loop from others."""
+        await self._entrance.enter()
+        scope["places_held"] = held = [self._entrance]
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            _leave(held)
+
+
+def _leave(held: list[Line]) -> None:
+    while held:
+        held.pop().leave()
 
 
 @asynccontextmanager
@@ -164,7 +202,8 @@ async def place(request: Request) -> AsyncIterator[None]:
 async def turn(request: Request) -> AsyncIterator[None]:
     """The turn of an endpoint that logs in to have a password hashed. Raises `TooManyRequests`."""
     line: Line = request.scope["line_of_parts"]
-    await line.enter()
+    _leave(request.scope["places_held"])
+    await line.enter(max(0.0, LONGEST_WAIT - (time.perf_counter() - request.scope["began"])))
     async with _entered(line):
         yield
 
@@ -173,6 +212,7 @@ async def turn(request: Request) -> AsyncIterator[None]:
 async def writers_place(request: Request) -> AsyncIterator[None]:
     """A place for the queries of an endpoint that logs in. Raises `Unavailable`."""
     line: Line = request.scope["line_of_writes"]
+    _leave(request.scope["places_held"])
     await line.enter()
     async with _entered(line):
         yield
