@@ -64,7 +64,7 @@ class MatineeClient:
     """Calls to one server, retried by `policy`, whose budget they share.
 
     Every method raises `ApiError`. All attempts of a call that changes something carry one idempotency key,
-    by which the server recognises them. Threads may share a client.
+    by which the server recognises them. `token`: an API key or an access token. Threads may share a client.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class MatineeClient:
         *,
         policy: RetryPolicy = DEFAULT_POLICY,
         transport: httpx.BaseTransport | None = None,
-        api_key: str | None = None,
+        token: str | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        headers = {"Accept": "application/json", **({"X-API-Key": api_key} if api_key else {})}
+        headers = {"Accept": "application/json", **_authorization(token)}
         self._http = httpx.Client(
             base_url=_address(base_url), headers=headers, timeout=TIMEOUT, transport=transport
         )
@@ -213,6 +213,15 @@ class MatineeClient:
             reason = str(error) or type(error).__name__
             message = f"No answer from {self.address}: {reason}. Is the server running there?"
             raise NoAnswer(message, self.address) from error
+
+
+def _authorization(token: str | None) -> dict[str, str]:
+    """The header that presents a token (RFC 6750, section 2.1). Raises `ApiError`, without the token."""
+    if not token or not (text := token.strip()):
+        return {}
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ApiError("The token has blanks or letters that no token has. Copy it again, whole and alone.")
+    return {"Authorization": f"Bearer {text}"}
 
 
 def _address(text: str) -> httpx.URL:

@@ -12,17 +12,22 @@ from starlette.concurrency import run_in_threadpool
 
 from app import descriptors, process, web
 from app.api import (
+    accounts,
+    audit,
     description,
     etags,
     exports,
     genres,
     imports,
+    invitations,
+    keys,
     models,
     movies,
     problems,
     ratings,
     rebuilds,
     recommendations,
+    shown_paths,
     status,
     tasks,
     token,
@@ -44,6 +49,7 @@ log = logging.getLogger("matinee.service")
 
 API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings)
 API += (recommendations, rebuilds, imports, exports, tasks, models, token, description)
+API += (accounts, invitations, keys, audit)
 
 
 @asynccontextmanager
@@ -88,6 +94,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         starting=partial(Startup, settings=settings),
     )
     problems.install(app)
+    shown_paths.install()
     etags.install(app)
     for module in API:
         app.router.routes.extend(module.router.routes)  # an included router is searched more slowly

@@ -6,6 +6,7 @@ from app import kinds  # noqa: F401  (registers them)
 from app.config import Settings
 from app.errors import Unavailable
 from app.people.door import Door
+from app.people.key_uses import KeyUses
 from app.people.logins import Logins
 from app.serving.active_model import ActiveModel
 from app.serving.heavy import Heavy
@@ -27,6 +28,7 @@ class Service:
         self.door = Door(settings)
         self.quotas = Quotas(settings)
         self.logins = Logins(settings, lambda: self.database, self.quotas)
+        self.key_uses = KeyUses(lambda: self.database)
         self.heavy = Heavy()
         self.model = ActiveModel(ModelStore.of(settings), lambda: self.database)
 
@@ -58,6 +60,7 @@ class Service:
 
     def close(self) -> None:
         """End the worker at its next safe point and close the database; a later use opens both again."""
+        self.key_uses.close()  # before the lock, which it may need to open the database
         with self._lock:
             worker, database = self._worker, self._database
             self._worker = self._database = None

@@ -17,6 +17,11 @@ from app.cli.listening import listen
 from app.client import MatineeClient
 from app.config import Settings
 from app.main import create_app
+from app.people import keys, secrets
+from app.people.keys import Wish
+from app.repository import accounts, users
+from app.service import Service
+from app.user import Role
 
 GOOD = "user_id,movie_id,score\n7,1,5\n"
 LETTERBOXD = "Date,Name,Year,Letterboxd URI,Rating\n2024-01-01,Toy Story,1995,https://boxd.it/1,4.5\n"
@@ -43,8 +48,8 @@ def run(client: TestClient, run_tasks: Callable[[], None], monkeypatch: pytest.M
                 raise KeyboardInterrupt
             run_tasks()
 
-        def connect(_address: str) -> MatineeClient:
-            return MatineeClient("http://testserver", transport=client._transport, sleep=sleep)
+        def connect(_address: str, token: str | None) -> MatineeClient:
+            return MatineeClient("http://testserver", transport=client._transport, sleep=sleep, token=token)
 
         monkeypatch.setattr("app.client.MatineeClient", connect)
         return commands.main([str(argument) for argument in arguments])
@@ -219,6 +224,68 @@ class TestImport:
             f"matinee: no answer from http://{address}; is it running? Start it with `matinee serve`, or say "
             "where it is with --url.\n"
         )
+
+
+class TestToken:
+    """The commands against a server whose door is open."""
+
+    @pytest.fixture
+    def key(self, client: TestClient, run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+        """A new key of the person of that name, whose role it has too."""
+        service: Service = client.app.state.service  # type: ignore[attr-defined]
+        secrets.ensure(service.settings)
+
+        def key(name: str, role: Role) -> str:
+            with service.database.write() as connection:
+                accounts.move_door(connection, is_open=True)
+                user = users.create(connection, name, now=0)
+                accounts.add(connection, user.id, role, None, now=0)
+                return keys.issue(connection, Wish("script", user.id, role))[0]
+
+        return key
+
+    def test_without_one_the_line_says_how_to_get_it(
+        self, run: Run, key: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: Any
+    ) -> None:
+        key("Ann", Role.ADMIN)
+        monkeypatch.delenv("MATINEE_TOKEN", raising=False)
+        assert run("rebuild") == 1
+        said = one_line(capsys)
+        assert "matinee key add NAME --owner PERSON --role editor" in said
+        assert "MATINEE_TOKEN" in said
+        assert "/token" not in said
+        wrong = "matinee_00000000_wrong"
+        assert run("rebuild", "--token", wrong) == 1
+        assert wrong not in one_line(capsys)
+
+    def test_it_comes_by_environment_or_option(
+        self, run: Run, key: Callable[..., str], files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        text = key("Ann", Role.EDITOR)
+        assert run("import", files["good.csv"], "--token", text) == 0
+        monkeypatch.setenv("MATINEE_TOKEN", text)
+        assert run("import", files["ratings.csv"], "--user", 9) == 0
+        assert run("recommend", "Ann") == 0
+
+    def test_one_that_may_not_is_said_in_the_terms_of_the_command_line(
+        self,
+        run: Run,
+        key: Callable[..., str],
+        files: dict[str, Path],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: Any,
+    ) -> None:
+        text = key("Ben", Role.VIEWER)
+        monkeypatch.setenv("MATINEE_TOKEN", text)
+        assert run("rebuild") == 1
+        said = one_line(capsys)
+        assert "needs the role editor; yours is viewer" in said
+        assert "matinee key add" in said
+        assert run("import", files["ratings.csv"]) == 1
+        said = one_line(capsys)
+        assert "--user 1000000" in said
+        assert "user_id" not in said
+        assert text not in said
 
 
 def test_a_demo_of_files_that_are_not_movielens_says_so(

@@ -45,13 +45,13 @@ class Server:
         return [request.headers["Idempotency-Key"] for request in self.requests]
 
 
-def serve(*steps: Step, api_key: str | None = None) -> tuple[MatineeClient, Server]:
+def serve(*steps: Step, token: str | None = None) -> tuple[MatineeClient, Server]:
     server = Server(*steps)
     client = MatineeClient(
         "http://matinee.test/base",
         policy=RetryPolicy(),
         transport=httpx.MockTransport(server.answer),
-        api_key=api_key,
+        token=token,
         sleep=server.sleep,
         clock=lambda: server.now,
     )
@@ -97,12 +97,20 @@ def test_bodies_hold_what_was_given() -> None:
     ]
 
 
-def test_the_api_key_goes_with_every_call_and_only_if_there_is_one() -> None:
-    for api_key in ["s3cret", None]:
-        client, server = serve(answer({}), answer({}), api_key=api_key)
+def test_the_token_goes_with_every_call_and_only_if_there_is_one() -> None:
+    for token, header in [("s3cret\n", "Bearer s3cret"), (None, None), ("", None)]:
+        client, server = serve(answer({}), answer({}), token=token)
         client.health()
         client.start_rebuild()
-        assert [request.headers.get("X-API-Key") for request in server.requests] == [api_key] * 2
+        assert [request.headers.get("Authorization") for request in server.requests] == [header] * 2
+
+
+@pytest.mark.parametrize("token", ["a key", "k\u00e9y", "one\ntwo"])
+def test_a_token_that_is_none_is_refused_and_not_shown(token: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        serve(token=token)
+    assert "Copy it again" in str(refused.value)
+    assert token not in str(refused.value)
 
 
 def test_recommendations_say_where_they_come_from() -> None:

@@ -6,6 +6,7 @@ change. A repetition gets it again, with `Idempotent-Replayed: true`, and change
 
 import functools
 import hashlib
+import json
 import re
 import time
 from collections.abc import Callable
@@ -16,8 +17,9 @@ from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel, TypeAdapter
 from sqlalchemy.engine import Connection
 
+from app.api.changes import note
 from app.api.dependencies import ServiceDependency
-from app.errors import BadRequest, Unavailable
+from app.errors import BadRequest, Conflict, Unavailable
 from app.repository import keys
 from app.repository.keys import Answer, Key
 from app.service import Service
@@ -34,6 +36,9 @@ class Reply:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     task_id: str | None = None  # the task that it started: the key is kept as long as the task
+    target: str = ""  # in the audit; default: Location, or the path
+    audited: bool = True  # False: a person's own rating
+    shown_once: str = ""  # the value is a secret that is not kept: what a repetition is refused with
 
 
 def accepted(task: Task, location: str) -> Reply:
@@ -65,7 +70,7 @@ class Once:
         """
         if self._key is None:
             with self._service.database.write() as connection:
-                reply = change(connection)
+                reply = self._changed(connection, change)
             self._response.status_code = reply.status
             self._response.headers.update(reply.headers)
             return reply.value
@@ -73,10 +78,16 @@ class Once:
         with self._service.database.write() as connection:
             if not keys.claim(connection, key, now=time.time()):
                 return _replayed(keys.find(connection, key))
-            reply = change(connection)
+            reply = self._changed(connection, change)
             answer = Answer(reply.status, reply.headers, self._body(reply.value), reply.task_id)
-            keys.keep(connection, key, answer)
+            keys.keep(connection, key, _kept(reply) or answer)
         return _response(answer)
+
+    def _changed(self, connection: Connection, change: Callable[[Connection], Reply]) -> Reply:
+        reply = change(connection)
+        if reply.audited:
+            note(connection, self._request, reply.target or reply.headers.get("Location", ""))
+        return reply
 
     def known(self, payload: BaseModel | str) -> Response | None:
         """The response stored under the key, if any: for a change that is costly to prepare."""
@@ -101,6 +112,11 @@ def _adapter(model: Any) -> TypeAdapter[Any]:
     return TypeAdapter(model)
 
 
+def _kept(reply: Reply) -> Answer | None:
+    """What is kept of a reply that is a secret: the refusal of a repetition."""
+    return Answer(Conflict.status, {}, json.dumps(reply.shown_once)) if reply.shown_once else None
+
+
 def _response(answer: Answer) -> Response:
     return Response(answer.body, answer.status, answer.headers, media_type="application/json")
 
@@ -108,6 +124,8 @@ def _response(answer: Answer) -> Response:
 def _replayed(answer: Answer | None) -> Response:
     if answer is None:  # retention has deleted it since the claim failed
         raise Unavailable("The key has just expired. Repeat the request.", headers={"Retry-After": "1"})
+    if answer.status == Conflict.status:
+        raise Conflict(json.loads(answer.body))
     response = _response(answer)
     response.headers["Idempotent-Replayed"] = "true"
     return response

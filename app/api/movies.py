@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
+from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, decode_cursor, link_next
 from app.api.edge.rules import EDITOR, VIEWER
 from app.api.etags import SHOWN
@@ -95,16 +96,16 @@ def get_movie(movie_id: MovieId, service: ServiceDependency) -> Movie:
 
 
 @router.put("/{movie_id}", dependencies=[EDITOR])
-def replace_movie(movie_id: MovieId, body: MovieBody, service: ServiceDependency) -> Movie:
-    with service.database.write() as connection:
+def replace_movie(movie_id: MovieId, body: MovieBody, changes: ChangesDependency) -> Movie:
+    with changes.write() as connection:
         return movies.replace(connection, movie_id, body.title, body.year, body.genre or None)
 
 
 @router.delete("/{movie_id}", dependencies=[EDITOR], status_code=204)
 def delete_movie(
     movie_id: MovieId,
-    service: ServiceDependency,
+    changes: ChangesDependency,
     force: Annotated[bool, Query(description="delete its ratings too")] = False,
 ) -> None:
-    with service.database.write() as connection:
+    with changes.write() as connection:
         movies.delete(connection, movie_id, force=force)

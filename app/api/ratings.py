@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.engine import Connection
 
+from app.api.changes import ChangesDependency, is_own
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import OWN
 from app.api.etags import SHOWN
@@ -42,10 +44,16 @@ def _answer(rating: Rating) -> dict[str, Any]:
     response_model=RatingAnswer,
     responses={200: {"model": RatingAnswer}},
 )
-def put_rating(body: RatingBody, once: OnceDependency) -> Any:
+def put_rating(body: RatingBody, request: Request, once: OnceDependency) -> Any:
     """Rate a movie: 201, or 200 if this replaces the user's earlier rating of it."""
     rating = Rating(body.user_id, body.movie_id, body.score, int(time.time()))
-    return once(body, lambda c: Reply(_answer(rating), 201 if ratings.put(c, rating) else 200))
+
+    def put(connection: Connection) -> Reply:
+        status = 201 if ratings.put(connection, rating) else 200
+        target = f"/ratings/{rating.user_id}/{rating.movie_id}"
+        return Reply(_answer(rating), status, target=target, audited=not is_own(request, rating.user_id))
+
+    return once(body, put)
 
 
 @router.get("", response_model=list[RatingAnswer], dependencies=[OWN, *SHOWN])
@@ -68,6 +76,6 @@ def list_ratings(
 
 
 @router.delete("/{user_id}/{movie_id}", dependencies=[OWN], status_code=204)
-def delete_rating(user_id: UserId, movie_id: MovieId, service: ServiceDependency) -> None:
-    with service.database.write() as connection:
+def delete_rating(user_id: UserId, movie_id: MovieId, request: Request, changes: ChangesDependency) -> None:
+    with changes.write(audited=not is_own(request, user_id)) as connection:
         ratings.delete(connection, user_id, movie_id)

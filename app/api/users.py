@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
+from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import ADMIN, VIEWER, CallerDependency
 from app.api.idempotency import OnceDependency, Reply
@@ -92,7 +93,7 @@ def get_user(user_id: UserId, service: ServiceDependency) -> dict[str, Any]:
 
 
 @router.patch("/{user_id}", dependencies=[ADMIN], response_model=UserAnswer)
-def rename_user(user_id: UserId, body: UserBody, service: ServiceDependency) -> dict[str, Any]:
+def rename_user(user_id: UserId, body: UserBody, changes: ChangesDependency) -> dict[str, Any]:
     """Change the name, or give one to an id that has ratings. 409 if another one has it."""
-    with service.database.write() as connection:
+    with changes.write() as connection:
         return _answer(users.rename(connection, user_id, body.name, now=time.time()))

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from app.movie import FIRST_YEAR, LAST_YEAR, LONGEST_GENRE, LONGEST_TITLE
+from app.people.keys import LONGEST_DAYS, LONGEST_PATH
 from app.rating import HIGHEST, LOWEST, MAX_ID, STEP
 from app.user import LONGEST_NAME
 
@@ -29,6 +30,8 @@ Genre = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGE
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NAME, pattern=PRINTABLE)
 ]
+Days = Annotated[float, Field(gt=0, le=LONGEST_DAYS, allow_inf_nan=False)]
+Path = Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=LONGEST_PATH)]
 Words = Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)]
 TaskId = Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)]
 

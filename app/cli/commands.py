@@ -1,4 +1,4 @@
-"""The command line: `matinee serve | worker | demo | import | rebuild | recommend`."""
+"""The command line: `matinee serve | worker | demo | import | rebuild | recommend | user | door | key`."""
 
 import argparse
 import io
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from app.cli.arguments import add_people
 from app.config import Settings
 from app.errors import BadRequest
 
@@ -95,6 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     recommend.add_argument("--limit", metavar="N", type=int, default=10, help="how many movies (default: 10)")
     for added in (upload, rebuild, recommend):
         added.add_argument("--url", help="of the server (default: by MATINEE_HOST and MATINEE_PORT)")
+        added.add_argument("--token", help="an API key; better in MATINEE_TOKEN, which no other user can see")
+    add_people(commands, _people)
     return parser
 
 
@@ -136,7 +139,8 @@ def _client(settings: Settings, options: argparse.Namespace) -> int:
     if settings.log_level != "DEBUG":  # failed attempts would bury the line that matters
         logging.getLogger("app.retry_client").setLevel(logging.ERROR)
     try:
-        with MatineeClient(options.url or _own_url(settings)) as client:
+        token = options.token or os.environ.get("MATINEE_TOKEN")
+        with MatineeClient(options.url or _own_url(settings), token=token) as client:
             commands: dict[str, Callable[[MatineeClient, argparse.Namespace], bool]]
             commands = {"import": console.imports, "rebuild": console.rebuild, "recommend": console.recommend}
             return 0 if commands[options.name](client, options) else 1
@@ -146,6 +150,12 @@ def _client(settings: Settings, options: argparse.Namespace) -> int:
     except console.Interrupted as interruption:
         print(f"\nmatinee: {interruption}", file=sys.stderr)
         return 130
+
+
+def _people(settings: Settings, options: argparse.Namespace) -> int:
+    from app.cli import people
+
+    return people.run(settings, options, _own_url(settings))
 
 
 def _own_url(settings: Settings) -> str:

@@ -11,6 +11,10 @@ from app.client import ApiError, MatineeClient, NoAnswer
 from app.errors import BadRequest
 
 BAR = 24
+KEY = (
+    "Create one on the server's machine with `matinee key add NAME --owner PERSON --role editor`, and pass "
+    "it by MATINEE_TOKEN."
+)
 
 
 class Interrupted(Exception):
@@ -24,9 +28,20 @@ def reason(error: ApiError) -> str:
             f"no answer from {error.address}; is it running? Start it with `matinee serve`, or say where "
             "it is with --url."
         )
+    if error.status in (401, 403):
+        return _refusal(error)
     if any(fault.get("parameter") == "user_id" for fault in error.errors):
         return "It holds one person's ratings: say whose with --user, by name or id."
     return error.detail or str(error).replace("\n  ", " ")
+
+
+def _refusal(error: ApiError) -> str:
+    """Why the server did not let a call in, and the key that it takes."""
+    if error.status == 401:
+        return f"the server wants to know who calls, and MATINEE_TOKEN (or --token) holds no valid key. {KEY}"
+    if "matinee user add" in error.detail:  # it is open to its own machine alone, and says how to open it
+        return error.detail
+    return f"{error.detail.replace('user_id=', '--user ')} {KEY}".strip()
 
 
 def imports(client: MatineeClient, options: argparse.Namespace) -> bool:

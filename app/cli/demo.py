@@ -78,7 +78,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _drive(url: str, files: list[Path | None], user: int) -> bool:
-    with MatineeClient(url) as client:
+    with MatineeClient(url, token=os.environ.get("MATINEE_TOKEN")) as client:
         try:
             client.health()
             done = all(console.import_file(client, path) for path in files) and console.rebuild(client)

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from app.api import discretion, models, movies, recommendations, status, tasks
+from app.api import models, movies, recommendations, status, tasks
 from app.api.dependencies import ServiceDependency
 from app.api.edge.rules import EDITOR, OWN_TASK, VIEWER
 from app.errors import NotFound
@@ -40,7 +40,6 @@ class _Scripts(StaticFiles):
 def mount(app: FastAPI) -> None:
     """Serve the pages and their files; a browser that asked for a page gets errors as pages too."""
     failures.install(app)
-    discretion.install()
     app.include_router(router)
     app.include_router(login.router)
     app.mount("/static", _Scripts(directory=FOLDER / "static"), name="static")

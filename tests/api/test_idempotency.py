@@ -14,7 +14,11 @@ from app.main import create_app
 CSV = b"user_id,movie_id,score\n7,1,5\n"
 TYPE = {"Content-Type": "text/csv"}
 KEY = {"Idempotency-Key": "k"}
-WITHOUT = {"/recommendations": "it changes nothing"}
+WITHOUT = {
+    "/recommendations": "it changes nothing",
+    "/keys": "a repetition is refused: the key is not kept (test_keys.py)",
+    "/users/{user_id}/invite": "a repetition is refused: the link is not kept (test_keys.py)",
+}
 
 Prepare = Callable[[TestClient, Callable[[], None]], tuple[str, dict[str, Any]]]
 

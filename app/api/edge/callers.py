@@ -57,6 +57,8 @@ class Callers:
             await self.app(scope, receive, send)
         finally:
             precondition.reset(token)
+            if found.caller is not None and found.caller.key is not None:
+                self._service.key_uses.note(found.caller.key)
 
     async def _look(self, credential: Credential) -> Found:
         def look() -> Found:

@@ -7,6 +7,7 @@ from app.api.edge import rules
 from app.api.edge.manners import Manner, by_method
 from app.api.edge.routes import Declared, RouteTable
 from app.api.edge.routes import Methods as OfPath
+from app.api.shown_paths import shown
 from app.errors import MethodNotAllowed
 
 
@@ -35,7 +36,8 @@ class Methods:
         else:
             allow = allowed(methods or {})
             raise MethodNotAllowed(
-                f"{method[:20]} is not possible at {path[:200]}; use {allow}.", headers={"Allow": allow}
+                f"{method[:20]} is not possible at {shown(path)[:200]}; use {allow}.",
+                headers={"Allow": allow},
             )
 
     async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,0 +1,100 @@
+"""API keys over HTTP: made, listed, revoked. A key is shown once, and never kept."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, StringConstraints
+from sqlalchemy.engine import Connection
+
+from app.api.changes import ChangesDependency
+from app.api.dependencies import ServiceDependency
+from app.api.edge.rules import ADMIN, CallerDependency
+from app.api.idempotency import OnceDependency, Reply
+from app.api.values import NUMBER, PRINTABLE, Days, Id, Name
+from app.api.values import Path as Address
+from app.errors import Invalid
+from app.people import keys
+from app.people.keys import Wish
+from app.repository import api_keys
+from app.repository.api_keys import ApiKey
+from app.user import Role
+
+router = APIRouter(prefix="/keys", tags=["people"])
+
+Prefix = Annotated[str, StringConstraints(max_length=100, pattern=PRINTABLE), Path()]
+
+
+class KeyBody(BaseModel):
+    """`user_id`: the owner, the caller by default. `address`: the only path that the key is good for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name
+    role: Role = Role.VIEWER
+    user_id: Annotated[Id, NUMBER] | None = None
+    expires_days: Annotated[Days, NUMBER] | None = None
+    address: Address | None = None
+
+
+class KeyAnswer(BaseModel):
+    prefix: str
+    name: str
+    user_id: int
+    role: Role
+    address: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    used_at: datetime | None
+
+
+class NewKeyAnswer(KeyAnswer):
+    """`key`: what a machine sends as `Authorization: Bearer`; it is in no other answer."""
+
+    key: str
+
+
+def _answer(key: ApiKey) -> dict[str, Any]:
+    times = {name: _time(getattr(key, name)) for name in ("created_at", "expires_at", "used_at")}
+    return {name: getattr(key, name) for name in ("prefix", "name", "user_id", "role", "address")} | times
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+@router.post("", dependencies=[ADMIN], status_code=201, response_model=NewKeyAnswer)
+def add_key(body: KeyBody, caller: CallerDependency, once: OnceDependency) -> Any:
+    """Make a key. Repeated with one Idempotency-Key: 409 with the prefix, since the key is not kept."""
+    owner = caller.user_id if body.user_id is None else body.user_id
+    if owner is None:
+        raise Invalid(
+            "Whose key it is to be is missing: give user_id.",
+            errors=[{"detail": "the owner is missing", "pointer": "#/user_id"}],
+        )
+    wish = Wish(body.name, owner, body.role, body.expires_days, body.address)
+
+    def add(connection: Connection) -> Reply:
+        text, key = keys.issue(connection, wish)
+        refusal = (
+            f"The first request made the key {key.prefix}, which was shown once. If it is lost, revoke it "
+            f"(DELETE /keys/{key.prefix}) and make another one under a new Idempotency-Key."
+        )
+        location = {"Location": f"/keys/{key.prefix}", "Cache-Control": "no-store"}
+        return Reply(_answer(key) | {"key": text}, 201, location, shown_once=refusal)
+
+    return once(body, add)
+
+
+@router.get("", dependencies=[ADMIN], response_model=list[KeyAnswer])
+def list_keys(service: ServiceDependency, user_id: Id | None = None) -> list[dict[str, Any]]:
+    """All keys, or those of one owner, oldest first; without the keys themselves."""
+    with service.database.read() as connection:
+        return [_answer(key) for key in api_keys.listing(connection, user_id=user_id)]
+
+
+@router.delete("/{prefix}", dependencies=[ADMIN], status_code=204)
+def revoke_key(prefix: Prefix, changes: ChangesDependency) -> None:
+    """The next request with the key is refused, by every process."""
+    with changes.write() as connection:
+        api_keys.revoke(connection, prefix)

@@ -1,0 +1,75 @@
+"""The arguments of the commands for people, the door and keys."""
+
+import argparse
+from collections.abc import Callable
+
+from app.user import Role
+
+Command = Callable[..., int]
+
+USER = (
+    "Say who may log in. These commands work on the database itself, by the settings of this shell, and need "
+    "no server. PERSON is a name or an id."
+)
+DOOR = (
+    "Open the service to callers who log in, or close it to all but its own machine. `off` keeps the "
+    "accounts. `rotate` makes a new secret for access tokens; those signed by the one before stay valid."
+)
+KEY = "Make keys for machines: scripts, feeds, the commands of this program. Each is shown once."
+
+
+def add_people(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command) -> None:
+    """Add the commands `user`, `door` and `key`, each with its actions; all of them run `command`."""
+
+    def group(name: str, summary: str, description: str) -> Callable[[str, str], argparse.ArgumentParser]:
+        parser = commands.add_parser(name, help=summary, description=description)
+        actions = parser.add_subparsers(required=True, metavar="ACTION")
+
+        def action(word: str, summary: str) -> argparse.ArgumentParser:
+            added = actions.add_parser(word, help=summary, description=summary.capitalize() + ".")
+            added.set_defaults(command=command, name=name, action=word)
+            return added
+
+        return action
+
+    _add_user(group("user", "say who may log in", USER))
+    door = group("door", "open the service to those who log in, or close it", DOOR)
+    door("on", "let in callers who present a token, a key or a login, from every address")
+    door("off", "let in callers on this machine alone, without a login")
+    door("rotate", "make a new secret for access tokens")
+    _add_key(group("key", "make keys for machines, list or revoke them", KEY))
+
+
+def _add_user(action: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    roles = [str(role) for role in Role]
+    add = action("add", "let a person log in; the first account is an admin's, and opens the door")
+    add.add_argument("person", metavar="PERSON", help="a name, which is a new person's if no one has it")
+    add.add_argument("--role", choices=roles, default="viewer", help="what they may do (default: viewer)")
+    action("list", "show who may log in")
+    password = action("password", "set a password, which ends every login of the person")
+    for one in (add, password):
+        one.add_argument(
+            "--password-stdin", action="store_true", help="read it from standard input, not a terminal"
+        )
+    role = action("role", "give a person another role")
+    remove = action("remove", "delete an account with its keys; the person stays, with their ratings")
+    invite = action("invite", "print a link by which a person sets a password, once, within 24 hours")
+    invite.add_argument("--role", choices=roles, help="of a person who has no account yet (default: viewer)")
+    invite.add_argument("--url", help="at which the person reaches the server (default: by the settings)")
+    for one in (password, role, remove, invite):
+        one.add_argument("person", metavar="PERSON", help="a name or an id")
+    role.add_argument("role", metavar="ROLE", choices=roles, help=", ".join(roles))
+
+
+def _add_key(action: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    add = action("add", "make a key and print it, this once")
+    add.add_argument("label", metavar="NAME", help="what the key is for")
+    add.add_argument("--owner", metavar="PERSON", required=True, help="whose it is: a name or an id")
+    add.add_argument(
+        "--role", choices=[str(role) for role in Role], default="viewer", help="at most its owner's"
+    )
+    add.add_argument("--days", metavar="N", type=float, help="how long it is valid (default: until revoked)")
+    add.add_argument("--address", metavar="PATH", help="the only path that it is good for, such as /feed")
+    action("list", "show the keys that there are, without their secrets")
+    revoke = action("revoke", "end a key: the next request with it is refused")
+    revoke.add_argument("prefix", metavar="PREFIX", help="the first part of the key, as `key list` shows it")
