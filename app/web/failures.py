@@ -4,6 +4,7 @@ import base64
 import hashlib
 import ipaddress
 import json
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,8 +15,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from app.api.edge.callers import PASSED_ON
-from app.errors import Forbidden, MethodNotAllowed, MisdirectedRequest, Unauthorized
-from app.web.shell import FOLDER, found, page
+from app.api.edge.manners import SAFE_METHODS
+from app.errors import AppError, Forbidden, MethodNotAllowed, MisdirectedRequest, Unauthorized
+from app.web.shell import FOLDER, found, page, visitor
 
 FORM = "application/x-www-form-urlencoded"
 STYLE = (FOLDER / "bare.css").read_text("utf-8")
@@ -52,11 +54,13 @@ def _error_page(request: Request, error: Exception, response: Response) -> Respo
     problem = json.loads(bytes(response.body))
     if isinstance(error, HTTPException | MethodNotAllowed) and response.status_code in (404, 405):
         problem |= {"title": "Not found", "detail": f"There is no page at {request.url.path[:200]}."}
-    bare = _bare(request, error)
+    bare, known = _bare(request, error), None
+    with suppress(AppError):
+        known = visitor(request)
     if bare is None:
-        shown = page(request, "error", status_code=response.status_code, problem=problem)
+        shown = page(request, "error", status_code=response.status_code, problem=problem, visitor=known)
     else:
-        shown = page(request, bare, status_code=response.status_code, **_addressed(request))
+        shown = page(request, bare, status_code=response.status_code, visitor=None, **_addressed(request))
         shown.headers["Content-Security-Policy"] = BARE_POLICY
     shown.headers["Vary"] = "Accept"
     for name in ("Allow", "Retry-After"):
@@ -70,7 +74,7 @@ def _bare(request: Request, error: Exception) -> str | None:
     if isinstance(error, MisdirectedRequest):
         return "misdirected"
     known = found(request)
-    if isinstance(error, Forbidden) and "caller" not in request.scope and known and not known.is_open:
+    if isinstance(error, Forbidden) and request.method in SAFE_METHODS and known and not known.is_open:
         return "closed"
     return None
 

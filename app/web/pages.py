@@ -1,6 +1,7 @@
 """The pages, a template each. The figures in them come from the endpoints of the API."""
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, get_args
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from app.movie import Movie
 from app.rating import MAX_ID
 from app.repository import tasks as task_rows
 from app.tasks.kinds import names
-from app.web import charts, failures, login, reference
+from app.web import charts, failures, login, people, reference
 from app.web.shell import FOLDER, page, templates
 
 SIMILAR, VERSIONS = 10, 30
@@ -42,6 +43,7 @@ def mount(app: FastAPI) -> None:
     failures.install(app)
     app.include_router(router)
     app.include_router(login.router)
+    app.include_router(people.router)
     app.mount("/static", _Scripts(directory=FOLDER / "static"), name="static")
 
 
@@ -168,4 +170,8 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-templates.env.filters |= {"duration": _duration, "bars": charts.bars}
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%-d %b %Y")
+
+
+templates.env.filters |= {"duration": _duration, "day": _day, "bars": charts.bars}

@@ -51,10 +51,15 @@ class Visitor:
 
 
 def page(request: Request, template: str, *, status_code: int = 200, **context: Any) -> Response:
-    """A page for the caller of the request; without one, as at the login, it has no scripts."""
+    """A page for the caller of the request; for the `visitor` None, as at the login, without scripts.
+
+    Raises like a transaction of the request.
+    """
     root = request.scope.get("root_path", "")
     here = "/" + request.url.path.removeprefix(root)[1:].partition("/")[0]
-    context = {"here": here, "root": root, "visitor": _visitor(request), **context}
+    context |= {"here": here, "root": root}
+    if "visitor" not in context:
+        context["visitor"] = visitor(request)
     html = templates.get_template(f"{template}.html").render(context)
     response = HTMLResponse(below(root, html), status_code)
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
@@ -74,7 +79,8 @@ def found(request: Request) -> Found | None:
     return None
 
 
-def _visitor(request: Request) -> Visitor | None:
+def visitor(request: Request) -> Visitor | None:
+    """For whom a page is made; None: it is not known who calls. Raises `AppError`."""
     caller: Caller | None = request.scope.get("caller")
     if caller is None and (known := found(request)) is not None:
         caller = known.caller
@@ -91,9 +97,8 @@ def _visitor(request: Request) -> Visitor | None:
 def _name(request: Request, caller: Caller) -> str | None:
     if caller.user_id is None:
         return None
-    with suppress(AppError), _service(request).database.read() as connection:
+    with _service(request).database.read() as connection:
         return users.name_of(connection, caller.user_id)
-    return None
 
 
 def _service(request: Request) -> Service:

@@ -251,6 +251,19 @@ def test_a_stranger_reads_how_the_door_is_opened(settings: Settings) -> None:
     app.state.service.close()
 
 
+def test_a_page_is_refused_in_the_request_after_the_right_is_taken(house: House, outside: TestClient) -> None:
+    ann = house.person("Ann", Role.EDITOR)
+    log_in(outside, "Ann")
+    assert outside.get("/").status_code == 200
+    house.end_sessions(ann)
+    assert outside.get("/").headers["location"] == "/login?next=%2F"
+    log_in(outside, "Ann")
+    assert outside.get("/").status_code == 200
+    house.close()
+    refused = outside.get("/")
+    assert refused.status_code == 403 and "Matinee is not open to other devices yet" in refused.text
+
+
 def test_an_unknown_name_of_the_server_is_a_page(house: House, outside: TestClient) -> None:
     answer = outside.get("/login", headers={"Host": "films.example"})
     assert answer.status_code == 421 and "MATINEE_ALLOWED_HOSTS=films.example" in answer.text
@@ -267,3 +280,26 @@ def test_a_page_offers_what_the_role_may(house: House, outside: TestClient, role
     assert ('id="rebuild"' in outside.get("/quality").text) == role.includes(Role.EDITOR)
     for path in re.findall(r'<a href="(/\w*)"', outside.get("/").text):
         assert outside.get(path).status_code == 200
+
+
+def test_the_page_of_people_offers_no_more_than_is_possible(house: House, outside: TestClient) -> None:
+    house.person("Ann", Role.ADMIN)
+    log_in(outside, "Ann")
+    alone = outside.get("/people").text
+    assert "the only admin" in alone and "data-role" not in alone and 'data-do="remove"' not in alone
+    house.person("Ben", Role.ADMIN)
+    both = outside.get("/people").text
+    assert "the only admin" not in both and both.count("data-role") == both.count('data-do="remove"') == 2
+    house.person("Eve", Role.EDITOR)
+    log_in(outside, "Eve")
+    assert outside.get("/people").status_code == 403
+
+
+def test_without_accounts_the_page_of_people_says_how_to_begin(settings: Settings) -> None:
+    app = create_app(settings)
+    client = TestClient(app)
+    client.post("/users", json={"name": "Ann"})
+    text = client.get("/people").text
+    assert "matinee user add NAME --role admin" in text and "Ann" in text
+    assert "Invite" not in text and 'id="new-key"' not in text
+    app.state.service.close()
