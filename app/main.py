@@ -15,6 +15,7 @@ from app.api import (
     accounts,
     audit,
     description,
+    discretion,
     etags,
     exports,
     genres,
@@ -27,7 +28,6 @@ from app.api import (
     ratings,
     rebuilds,
     recommendations,
-    shown_paths,
     status,
     tasks,
     token,
@@ -94,7 +94,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         starting=partial(Startup, settings=settings),
     )
     problems.install(app)
-    shown_paths.install()
+    discretion.install()
     etags.install(app)
     for module in API:
         app.router.routes.extend(module.router.routes)  # an included router is searched more slowly

@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from sqlalchemy.engine import Connection
 
 from app.api.dependencies import ServiceDependency
-from app.api.shown_paths import shown
+from app.api.discretion import hidden
 from app.repository import audit
 from app.service import Service
 from app.user import Caller
@@ -44,7 +44,7 @@ def note(connection: Connection, request: Request, target: str = "") -> None:
     audit.add(
         connection,
         scope["route"].name,
-        target or shown(scope["path"].removeprefix(scope.get("root_path", ""))),
+        target or hidden(scope["path"].removeprefix(scope.get("root_path", ""))),
         now=time.time(),
         user_id=caller.user_id if caller else None,
         key=caller.key if caller else None,

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from app.api.shown_paths import shown
+from app.api.discretion import hidden
 from app.errors import AppError, Invalid, MethodNotAllowed, NotFound
 from app.storage.failures import explain, failure, trace
 
@@ -67,7 +67,7 @@ def _pointer(path: Sequence[Any]) -> str:
 
 
 async def _http_exception(request: Request, error: Any) -> JSONResponse:
-    path = shown(request.url.path)
+    path = hidden(request.url.path)
     if error.status_code == 404:
         problem: AppError = NotFound(f"There is nothing at {path}. The API is described at /openapi.json.")
     elif error.status_code == 405:
@@ -82,4 +82,4 @@ async def _http_exception(request: Request, error: Any) -> JSONResponse:
 
 def named(scope: Scope) -> str:
     """The name of a request in the log."""
-    return f"request {scope.get('request_id')} {scope['method']} {shown(scope['path'])}"
+    return f"request {scope.get('request_id')} {scope['method']} {hidden(scope['path'])}"

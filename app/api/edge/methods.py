@@ -3,11 +3,11 @@
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.discretion import hidden
 from app.api.edge import rules
 from app.api.edge.manners import Manner, by_method
 from app.api.edge.routes import Declared, RouteTable
 from app.api.edge.routes import Methods as OfPath
-from app.api.shown_paths import shown
 from app.errors import MethodNotAllowed
 
 
@@ -36,7 +36,7 @@ class Methods:
         else:
             allow = allowed(methods or {})
             raise MethodNotAllowed(
-                f"{method[:20]} is not possible at {shown(path)[:200]}; use {allow}.",
+                f"{method[:20]} is not possible at {hidden(path)[:200]}; use {allow}.",
                 headers={"Allow": allow},
             )
 
