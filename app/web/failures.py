@@ -14,11 +14,12 @@ from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from app.api.edge.callers import PASSED_ON
 from app.api.edge.manners import SAFE_METHODS
 from app.errors import AppError, Forbidden, MethodNotAllowed, MisdirectedRequest, Unauthorized
 from app.web.shell import FOLDER, found, page, visitor
 
+PASSED_ON = ("x-forwarded-", "forwarded", "x-real-ip")
+"""How the names of headers begin by which a proxy names its caller."""
 FORM = "application/x-www-form-urlencoded"
 STYLE = (FOLDER / "bare.css").read_text("utf-8")
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -82,7 +83,8 @@ def _bare(request: Request, error: Exception) -> str | None:
 def _addressed(request: Request) -> dict[str, Any]:
     """By what name the server was called, and whether a proxy did it."""
     host = (request.url.hostname or "")[:100]
-    passed_on = any(name.startswith("x-forwarded-") or name.encode() in PASSED_ON for name in request.headers)
+    named = any(name.startswith(PASSED_ON) for name in request.headers)
+    passed_on = named or request.scope.get("passed_on") is not None
     return {"style": Markup(STYLE), "host": host, "is_name": _is_name(host), "passed_on": passed_on}  # noqa: S704
 
 

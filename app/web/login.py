@@ -166,11 +166,13 @@ def _form(request: Request, template: str, error: AppError | None = None, **cont
     context |= {"problem": error.detail if error else "", "shortest": str(passwords.SHORTEST)}
     if "next" in context:
         context["next"] = local(context["next"] or "/")
-    response = page(request, template, status_code=error.status if error else 200, **context, visitor=None)
+    status = error.status if error else 200
+    if isinstance(error, Unauthorized):  # a 401 would ask for a header, which no form sends
+        status = Invalid.status
+    response = page(request, template, status_code=status, **context, visitor=None)
     response.headers["Referrer-Policy"] = "same-origin"
-    for header in ("Retry-After", "WWW-Authenticate"):
-        if error and header in error.headers:
-            response.headers[header] = error.headers[header]
+    if error and "Retry-After" in error.headers:
+        response.headers["Retry-After"] = error.headers["Retry-After"]
     return response
 
 

@@ -87,7 +87,7 @@ def test_under_tls_the_cookie_is_bound_to_the_host(house: House, settings: Setti
 def test_a_refused_login_is_the_form_again(house: House, outside: TestClient) -> None:
     house.person("Ann")
     answer = outside.post("/login", data={"name": "<Ann>", "password": "not <this> one"})
-    assert answer.status_code == 401
+    assert answer.status_code == 422
     assert "The name or the password is wrong." in answer.text
     assert 'value="&lt;Ann&gt;"' in answer.text and "not &lt;this" not in answer.text
     assert "set-cookie" not in answer.headers
@@ -135,9 +135,9 @@ def test_a_login_from_a_page_of_another_site_is_refused(house: House, outside: T
 
 
 def test_a_form_of_another_kind_or_size_is_no_fault(outside: TestClient) -> None:
-    assert outside.post("/login", json={"name": "Ann"}).status_code == 401
+    assert outside.post("/login", json={"name": "Ann"}).status_code == 422
     assert outside.post("/login", data={f"a{i}": "" for i in range(99)}).status_code == 422
-    assert outside.post("/login", data={"name": "Ann\0", "password": "wrong one"}).status_code == 401
+    assert outside.post("/login", data={"name": "Ann\0", "password": "wrong one"}).status_code == 422
     assert outside.post("/login", data={"name": "A" * 1000, "password": "a" * 100_000}).status_code in (
         401,
         413,
