@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 LONGEST_NAME = 100
@@ -48,7 +48,7 @@ class Caller:
     only_at: str | None = None
     session: str | None = None
     by_cookie: bool = False
-    until: float = math.inf
+    until: float = field(default=math.inf, compare=False)  # who is the same may be known for longer
 
     @property
     def confined_to(self) -> int | None:

@@ -32,7 +32,7 @@ def poll(probe: Callable[[], T | None], *, within: float = 20.0, every: float = 
 
 def free_port() -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind(("", 0))  # free at every address
         return int(probe.getsockname()[1])
 
 

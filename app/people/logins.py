@@ -107,6 +107,7 @@ class Logins:
     def extend_session(self, session_id: str) -> float:
         """Say that a session is used: returns when it ends from now on without use."""
         with self._database().write() as connection:
+            accounts.move_door(connection)  # every process remembers until when it was valid
             return self._extend(connection, session_id)
 
     def _extend(self, connection: Connection, session_id: str) -> float:

@@ -75,6 +75,12 @@ def find(connection: Connection, user_id: int) -> User | None:
     return User(user_id, row.name, count, row.created_at)
 
 
+def name_of(connection: Connection, user_id: int) -> str | None:
+    """The name of a person; None if the id has none."""
+    row = _named(connection, user_id)
+    return None if row is None else str(row.name)
+
+
 def ids_of(connection: Connection, name: str) -> set[int]:
     """The id of the person of that name, or none."""
     query = sa.select(users.c.id).where(users.c.name_key == name_key(name))

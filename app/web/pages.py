@@ -1,44 +1,32 @@
 """The pages, a template each. The figures in them come from the endpoints of the API."""
 
-import json
-import re
 from contextlib import suppress
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any, get_args
 from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
-from fastapi.templating import Jinja2Templates
-from starlette.exceptions import HTTPException
+from fastapi.responses import RedirectResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from app.api import models, movies, recommendations, status, tasks
 from app.api.dependencies import ServiceDependency
 from app.api.edge.rules import EDITOR, OWN_TASK, VIEWER
-from app.errors import MethodNotAllowed, NotFound
+from app.errors import NotFound
 from app.movie import Movie
 from app.rating import MAX_ID
 from app.repository import tasks as task_rows
 from app.tasks.kinds import names
-from app.web import charts, reference
+from app.web import charts, failures, login, people, reference
+from app.web.shell import FOLDER, page, templates
 
-FOLDER = Path(__file__).parent
 SIMILAR, VERSIONS = 10, 30
 """The longest lists: of similar movies, and of versions of the model."""
 SILENT = 10.0
 """Seconds since the last heartbeat from which a worker in trouble is said to be silent."""
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-
-ADDRESSES = re.compile(r'<[^>]*? (?:href|src|action)="(?=/(?!/))')
-"""What stands before an address of ours in a page, whose texts are escaped."""
 
 router = APIRouter(include_in_schema=False)
-templates = Jinja2Templates(FOLDER / "templates")
 
 
 class _Scripts(StaticFiles):
@@ -52,62 +40,16 @@ class _Scripts(StaticFiles):
 
 def mount(app: FastAPI) -> None:
     """Serve the pages and their files; a browser that asked for a page gets errors as pages too."""
-    for kind, handler in app.exception_handlers.items():
-        app.exception_handlers[kind] = _with_pages(handler)
+    failures.install(app)
     app.include_router(router)
+    app.include_router(login.router)
+    app.include_router(people.router)
     app.mount("/static", _Scripts(directory=FOLDER / "static"), name="static")
-
-
-def _page(request: Request, name: str, *, status_code: int = 200, **context: Any) -> Response:
-    root = request.scope.get("root_path", "")
-    context |= {"here": "/" + request.url.path.removeprefix(root)[1:].partition("/")[0], "root": root}
-    html = templates.get_template(f"{name}.html").render(context)
-    response = HTMLResponse(below(root, html), status_code)
-    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def below(root: str, html: str) -> str:
-    """The page with the prefix `root` before its addresses: templates write them without."""
-    return ADDRESSES.sub(lambda match: match[0] + root, html) if root else html
-
-
-def _with_pages(handler: Any) -> Any:
-    """An exception handler that turns the problem details of `handler` into a page for a person."""
-
-    async def handle(request: Request, error: Exception) -> Response:
-        response: Response = await handler(request, error)
-        if isinstance(response, JSONResponse) and _for_a_person(request):
-            return _error_page(request, error, response)
-        return response
-
-    return handle
-
-
-def _error_page(request: Request, error: Exception, response: Response) -> Response:
-    """The page with the problem details of `response` and those of its headers that a browser acts on."""
-    problem = json.loads(bytes(response.body))
-    if isinstance(error, HTTPException | MethodNotAllowed) and response.status_code in (404, 405):
-        problem |= {"title": "Not found", "detail": f"There is no page at {request.url.path[:200]}."}
-    page = _page(request, "error", status_code=response.status_code, problem=problem)
-    page.headers["Vary"] = "Accept"
-    for name in ("Allow", "Retry-After"):
-        if name in response.headers:
-            page.headers[name] = response.headers[name]
-    return page
-
-
-def _for_a_person(request: Request) -> bool:
-    """Whether this is one of our pages, or a browser's navigation: it accepts HTML and names no JSON."""
-    accept = request.headers.get("accept", "")
-    ours = getattr(request.scope.get("endpoint"), "__module__", "") == __name__
-    return request.method in ("GET", "HEAD") and (ours or ("text/html" in accept and "json" not in accept))
 
 
 @router.get("/", dependencies=[VIEWER])
 def discover(request: Request) -> Response:
-    return _page(request, "discover")
+    return page(request, "discover")
 
 
 @router.get("/film/{movie_id}", dependencies=[VIEWER])
@@ -122,7 +64,7 @@ def movie(request: Request, movie_id: str, service: ServiceDependency) -> Respon
     found = _find(movie_id, service)
     similar = recommendations.similar_movies(found.id, service, limit=SIMILAR)
     chart = _score_chart(movies.histogram(found.id, service))
-    return _page(request, "movie", movie=found, similar=similar, chart=chart)
+    return page(request, "movie", movie=found, similar=similar, chart=chart)
 
 
 def _find(movie_id: str, service: ServiceDependency) -> Movie:
@@ -141,12 +83,12 @@ def _score_chart(counts: dict[str, int]) -> str:
 
 @router.get("/import", dependencies=[VIEWER])
 def import_file(request: Request) -> Response:
-    return _page(request, "import")
+    return page(request, "import")
 
 
 @router.get("/activity", dependencies=[VIEWER])
 def activity(request: Request) -> Response:
-    return _page(request, "activity", kinds=names(), statuses=get_args(tasks.Status))
+    return page(request, "activity", kinds=names(), statuses=get_args(tasks.Status))
 
 
 @router.get("/activity/{task_id}", dependencies=[OWN_TASK])
@@ -155,7 +97,7 @@ def activity_of_task(request: Request, task_id: str, service: ServiceDependency)
         task = task_rows.get(connection, task_id)
     if task is None:
         raise NotFound(f"There is no task {task_id[:100]!r}.")
-    return _page(request, "task", task=tasks.task_answer(task))
+    return page(request, "task", task=tasks.task_answer(task))
 
 
 @router.get("/quality", dependencies=[VIEWER])
@@ -163,7 +105,7 @@ def quality(request: Request, service: ServiceDependency) -> Response:
     versions = models.list_models(request, Response(), service, limit=VERSIONS)
     before = versions[1:] + versions[-1:]  # the first one is compared with itself: no changes
     shown = [new | {"changes": _changes(new, old)} for new, old in zip(versions, before, strict=True)]
-    return _page(request, "quality", versions=shown, chart=_quality_chart(versions[::-1]))
+    return page(request, "quality", versions=shown, chart=_quality_chart(versions[::-1]))
 
 
 def _quality_chart(versions: list[dict[str, Any]]) -> str | None:
@@ -201,7 +143,7 @@ def _changes(new: dict[str, Any], old: dict[str, Any]) -> list[str]:
 @router.get("/system", dependencies=[EDITOR])
 def system(request: Request, service: ServiceDependency) -> Response:
     figures = status.get_status(request, service)
-    return _page(request, "system", status=figures, background=_background_work(figures["worker"]))
+    return page(request, "system", status=figures, background=_background_work(figures["worker"]))
 
 
 def _background_work(worker: status.Worker | None) -> str:
@@ -218,7 +160,7 @@ def _background_work(worker: status.Worker | None) -> str:
 
 @router.get("/docs", dependencies=[VIEWER])
 def docs(request: Request) -> Response:
-    return _page(request, "reference", sections=reference.sections(request.app.openapi()))
+    return page(request, "reference", sections=reference.sections(request.app.openapi()))
 
 
 def _duration(seconds: float) -> str:
@@ -228,4 +170,8 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-templates.env.filters |= {"duration": _duration, "bars": charts.bars}
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%-d %b %Y")
+
+
+templates.env.filters |= {"duration": _duration, "day": _day, "bars": charts.bars}

@@ -91,6 +91,8 @@ def test_the_manners_that_endpoints_declare() -> None:
         ("POST", "/imports"): Manner.UPLOADS,
         ("POST", "/recommendations"): Manner.READS,
         ("POST", "/token"): Manner.LOGS_IN,
+        ("POST", "/login"): Manner.LOGS_IN,
+        ("POST", "/invite/{token}"): Manner.LOGS_IN,
         ("GET", "/tasks/{task_id}"): Manner.WAITS,
         ("GET", "/tasks/{task_id}/events"): Manner.FOLLOWS,
     }

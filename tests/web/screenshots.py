@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
+from app.config import Settings
+from app.user import Role
 from tests.server import Server
 from tests.web.conftest import FLAGS
+from tests.web.house import PASSWORD, House
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screenshots"
 SIZES = {"wide": (1280, 860), "phone": (360, 740)}
@@ -56,6 +59,26 @@ def fill(server: Server) -> str:
     return upload(server, "".join(ratings(movies, range(9100, 9160), 16, chosen)) + bad)
 
 
+def take_all(browser: Browser, origin: str, paths: dict[str, str], *, name: str | None = None) -> None:
+    """Every path at each size, light and dark; `name`: of who logs in before."""
+    for size, (width, height) in SIZES.items():
+        for scheme in ("light", "dark"):
+            viewport: Any = {"width": width, "height": height}
+            page = browser.new_page(viewport=viewport, color_scheme=scheme)
+            if name is not None:
+                page.goto(f"{origin}/login")
+                page.get_by_label("Name").fill(name)
+                page.get_by_label("Password").fill(PASSWORD)
+                page.get_by_role("button", name="Log in").click()
+                page.wait_for_load_state("load")
+            for shown, path in paths.items():
+                page.goto(f"{origin}{path}")
+                page.wait_for_load_state("load")
+                page.wait_for_timeout(600)
+                take(page, FOLDER / f"{shown}-{size}-{scheme}.png")
+            page.close()
+
+
 def take(page: Page, path: Path) -> None:
     image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     image.quantize(64, dither=Image.Dither.NONE).save(path, optimize=True)
@@ -82,15 +105,15 @@ def main() -> None:
             browser = playwright.chromium.launch(
                 executable_path=shutil.which("chromium"), args=FLAGS, chromium_sandbox=False
             )
-            for size, (width, height) in SIZES.items():
-                for scheme in ("light", "dark"):
-                    viewport: Any = {"width": width, "height": height}
-                    page = browser.new_page(viewport=viewport, color_scheme=scheme)
-                    for name, path in paths.items():
-                        page.goto(f"http://127.0.0.1:{server.port}{path}")
-                        page.wait_for_load_state("load")
-                        page.wait_for_timeout(600)
-                        take(page, FOLDER / f"{name}-{size}-{scheme}.png")
+            origin = f"http://127.0.0.1:{server.port}"
+            take_all(browser, origin, paths)
+            house = House(Settings(data_dir=server.data_dir))
+            for name, role in (("Ada", Role.ADMIN), ("Blaise", Role.EDITOR), ("Emmy", Role.VIEWER)):
+                house.person(name, role)
+            link = house.invite(house.person("Otto", password=None))
+            house.open()
+            take_all(browser, origin, {"login": "/login", "invitation": link})
+            take_all(browser, origin, {"people": "/people"}, name="Ada")
             browser.close()
     finally:
         server.close()

@@ -14,6 +14,7 @@ PAGES = (
     "/activity",
     "/quality",
     "/system",
+    "/people",
 )
 
 

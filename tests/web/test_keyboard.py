@@ -21,6 +21,7 @@ PAGES = (
     "/activity/{task}",
     "/quality",
     "/system",
+    "/people",
     "/docs",
 )
 

@@ -4,6 +4,7 @@ import { address, page } from "./api.js";
 import { element, find, latest, loading, pause, visible } from "./dom.js";
 import { date, duration, sentence, time } from "./format.js";
 import { showNext } from "./paging.js";
+import { may } from "./session.js";
 import { actionBar, ended, progressView } from "./tasks.js";
 import { setParameters, withUser } from "./user.js";
 
@@ -52,6 +53,7 @@ function note(tasks) {
   if (tasks.length) return "";
   const { kind, status } = chosen();
   if (kind || status) return "No task matches these filters.";
+  if (!may("editor")) return "Nothing of yours has run yet. Import a file of your ratings.";
   return "Nothing has run yet. Import a file, or rebuild the model under Quality.";
 }
 

@@ -2,6 +2,7 @@
 
 import { recovered, watched } from "./connection.js";
 import { at, pause } from "./dom.js";
+import { changing, refused } from "./session.js";
 
 const TIMEOUT = 30_000;
 const BUSY = [429, 502, 503, 504];
@@ -37,6 +38,7 @@ const contentOf = ({ answer, text }) =>
 export async function call(path, { method = "GET", headers = {}, json, again = method === "GET", signal } = {}) {
   const allowed = typeof again === "function" ? again : () => again;
   if (json) headers = { ...headers, "Content-Type": "application/json" };
+  if (method !== "GET") headers = changing(headers);
   do {
     const given = await attempt(path, { method, headers, body: json, signal }).catch(() => null);
     signal?.throwIfAborted();
@@ -45,7 +47,10 @@ export async function call(path, { method = "GET", headers = {}, json, again = m
       const back = recovered();
       if (allowed()) await back;
     } else if (allowed() && isBusy(given.answer)) await busy(given.answer);
-    else throw new Problem(given.answer.status, contentOf(given));
+    else {
+      await refused(given.answer.status);
+      throw new Problem(given.answer.status, contentOf(given));
+    }
   } while (allowed());
   throw new Problem(0, { detail: UNKNOWN });
 }

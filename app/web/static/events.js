@@ -2,6 +2,7 @@
 
 import { recovered } from "./connection.js";
 import { at, visible } from "./dom.js";
+import { refused } from "./session.js";
 
 const SILENCE = 45_000; // ms; the server sends at least a comment every 15 s
 
@@ -43,6 +44,7 @@ async function open(path, last, signal) {
   const headers = { Accept: "text/event-stream" };
   if (last !== null) headers["Last-Event-ID"] = String(last);
   const answer = await fetch(at(path), { headers, signal, cache: "no-store" });
+  if (!answer.ok) await refused(answer.status);
   return answer.ok ? answer.body : null;
 }
 

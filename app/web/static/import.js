@@ -1,9 +1,10 @@
 // Import: choose a file, follow the import, read its report, undo it.
 
-import { address, newKey, start } from "./api.js";
+import { address, get, newKey, start } from "./api.js";
 import { announce, button, find, guarded, show } from "./dom.js";
 import { bytes, sentence } from "./format.js";
 import { showReport, undoButton } from "./report.js";
+import { login } from "./session.js";
 import { actionBar, ended, followTask, progressView, remains } from "./tasks.js";
 import { upload } from "./upload.js";
 import { NO_USER, parseUser, setParameters, user, withUser } from "./user.js";
@@ -20,7 +21,7 @@ function say(text, ...buttons) {
 }
 
 function parameters() {
-  const owner = find("owner").value.trim();
+  const owner = find("owner")?.value.trim() ?? login; // a viewer imports for themselves
   if (owner && parseUser(owner) === null) throw new Error(NO_USER);
   return { user_id: owner, dry_run: find("dry-run").checked ? "true" : "" };
 }
@@ -58,6 +59,7 @@ const sendFile = guarded(async (file, { path: before, key: known } = {}) => {
     if (!file.size) throw new Error(`${file.name} is empty. Choose a file with a header and rows.`);
     sending.path = address("/imports", parameters());
     sending.key = sending.path === before ? known : newKey();
+    if (login !== null) await get(`/users/${login}`); // without a session the file would be sent for nothing
     const { signal, stop } = stoppable();
     const job = () => upload(sending.path, file, sending.key, showSending(file, stop), signal);
     const task = await staying(job);
@@ -71,7 +73,7 @@ const sendFile = guarded(async (file, { path: before, key: known } = {}) => {
 
 function reason(problem) {
   const ownerless = problem.body?.errors?.some(({ parameter }) => parameter === "user_id");
-  if (!ownerless) return problem.message;
+  if (!ownerless || !find("owner")) return problem.message;
   find("owner").focus();
   return "This file holds one person’s ratings and does not say whose. Fill in “Whose ratings”, then send it again.";
 }
@@ -111,10 +113,10 @@ find("file").onchange = ({ target }) => {
   if (target.files.length) sendFile(target.files[0]);
   target.value = "";
 };
-find("sample").onclick = guarded(async () => {
+find("sample")?.addEventListener("click", guarded(async () => {
   const { task_id: id } = await start(address("/imports", parameters()));
   await watch(id, "The sample");
-});
+}));
 form.addEventListener("submit", (event) => event.preventDefault());
 drop.ondragover = (event) => {
   event.preventDefault();
@@ -129,6 +131,6 @@ drop.ondrop = (event) => {
   else say("Drop one file at a time.");
 };
 
-find("owner").value ||= user ?? "";
+if (find("owner")) find("owner").value ||= user ?? "";
 const given = new URLSearchParams(location.search).get("task");
 if (given) await guarded(() => watch(given))();

@@ -1,7 +1,9 @@
-// Who you are: one of the people there are, a new person, or an id that has ratings already.
+// Who you are: one of the people there are, a new person, or an id that has ratings already. Who is logged in may
+// choose another person as an editor; the page has the forms that the role may use.
 
 import { call, get, newKey, page } from "./api.js";
 import { announce, button, element, find, guarded, show } from "./dom.js";
+import { login } from "./session.js";
 import { NO_USER, nameOf, parseUser, rememberName, switchUser, user } from "./user.js";
 
 const MOST = 1000; // as many as the server lists at once
@@ -10,10 +12,11 @@ let switchTo = switchUser;
 
 // `onSwitch(id)` is called with the id of another person.
 export function setUpPeople(onSwitch) {
+  if (!find("chooser")) return; // a viewer is who they are
   switchTo = onSwitch;
   find("change").onclick = guarded(choose);
-  find("new-person").addEventListener("submit", submitted(begin));
-  find("naming").addEventListener("submit", submitted(nameYourself));
+  find("new-person")?.addEventListener("submit", submitted(begin));
+  find("naming")?.addEventListener("submit", submitted(nameYourself));
   find("user").addEventListener("submit", submitted(useId));
   guarded(user === null ? choose : showYou)();
 }
@@ -32,7 +35,7 @@ function submitted(job) {
 async function choose() {
   show(find("chooser"));
   show(find("you"), false);
-  show(find("naming"), false);
+  showNaming(false);
   if (user !== null) find("chooser-title").focus();
   const { items, next } = await page(`/users?limit=${MOST}`);
   const known = ({ id, name }) => element("li", {}, button(name, guarded(() => become(String(id), name))));
@@ -40,11 +43,15 @@ async function choose() {
   if (next) find("people").append(element("li", { class: "note" }, "More people are here: give your user id."));
 }
 
+function showNaming(visible) {
+  if (find("naming")) show(find("naming"), visible);
+}
+
 async function become(id, name) {
   rememberName(id, name);
   await switchTo(id);
   await showYou();
-  announce(`You are ${nameOf(id)}.`);
+  announce(login === null ? `You are ${nameOf(id)}.` : `You rate for ${nameOf(id)}.`);
 }
 
 // The person of this id, or null: it has neither a name nor ratings.
@@ -60,7 +67,7 @@ async function showYou() {
   const name = (await person(user))?.name ?? null;
   rememberName(user, name);
   find("you-are").textContent = nameOf(user);
-  show(find("naming"), name === null);
+  showNaming(name === null);
 }
 
 // Sends a name; a refusal is shown beside its field. Returns the person, or null.

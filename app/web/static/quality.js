@@ -4,13 +4,14 @@ import { call, get, start } from "./api.js";
 import { announce, find, guarded, onReturn, show } from "./dom.js";
 import { refresh } from "./live.js";
 import { actionBar, followTask, progressView } from "./tasks.js";
+import { may } from "./session.js";
 import "./user.js";
 
 const view = progressView();
 find("progress").replaceChildren(view.node);
 
 async function watch(id) {
-  find("rebuild").disabled = true;
+  if (may("editor")) find("rebuild").disabled = true;
   show(find("running"));
   const showActions = actionBar(find("running-actions"), (task) => task.status === "queued" && run(task.task_id));
   await followTask(id, (task) => {
@@ -18,12 +19,14 @@ async function watch(id) {
     showActions(task);
   });
   await refresh();
-  find("rebuild").disabled = false;
+  if (may("editor")) find("rebuild").disabled = false;
 }
 
 const run = guarded(watch);
 
-find("rebuild").onclick = guarded(async () => watch((await start("/recommender/rebuild")).task_id));
+const rebuild = guarded(async () => watch((await start("/recommender/rebuild")).task_id));
+
+find("rebuild")?.addEventListener("click", rebuild);
 
 find("models").onclick = guarded(async ({ target }) => {
   const { version } = target.dataset;

@@ -6,6 +6,7 @@
 
 import { address, call, newKey, page } from "./api.js";
 import { guarded, pause } from "./dom.js";
+import { login } from "./session.js";
 import { user } from "./user.js";
 
 const MOST = 5000;
@@ -20,7 +21,16 @@ let stores = 0; // choices that the server has stored since the page was opened
 
 const placeOf = (movieId) => `${user}/${movieId}`;
 const keep = (place, choice) => localStorage.setItem(PREFIX + place, JSON.stringify(choice));
-const kept = (place) => JSON.parse(localStorage.getItem(PREFIX + place));
+const read = (place) => JSON.parse(localStorage.getItem(PREFIX + place));
+
+// What one person has left unsent, another who logs in here neither sees nor sends.
+const isMine = (place, { by }) => login === null || (by ?? place.split("/")[0]) === login;
+
+function kept(place) {
+  const choice = read(place);
+  return choice && isMine(place, choice) ? choice : null;
+}
+
 const isNewest = (place, choice) => kept(place)?.id === choice.id;
 
 export const ratedCount = () => scores.size;
@@ -76,7 +86,7 @@ function note(movieId, score) {
 export async function rate(movieId, score) {
   const place = placeOf(movieId);
   const key = newKey();
-  keep(place, { id: key, key, score, at: Date.now() });
+  keep(place, { id: key, key, score, at: Date.now(), by: login });
   hurry.get(place)?.();
   return (await sent(place)) === key;
 }
@@ -144,7 +154,7 @@ async function request(place, choice) {
 function unsent() {
   const names = Object.keys(localStorage).filter((name) => name.startsWith(PREFIX));
   const places = names.map((name) => name.slice(PREFIX.length));
-  const old = (place) => Date.now() - kept(place).at > TOO_OLD;
+  const old = (place) => Date.now() - read(place).at > TOO_OLD;
   for (const place of places.filter(old)) localStorage.removeItem(PREFIX + place);
   return places.filter((place) => kept(place));
 }

@@ -5,6 +5,7 @@ import { announce, element, find, latest, loading, show } from "./dom.js";
 import { plural } from "./format.js";
 import { asMovie, movieItem, noMovies } from "./movies.js";
 import { ratedCount } from "./ratings.js";
+import { may } from "./session.js";
 import { setParameters, user } from "./user.js";
 
 const SHOWN = 15;
@@ -60,14 +61,14 @@ function empty() {
   const { genre, year_from, year_to } = chosen();
   const filtered = genre || year_from || year_to || hidden().length;
   if (filtered) return "Nothing is left with these filters. Loosen them to see more.";
-  return "There is nothing to recommend yet. Import some films first.";
+  return `There is nothing to recommend yet. ${may("editor") ? "Import some films first." : "There are no films."}`;
 }
 
 function source(answer) {
   const { source: from, model_version: version } = answer;
   if (from === "personal") return `From ${plural(ratedCount(), "rating")} of yours · model ${version}`;
   const why = !version
-    ? "There is no model yet: import ratings, then build one under Quality."
+    ? may("editor") ? "There is no model yet: import ratings, then build one under Quality." : "There is no model yet."
     : ratedCount()
       ? "The model knows none of your films yet; rate some popular ones."
       : "Rate a few films and this list becomes yours.";

@@ -3,6 +3,7 @@
 import { start } from "./api.js";
 import { button, element, find, guarded, show } from "./dom.js";
 import { number, plural, sentence } from "./format.js";
+import { may } from "./session.js";
 import { withUser } from "./user.js";
 
 const COUNTS = [
@@ -78,8 +79,8 @@ export function showReport(task, { watch, again }) {
   find("counts").replaceChildren(...counts(result));
   find("rejects").replaceChildren(...rejected(task));
   const changed = (result.new ?? 0) + (result.replaced ?? 0) > 0 && !result.dry_run;
-  const train = button("Rebuild the model with it", rebuild, { class: "primary" });
-  const further = [train, undoButton(task.task_id, watch)];
+  const train = may("editor") ? [button("Rebuild the model with it", rebuild, { class: "primary" })] : [];
+  const further = [...train, undoButton(task.task_id, watch)];
   find("report-actions").replaceChildren(...(changed ? further : []), again());
   find("report-title").tabIndex = -1;
   find("report-title").focus();

@@ -6,6 +6,7 @@ import { number } from "./format.js";
 import { asMovie, movieItem, noMovies } from "./movies.js";
 import { showNext } from "./paging.js";
 import { scoreOf } from "./ratings.js";
+import { may } from "./session.js";
 import { setStars } from "./stars.js";
 import { user } from "./user.js";
 
@@ -18,9 +19,10 @@ let tab = "popular";
 let onRate = null;
 let ready = null;
 
+const NONE = `There are no films yet.${may("editor") ? " Import some to begin." : ""}`;
 const EMPTY = {
-  popular: "There are no films yet. Import some to begin.",
-  new: "There are no films yet. Import some to begin.",
+  popular: NONE,
+  new: NONE,
   rated: "You have rated nothing yet. Start with something popular.",
 };
 

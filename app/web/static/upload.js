@@ -2,6 +2,7 @@
 
 import { Problem } from "./api.js";
 import { at } from "./dom.js";
+import { changing } from "./session.js";
 
 const TYPES = { gz: "application/gzip", zip: "application/zip" };
 
@@ -17,7 +18,7 @@ function send(path, file, headers, onProgress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", at(path));
-    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries(changing(headers))) request.setRequestHeader(name, value);
     request.responseType = "json";
     request.upload.addEventListener("progress", ({ loaded }) => onProgress(loaded));
     request.addEventListener("load", () => resolve(request));

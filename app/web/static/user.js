@@ -1,6 +1,8 @@
-// Who you are: a user id in the address, remembered in this browser and added to the links.
+// Whose ratings these are: yours where you are logged in, and you may choose others if your role lets you.
+// With the door closed, a user id in the address, remembered in this browser and added to the links.
 
 import { at, find, show } from "./dom.js";
+import { confined, login, loginName } from "./session.js";
 
 const KEY = "matinee.user";
 const NAME = "matinee.name.";
@@ -18,7 +20,7 @@ export function parseUser(text) {
 
 const inAddress = parseUser(new URLSearchParams(location.search).get("user") ?? "");
 
-export let user = inAddress ?? parseUser(localStorage.getItem(KEY) ?? "");
+export let user = confined ? login : inAddress ?? login ?? parseUser(localStorage.getItem(KEY) ?? "");
 
 // Changes the query of the address, without loading a page.
 export function setParameters(changes) {
@@ -31,7 +33,8 @@ export function setParameters(changes) {
 }
 
 // What to call a user: by the name that this browser knows, else by the id.
-export const nameOf = (id) => localStorage.getItem(NAME + id) ?? `user ${id}`;
+export const nameOf = (id) =>
+  (id === login ? loginName : null) ?? localStorage.getItem(NAME + id) ?? `user ${id}`;
 
 // Remembers a user's name, or with null that there is none.
 export function rememberName(id, name) {
@@ -42,13 +45,13 @@ export function rememberName(id, name) {
 
 export function switchUser(id) {
   user = id;
-  setParameters({ user: id });
+  setParameters({ user: id === login ? null : id });
   remember();
 }
 
 export const withUser = (path) => {
   const url = new URL(at(path), location.origin);
-  if (user !== null) url.searchParams.set("user", user);
+  if (user !== login) url.searchParams.set("user", user);
   return url.pathname + url.search + url.hash;
 };
 
@@ -59,10 +62,12 @@ function keepUserInLinks() {
 }
 
 function remember() {
-  if (user !== null) localStorage.setItem(KEY, user);
-  const who = find("who");
-  who.textContent = nameOf(user);
-  show(who, user !== null);
+  if (user !== null && login === null) localStorage.setItem(KEY, user);
+  const who = find("who"); // with the door closed
+  if (who) {
+    who.textContent = nameOf(user);
+    show(who, user !== null);
+  }
   keepUserInLinks();
 }
 
