@@ -20,14 +20,19 @@ ENGINES = ("sqlite", "postgres")
 
 LONG = (
     "processes",
+    "api/test_catalogue.py",
+    "api/test_retries.py",
+    "api/test_scarce.py",
     "api/test_values.py",
+    "imports/test_damaged_archives.py",
     "imports/test_kills.py",
     "imports/test_sequences.py",
+    "repository/test_many_values.py",
     "storage/test_numbers_migration.py",
     "web/test_accessibility.py",
 )
 """Folders and files of the long marks: `pytest -q -m ''` runs them too."""
-LONG_ON_POSTGRES = ("imports", "tasks", "api")
+LONG_ON_POSTGRES = ("imports", "tasks", "api", "people", "test_cli_people.py")
 """Folders whose tests run on SQLite alone in the short form: the engines have their own tests."""
 
 # The same examples in every run, so that a run judges the code alone; CI draws others each time and

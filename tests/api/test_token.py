@@ -306,7 +306,6 @@ def test_a_login_whose_turn_does_not_come_is_refused(home: Home, monkeypatch: py
         return go_on.wait(10)
 
     monkeypatch.setattr(passwords, "fits", fits)
-    monkeypatch.setattr("app.api.edge.places.Line.enter.__defaults__", (0.01,))
     home.member()
 
     async def run() -> None:
@@ -315,7 +314,7 @@ def test_a_login_whose_turn_does_not_come_is_refused(home: Home, monkeypatch: py
             form = {"username": "Ann", "password": PASSWORD}
             first = asyncio.create_task(client.post("/token", data=form))
             await asyncio.to_thread(begun.wait, 10)
-            refused = await client.post("/token", data=form)
+            refused = await client.post("/token", data=form, headers={"X-Request-Timeout": "0.01"})
             assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
             go_on.set()
             assert (await first).status_code == 200
