@@ -77,6 +77,21 @@ def test_a_cancelled_import_says_what_it_wrote_and_what_to_do(
     expect(page.locator("#report-note")).to_have_text("The import was undone.", timeout=30_000)
 
 
+def test_a_merge_says_what_it_did_and_is_undone(visit: Visit, expect: Any, server: Server) -> None:
+    person = server.client.post("/users", json={"name": "Ada"}).json()["id"]
+    for movie_id in (1, 2):
+        rating = {"user_id": 900_001, "movie_id": movie_id, "score": 4}
+        assert server.client.post("/ratings", json=rating).is_success
+    task_id = server.client.post(f"/users/{person}/merge", json={"from": 900_001}).json()["task_id"]
+    server.wait(task_id)
+    page = visit(f"/activity/{task_id}")
+    expect(page.locator(".progress-text")).to_have_text("2 moved.")
+    page.get_by_role("button", name="Undo this merge").click()
+    expect(page).not_to_have_url(re.compile(task_id))
+    expect(page.locator("#progress .badge")).to_have_text("complete")
+    assert len(server.client.get("/users/900001/ratings").json()) == 2
+
+
 def test_a_task_ends_while_the_page_is_disconnected(
     visit: Visit, expect: Any, server: Server, watch: Watch
 ) -> None:

@@ -56,9 +56,9 @@ function rejected(task) {
   ].filter(Boolean);
 }
 
-// Also for imports that were cancelled or failed; the server refuses if there is nothing to undo.
-export function undoButton(id, watch) {
-  return button("Undo this import", guarded(async () => watch((await start(`/imports/${id}/undo`)).task_id)));
+// Also for what was cancelled or failed; the server refuses if there is nothing to undo.
+export function undoButton(id, watch, what = "this import") {
+  return button(`Undo ${what}`, guarded(async () => watch((await start(`/tasks/${id}/undo`)).task_id)));
 }
 
 const rebuild = guarded(async () => {

@@ -2,7 +2,8 @@
 
 import { element, find, guarded, show } from "./dom.js";
 import { date, time } from "./format.js";
-import { actionBar, badge, ended, followTask, progressText, progressView } from "./tasks.js";
+import { undoButton } from "./report.js";
+import { actionBar, badge, ended, followTask, noun, progressText, progressView } from "./tasks.js";
 import { withUser } from "./user.js";
 
 const { id } = find("task").dataset;
@@ -55,6 +56,8 @@ function onEvent(type, data) {
 function links(task) {
   if (task.status !== "complete" && !task.written) return [];
   const link = (path, text) => element("a", { class: "button", href: withUser(path) }, text);
+  const follow = (undo) => location.assign(withUser(`/activity/${undo}`));
+  if (task.kind === "merge_users") return [undoButton(id, follow, noun(task.kind))];
   if (task.kind === "rebuild_model") return [link("/quality", "See the model")];
   return [link(`/import?task=${id}`, task.status === "complete" ? "See the report" : "Undo this import")];
 }

@@ -28,11 +28,15 @@ function share(task) {
 
 function outcome({ result, progress }) {
   const names = [
-    "read", "new", "replaced", "unchanged", "older", "duplicate", "rejected", "deleted", "restored", "kept",
+    "read", "moved", "new", "replaced", "unchanged", "older", "duplicate", "rejected", "deleted", "restored",
+    "kept", "left",
   ];
   const counts = names.filter((name) => result?.[name]).map((name) => `${number(result[name])} ${name}`);
   return counts.length && !progress.message ? sentence(`${counts.join(", ")}.`) : progress.message ?? "Done.";
 }
+
+// What an undo takes back.
+export const noun = (kind) => (kind === "merge_users" ? "this merge" : "this import");
 
 // Says what a task that did not complete has left, and what to do.
 export function remains({ kind, status, attempt, written, error }) {
@@ -43,7 +47,7 @@ export function remains({ kind, status, attempt, written, error }) {
   }
   if (!written) return `${why} Nothing was written.`;
   const rows = `${plural(written, "row")} ${written === 1 ? "was" : "were"} written and stay`;
-  return `${why} ${rows} until you undo this import; Retry imports the rest.`;
+  return `${why} ${rows} until you undo ${noun(kind)}; Retry ${kind === "merge_users" ? "moves" : "imports"} the rest.`;
 }
 
 function words(task) {
