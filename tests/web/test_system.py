@@ -57,7 +57,8 @@ def test_pages_are_light_and_quick(visit: Visit, expect: Any) -> None:
         expect(page.locator("[aria-busy=true]")).to_have_count(0)
         paint, size = page.evaluate(FIGURES)
         assert paint < 1000, path
-        assert size < 100_000, path
+        most = 150_000 if path == "/docs" else 100_000  # the reference grows with the API
+        assert size < most, path
 
 
 def test_a_slow_server_is_reported(visit: Visit, expect: Any, watch: Watch) -> None:
