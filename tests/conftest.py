@@ -25,10 +25,15 @@ LONG = (
     "api/test_scarce.py",
     "api/test_values.py",
     "imports/test_damaged_archives.py",
+    "imports/test_lanes.py",
     "imports/test_kills.py",
     "imports/test_sequences.py",
+    "people/test_merge.py",
     "repository/test_many_values.py",
     "storage/test_numbers_migration.py",
+    "storage/test_private.py",
+    "storage/test_waits.py",
+    "tasks/test_embedded.py",
     "web/test_accessibility.py",
 )
 """Folders and files of the long marks: `pytest -q -m ''` runs them too."""

@@ -160,6 +160,7 @@ def test_every_route_has_a_line_and_every_line_a_route_with_that_rule(settings: 
     app.state.service.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("row", ROWS.values(), ids=list(ROWS))
 def test_who_may_call_a_route(house: House, row: Row) -> None:
     town = Town(house)
