@@ -31,6 +31,7 @@ from app.api import (
     status,
     tasks,
     token,
+    undos,
     user_export,
     user_ratings,
     users,
@@ -51,7 +52,7 @@ log = logging.getLogger("matinee.service")
 
 API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings, user_export)
 API += (recommendations, rebuilds, imports, exports, tasks, models, token, description)
-API += (accounts, invitations, keys, audit)
+API += (accounts, invitations, keys, audit, undos)
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from app.api.uploads import Receiver, Upload
 from app.api.values import Id, TaskId
 from app.errors import Forbidden, Invalid, NotFound
 from app.imports import readers
-from app.imports.kinds import IMPORT, UNDO, ImportParams, UndoParams
+from app.imports.kinds import IMPORT, UNDO, ImportParams
 from app.imports.rejects import rejects_path
 from app.repository import tasks
 from app.service import Service
@@ -135,22 +135,3 @@ async def import_rejects(task: ExistingTask, service: ServiceDependency) -> File
         when = "has none" if task.ended else f"is {task.status}; they can be read once it has ended"
         raise NotFound(f"There are no rejects of task {task.id}: it {when}.")
     return FileResponse(path, media_type="text/csv; charset=utf-8", filename=f"rejects-{task.id}.csv")
-
-
-@router.post("/{task_id}/undo", dependencies=[OWN_TASK], status_code=202, response_model=Started)
-def undo_import(
-    task_id: TaskId,
-    background: BackgroundTasks,
-    service: ServiceDependency,
-    caller: CallerDependency,
-    once: OnceDependency,
-) -> Any:
-    """Queue a task that restores the state before the import. The newest import is undone first."""
-
-    def start(connection: Connection) -> Reply:
-        limit = service.settings.max_queue
-        task = queue(connection, UNDO.name, UndoParams(task_id), owner=caller.user_id, max_queue=limit)
-        return accepted(task, f"/imports/{task.id}")
-
-    background.add_task(service.wake_worker)
-    return once("", start)

@@ -22,14 +22,12 @@ from app.api.feed import Feed, is_end
 from app.api.idempotency import OnceDependency, Reply, accepted
 from app.api.values import TaskId
 from app.errors import Forbidden, NotFound, Unauthorized
-from app.imports.kinds import UNDO, UndoParams
 from app.repository import task_events as timeline
 from app.repository import tasks
 from app.service import Service
 from app.task import ENDED, Task
 from app.tasks.kinds import kind_of, names
 from app.tasks.retry import missing_of, retry
-from app.tasks.start import queue
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 
@@ -221,25 +219,6 @@ def retry_task(
 
     background.add_task(service.wake_worker)
     return once("", again)
-
-
-@router.post("/{task_id}/undo", dependencies=[OWN_TASK], status_code=202, response_model=Started)
-def undo_task(
-    task_id: TaskId,
-    background: BackgroundTasks,
-    service: ServiceDependency,
-    caller: CallerDependency,
-    once: OnceDependency,
-) -> Any:
-    """Queue a task that takes an import or a merge back. The newest is undone first."""
-
-    def start(connection: Connection) -> Reply:
-        limit, params = service.settings.max_queue, UndoParams(task_id)
-        task = queue(connection, UNDO.name, params, owner=caller.user_id, max_queue=limit)
-        return accepted(task, f"/tasks/{task.id}")
-
-    background.add_task(service.wake_worker)
-    return once("", start)
 
 
 @router.get("/{task_id}/events", dependencies=[OWN_TASK], response_class=EventSourceResponse)

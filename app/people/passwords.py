@@ -19,9 +19,9 @@ def _hasher() -> PasswordHash:
 
 
 @functools.cache
-def _nobody() -> str:
+def _decoy() -> str:
     """The hash that a password is compared with where there is no account: it takes as long."""
-    return _hasher().hash("the password of nobody")
+    return _hasher().hash("compared where there is no account")
 
 
 def hashed(password: str) -> str:
@@ -33,6 +33,6 @@ def hashed(password: str) -> str:
 
 def fits(password: str, stored: str | None) -> bool:
     """Whether a password is the stored one. Takes the same time without a stored one (None)."""
-    nobody = _nobody()  # made on first use, with an account or without
-    known = _hasher().verify(password[: LONGEST + 1], stored or nobody)
+    decoy = _decoy()  # made on first use, with an account or without
+    known = _hasher().verify(password[: LONGEST + 1], stored or decoy)
     return known and stored is not None and len(password) <= LONGEST

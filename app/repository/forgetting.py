@@ -77,7 +77,7 @@ def forget_undos(connection: Connection, user_id: int) -> tuple[int, int]:
     return images, later
 
 
-def answers(user_id: int, prefixes: Collection[str]) -> sa.ColumnElement[bool]:
+def records_of(user_id: int, prefixes: Collection[str]) -> sa.ColumnElement[bool]:
     """The idempotency records of the person's requests and keys, and those that carry them.
 
     A scope is caller, method and path; a body is compact JSON.
@@ -93,7 +93,7 @@ def answers(user_id: int, prefixes: Collection[str]) -> sa.ColumnElement[bool]:
 
 
 def forget_answers(connection: Connection, user_id: int, prefixes: Collection[str]) -> int:
-    return connection.execute(idempotency_keys.delete().where(answers(user_id, prefixes))).rowcount
+    return connection.execute(idempotency_keys.delete().where(records_of(user_id, prefixes))).rowcount
 
 
 def key_prefixes(connection: Connection, user_id: int) -> list[str]:

@@ -84,7 +84,7 @@ def _answers(user_id: int) -> Any:
     columns = (record.scope, record.key, record.status, record.body, record.created_at)
     by_key = sa.func.substr(record.scope, 1, sa.func.length(api_keys.c.prefix) + 1) == api_keys.c.prefix + " "
     of_key = sa.exists().where(api_keys.c.user_id == user_id, by_key)
-    return sa.select(*columns).where(sa.or_(forgetting.answers(user_id, ()), of_key))
+    return sa.select(*columns).where(sa.or_(forgetting.records_of(user_id, ()), of_key))
 
 
 def _audit(user_id: int) -> Any:
