@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 from fastapi.testclient import TestClient
 
-from app.config import Settings
 from app.repository import accounts, sessions, tasks
 from app.repository import ratings as rating_rows
 from app.tasks.worker import run_next
@@ -18,13 +17,6 @@ from tests.house import House
 from tests.server import poll
 
 JSON = {"Content-Type": "application/json"}
-
-
-@pytest.fixture
-def house(settings: Settings) -> Iterator[House]:
-    house = House(settings)
-    yield house
-    house.service.close()
 
 
 @pytest.fixture

@@ -35,13 +35,6 @@ def engine_client(engine_settings: Settings) -> Iterator[TestClient]:
     app.state.service.close()
 
 
-@pytest.fixture
-def house(settings: Settings) -> Iterator[House]:
-    house = House(settings)
-    yield house
-    house.service.close()
-
-
 def rows(client: TestClient, headers: dict[str, str] | None = None, **params: Any) -> list[dict[str, Any]]:
     """Oldest first."""
     listed: list[dict[str, Any]] = client.get(

@@ -2,7 +2,6 @@
 
 import time
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -21,13 +20,6 @@ from app.user import Role
 from tests.house import House, bearer
 
 Header = tuple[bytes, bytes]
-
-
-@pytest.fixture
-def house(settings: Settings) -> Iterator[House]:
-    house = House(settings)
-    yield house
-    house.service.close()
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
 """The door: closed for this machine alone, open for callers with a token, key or cookie."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from app.api.edge.rules import require_rules
-from app.config import Settings
 from app.main import create_app
 from app.people import tokens
 from app.repository import accounts, sessions
@@ -16,13 +14,6 @@ from app.user import Role
 from tests.house import OUTSIDE, House, bearer
 
 __all__ = ["OUTSIDE", "House", "bearer"]
-
-
-@pytest.fixture
-def house(settings: Settings) -> Iterator[House]:
-    house = House(settings)
-    yield house
-    house.service.close()
 
 
 def test_with_the_door_open_every_caller_needs_a_token(house: House) -> None:

@@ -2,14 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from app.config import Settings
 from app.errors import Unavailable
 from app.people import tokens
 from app.people.key_uses import EVERY, KeyUses
@@ -20,13 +19,6 @@ from app.user import Role
 from tests.house import House, bearer
 
 ONCE = {"Idempotency-Key": "k"}
-
-
-@pytest.fixture
-def house(settings: Settings) -> Iterator[House]:
-    house = House(settings)
-    yield house
-    house.service.close()
 
 
 @pytest.fixture

@@ -2,25 +2,16 @@
 
 import base64
 import time
-from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
 
-from app.config import Settings
 from app.people import tokens
 from app.people.door import Credential, Door, Kind
 from app.repository import sessions
 from app.storage import schema
 from app.user import Role
 from tests.house import House, bearer
-
-
-@pytest.fixture
-def house(settings: Settings) -> Iterator[House]:
-    house = House(settings)
-    yield house
-    house.service.close()
 
 
 @pytest.fixture

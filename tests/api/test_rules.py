@@ -1,7 +1,5 @@
 """Every route of the application and who may call it: one line each. A route without a line fails."""
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -139,13 +137,6 @@ def routes_of(app: FastAPI) -> dict[str, Rule | None]:
             if method != "HEAD":
                 found[f"{method} {context.path}"] = rule_of(dependencies_of(context))
     return found
-
-
-@pytest.fixture
-def house(settings: Settings) -> Iterator[House]:
-    house = House(settings)
-    yield house
-    house.service.close()
 
 
 def test_every_route_has_a_line_and_every_line_a_route_with_that_rule(settings: Settings) -> None:
