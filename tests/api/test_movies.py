@@ -23,6 +23,9 @@ def test_a_movie_is_created_read_replaced_and_deleted(client: TestClient) -> Non
         "title": "Async Demo",
         "year": 2024,
         "genre": "Sci-Fi",
+        "genres": ["Sci-Fi"],
+        "imdb_id": None,
+        "tmdb_id": None,
         "rating_count": 0,
         "mean_score": None,
     }
