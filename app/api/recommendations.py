@@ -2,54 +2,28 @@
 
 import time
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from anyio import from_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from app.api import etags
+from app.api import etags, movie_lists
 from app.api.dependencies import MovieId, ServiceDependency, UserId
 from app.api.edge.manners import Manner, served
 from app.api.edge.rules import OWN, VIEWER
+from app.api.movie_lists import Recommendations, SimilarMovie
+from app.api.movies import NO_MOVIE
 from app.api.values import MOST, NUMBER, Count, Genre, Id, Score, Share, Year
-from app.movie import Movie
 from app.rating import Rating
 from app.repository import ratings
-from app.serving.recommendations import Filters, Recommendation, Serving
+from app.serving.recommendations import Filters, Serving
 
 router = APIRouter(tags=["recommendations"])
 
 MAX_RATINGS = 50_000
 """Ratings in the body of a request without a user."""
-
-
-class Reason(BaseModel):
-    movie_id: int
-    title: str
-    score: float
-    contribution: float
-
-
-class RichRecommendation(BaseModel):
-    movie_id: int
-    title: str
-    year: int | None
-    genre: str | None
-    score: float
-    because: list[Reason]
-
-
-class RichAnswer(BaseModel):
-    source: Literal["personal", "popular"]
-    model_version: int
-    recommendations: list[RichRecommendation]
-
-
-class SimilarMovie(BaseModel):
-    movie: Movie
-    similarity: float
 
 
 class GivenRating(TypedDict):  # not a model: 30,000 of those take three times the memory
@@ -93,8 +67,8 @@ def recommend(
     return ids
 
 
-@router.get("/users/{user_id}/recommendations", dependencies=[OWN], response_model=RichAnswer)
-def recommend_richly(
+@router.get("/users/{user_id}/recommendations", dependencies=[OWN], response_model=Recommendations)
+def recommend_movies(
     request: Request,
     user_id: UserId,
     response: Response,
@@ -105,22 +79,25 @@ def recommend_richly(
     year_to: Year | None = None,
     exclude: Annotated[list[Id] | None, Query(max_length=MOST)] = None,
     diversity: Share = 0.0,
-) -> Any:
-    """Movies with titles and the reasons for each, never one that the user rated."""
+) -> Response:
+    """Movies with the reasons for each, never one that the user rated."""
     filters = Filters(genre, year_from, year_to, tuple(exclude or ()))
     with service.database.read() as connection:
         serving = service.model.serve(connection)
         rated = ratings.of_user(connection, user_id)
-        tags = _Tags(request, serving, rated)
+        tag = _tag(request, serving, rated, serving.shown)
+        etags.check(request, tag)
         with service.heavy.turn(len(rated) * limit, _departure(request)) as step:
             found, source = serving.rich(rated, limit, filters, diversity, step=step)
-    tags.mark(response, source)
-    return _answer(found, source, serving.version)
+    etags.mark(request, response, tag)
+    return movie_lists.written(movie_lists.recommendations(found, source, serving.version), response)
 
 
-@router.post("/recommendations", dependencies=[VIEWER], response_model=RichAnswer)
+@router.post("/recommendations", dependencies=[VIEWER], response_model=Recommendations)
 @served(Manner.READS)
-def recommend_to_anybody(request: Request, body: WhatIf, service: ServiceDependency) -> dict[str, Any]:
+def recommend_for_ratings(
+    request: Request, body: WhatIf, response: Response, service: ServiceDependency
+) -> Response:
     """What a user with these ratings would be recommended. Nothing is stored."""
     given = {rating["movie_id"]: rating["score"] for rating in body.ratings}
     filters = Filters(body.genre, body.year_from, body.year_to, tuple(body.exclude))
@@ -132,7 +109,7 @@ def recommend_to_anybody(request: Request, body: WhatIf, service: ServiceDepende
         serving = service.model.serve(connection)
         rated = _known(serving, given)
         found, source = serving.rich(rated, body.limit, filters, body.diversity, mean=mean, step=step)
-    return _answer(found, source, serving.version)
+    return movie_lists.written(movie_lists.recommendations(found, source, serving.version), response)
 
 
 def _known(serving: Serving, given: dict[int, float]) -> list[Rating]:
@@ -148,14 +125,19 @@ def _departure(request: Request) -> Callable[[], bool]:
     return lambda: from_thread.run(request.is_disconnected)
 
 
+def _tag(request: Request, serving: Serving, rated: list[Rating], *more: int) -> str:
+    """The tag of a list that is made from these ratings, and shows what the versions `more` stand for."""
+    mine = [(r.movie_id, r.score, r.rated_at) for r in rated]
+    return etags.tag_of(request, serving.version, serving.state, mine, *more)
+
+
 class _Tags:
-    """The two possible tags of a user's list: a personal list depends on fewer versions than another."""
+    """The two possible tags of a user's plain list: a personal one depends on fewer versions than another."""
 
     def __init__(self, request: Request, serving: Serving, rated: list[Rating]) -> None:
         """Raises `NotModified` if the caller has one of them."""
-        mine = [(r.movie_id, r.score, r.rated_at) for r in rated]
-        self._personal = etags.tag_of(request, serving.version, serving.state, mine)
-        self._other = etags.tag_of(request, serving.version, serving.state, mine, serving.shown)
+        self._personal = _tag(request, serving, rated)
+        self._other = _tag(request, serving, rated, serving.shown)
         self._request = request
         etags.check(request, self._personal, self._other)
 
@@ -174,35 +156,10 @@ def _of_similar(request: Request, response: Response, service: ServiceDependency
     "/movies/{movie_id}/similar",
     response_model=list[SimilarMovie],
     dependencies=[VIEWER, Depends(_of_similar)],
+    responses=NO_MOVIE,
 )
 def similar_movies(movie_id: MovieId, service: ServiceDependency, limit: Count = 10) -> list[dict[str, Any]]:
     """Movies that the same users like; none for a movie that is not in the model."""
     with service.database.read() as connection:
         found = service.model.serve(connection).similar(movie_id, limit)
     return [{"movie": movie, "similarity": round(cosine, 4)} for movie, cosine in found]
-
-
-def _answer(found: list[Recommendation], source: str, version: int) -> dict[str, Any]:
-    return {
-        "source": source,
-        "model_version": version,
-        "recommendations": [
-            {
-                "movie_id": r.movie.id,
-                "title": r.movie.title,
-                "year": r.movie.year,
-                "genre": r.movie.genre,
-                "score": r.preference,
-                "because": [
-                    {
-                        "movie_id": reason.movie.id,
-                        "title": reason.movie.title,
-                        "score": reason.score,
-                        "contribution": reason.contribution,
-                    }
-                    for reason in r.because
-                ],
-            }
-            for r in found
-        ],
-    }

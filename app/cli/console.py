@@ -135,17 +135,17 @@ def show(client: MatineeClient, user_id: int, limit: int) -> None:
     """Print a user's recommendations, each with the rated movies that speak for it."""
     answer = client.rich_recommendations(user_id, limit)
     print(f"\nFor user {user_id} ({answer['source']}, model {answer['model_version']}):")
-    for place, movie in enumerate(answer["recommendations"], 1):
-        print(f"{place:3}. {_title(movie)}")
-        if movie["because"]:
-            reasons = (f"{reason['title']} ({reason['score']:g})" for reason in movie["because"])
+    for place, listed in enumerate(answer["recommendations"], 1):
+        print(f"{place:3}. {_title(listed['movie'])}")
+        if listed["because"]:
+            reasons = (f"{reason['movie']['title']} ({reason['score']:g})" for reason in listed["because"])
             print(f"     because of {', '.join(reasons)}")
 
 
 def _title(movie: dict[str, Any]) -> str:
     year = f" ({movie['year']})" if movie["year"] else ""
-    genre = f"  {movie['genre'].replace('|', ', ')}" if movie["genre"] else ""
-    return f"{movie['title']}{year}{genre}"
+    genres = f"  {', '.join(movie['genres'])}" if movie["genres"] else ""
+    return f"{movie['title']}{year}{genres}"
 
 
 def _result(client: MatineeClient, started: dict[str, Any], name: str) -> dict[str, Any] | None:

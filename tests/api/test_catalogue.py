@@ -167,7 +167,7 @@ def test_an_empty_personal_list_is_filled_like_a_short_one(two: tuple[TestClient
     one.post("/ratings", json={"movie_id": 2571, "user_id": 7, "score": 5})
     new = one.post("/movies", json={"title": "Nobody knows it", "genre": "Unheard"}).json()["id"]
     answer = one.get("/users/7/recommendations?genre=unheard").json()
-    assert (answer["source"], [r["movie_id"] for r in answer["recommendations"]]) == ("popular", [new])
+    assert (answer["source"], [r["movie"]["id"] for r in answer["recommendations"]]) == ("popular", [new])
 
 
 TAGGED = (
@@ -219,12 +219,21 @@ def test_a_list_by_popularity_changes_with_any_rating(two: tuple[TestClient, Tes
     assert one.get(path, headers={"If-None-Match": tag}).status_code == 200
 
 
-def test_a_personal_list_stays_when_another_rates(two: tuple[TestClient, TestClient]) -> None:
+def test_a_personal_list_stays_when_another_rates_unless_it_shows_counts(
+    two: tuple[TestClient, TestClient],
+) -> None:
     one, other = two
-    path = f"/users/{FIRST_USER}/recommendations"
-    tag = one.get(path).headers["etag"]
-    other.post("/ratings", json={"movie_id": 1, "user_id": FIRST_USER + 1, "score": 1})
-    assert one.get(path, headers={"If-None-Match": tag}).status_code == 304
+    paths = (f"/recommendations/{FIRST_USER}", f"/users/{FIRST_USER}/recommendations")
+    plain, rich = (one.get(path) for path in paths)
+    first = rich.json()["recommendations"][0]["movie"]
+    other.post("/ratings", json={"movie_id": first["id"], "user_id": 6_000, "score": 1})
+    again = [
+        one.get(path, headers={"If-None-Match": before.headers["etag"]})
+        for path, before in zip(paths, (plain, rich), strict=True)
+    ]
+    assert [answer.status_code for answer in again] == [304, 200]
+    counts = {r["movie"]["id"]: r["movie"]["rating_count"] for r in again[1].json()["recommendations"]}
+    assert counts[first["id"]] == first["rating_count"] + 1
 
 
 def test_two_databases_share_no_tag(client: TestClient, settings: Settings) -> None:

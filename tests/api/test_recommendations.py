@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import TypeAdapter
 
+from app.api.movie_lists import RatedMovieAnswer, Recommendations
 from app.config import Settings
 from app.main import create_app
 from app.repository import models
@@ -121,27 +123,41 @@ def test_the_rich_form_has_titles_and_reasons(built: TestClient) -> None:
         built.post("/ratings", json={"movie_id": movie, "user_id": 7, "score": score})
     answer = built.get("/users/7/recommendations?limit=5").json()
     assert (answer["source"], answer["model_version"]) == ("personal", 1)
-    assert [r["movie_id"] for r in answer["recommendations"]] == recommend(built, 7, 5)[0]
+    assert [r["movie"]["id"] for r in answer["recommendations"]] == recommend(built, 7, 5)[0]
     for recommendation in answer["recommendations"]:
-        because = {reason["movie_id"]: reason for reason in recommendation["because"]}
+        because = {reason["movie"]["id"]: reason for reason in recommendation["because"]}
         assert set(because) <= {2571, 260}
         contributions = [reason["contribution"] for reason in recommendation["because"]]
         assert contributions == sorted(contributions, reverse=True)
-        assert sum(contributions) >= recommendation["score"] - 1e-5
-    assert answer["recommendations"][0]["because"][0]["title"]
+        assert sum(contributions) >= recommendation["preference"] - 1e-5
+    assert answer["recommendations"][0]["because"][0]["movie"]["title"]
+
+
+def test_a_movie_looks_the_same_wherever_it_is_nested(built: TestClient) -> None:
+    rich = built.get(f"/users/{FIRST_USER}/recommendations")
+    Recommendations.model_validate_json(rich.content, extra="forbid")
+    rated = built.get(f"/users/{FIRST_USER}/ratings")
+    TypeAdapter(list[RatedMovieAnswer]).validate_json(rated.content, extra="forbid")
+    similar = built.get("/movies/2571/similar").json()
+    listed = rich.json()["recommendations"]
+    nested = [row["movie"] for row in (*listed, *rated.json(), *similar)]
+    nested += [reason["movie"] for row in listed for reason in row["because"]]
+    whole = {movie["id"]: movie for movie in built.get("/movies?limit=1000").json()}
+    assert len(nested) > 40
+    assert all(movie == whole[movie["id"]] for movie in nested)
 
 
 def test_the_rich_form_never_lists_what_they_rated(built: TestClient) -> None:
     mine = set(rated(built, FIRST_USER))
     answer = built.get(f"/users/{FIRST_USER}/recommendations?limit=1000").json()
-    assert {r["movie_id"] for r in answer["recommendations"]} | mine == {
+    assert {r["movie"]["id"] for r in answer["recommendations"]} | mine == {
         movie["id"] for movie in built.get("/movies?limit=1000").json()
     }
-    assert not mine & {r["movie_id"] for r in answer["recommendations"]}
+    assert not mine & {r["movie"]["id"] for r in answer["recommendations"]}
     built.post("/ratings", json={"movie_id": 260, "user_id": 7, "score": 1})
     popular = built.get("/users/7/recommendations?limit=1000").json()
     assert popular["source"] == "popular"
-    assert 260 not in {r["movie_id"] for r in popular["recommendations"]}
+    assert 260 not in {r["movie"]["id"] for r in popular["recommendations"]}
 
 
 @pytest.mark.parametrize("user", [FIRST_USER, 424242])
@@ -149,8 +165,9 @@ def test_filters_hold_for_every_source(built: TestClient, user: int) -> None:
     query = "genre=sci-fi&year_from=1980&year_to=1999&exclude=1270"
     found = built.get(f"/users/{user}/recommendations?limit=1000&{query}").json()["recommendations"]
     assert found
-    assert all("Sci-Fi" in r["genre"] and 1980 <= r["year"] <= 1999 for r in found)
-    assert 1270 not in {r["movie_id"] for r in found}
+    listed = [r["movie"] for r in found]
+    assert all("Sci-Fi" in movie["genres"] and 1980 <= movie["year"] <= 1999 for movie in listed)
+    assert 1270 not in {movie["id"] for movie in listed}
 
 
 def test_given_ratings_are_ranked_as_those_of_a_user(built: TestClient) -> None:
@@ -186,8 +203,8 @@ def test_similar_movies_share_their_taste(built: TestClient) -> None:
 def test_diversity_trades_likeness(built: TestClient) -> None:
     plain = built.get(f"/users/{FIRST_USER}/recommendations?limit=5").json()["recommendations"]
     mixed = built.get(f"/users/{FIRST_USER}/recommendations?limit=5&diversity=0.9").json()["recommendations"]
-    assert mixed[0]["movie_id"] == plain[0]["movie_id"]
-    assert {r["movie_id"] for r in mixed} != {r["movie_id"] for r in plain}
+    assert mixed[0]["movie"] == plain[0]["movie"]
+    assert {r["movie"]["id"] for r in mixed} != {r["movie"]["id"] for r in plain}
 
 
 def test_a_model_that_cannot_be_read_is_refused_and_the_one_before_stays(
@@ -285,7 +302,7 @@ def test_reasons_are_movies_that_they_liked(built: TestClient) -> None:
         for recommendation in answers[0]["recommendations"]:
             because = recommendation["because"]
             assert len(because) <= 3
-            assert all(given[reason["movie_id"]] == reason["score"] >= mean for reason in because)
+            assert all(given[reason["movie"]["id"]] == reason["score"] >= mean for reason in because)
             named += len(because)
     assert named > 100
 
@@ -302,7 +319,7 @@ def test_movies_that_are_not_there_are_no_reasons(built: TestClient) -> None:
     built.delete(f"/movies/{films[0]}?force=true")
     given = [{"movie_id": film, "score": 4} for film in (*films, 424_242)]
     answer = built.post("/recommendations", json={"ratings": given, "limit": 60}).json()
-    named = {reason["movie_id"] for r in answer["recommendations"] for reason in r["because"]}
+    named = {reason["movie"]["id"] for r in answer["recommendations"] for reason in r["because"]}
     assert named == set(films[1:])
     refused = built.post("/recommendations", json={"ratings": [{"movie_id": 1, "score": 4, "x": 1}]})
     assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "#/ratings/0/x")

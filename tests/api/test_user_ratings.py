@@ -18,8 +18,8 @@ def test_rated_movies_come_with_titles_page_by_page(client: TestClient) -> None:
         answer = client.get(url)
         seen += answer.json()
         url = answer.links.get("next", {}).get("url", "")
-    assert {(r["movie_id"], r["title"], r["year"], r["genre"], r["score"]) for r in seen} == {
-        (film["id"], film["title"], film["year"], film["genre"], 4.5) for film in films
+    assert {r["movie"]["id"]: (r["movie"], r["score"]) for r in seen} == {
+        film["id"]: (client.get(f"/movies/{film['id']}").json(), 4.5) for film in films
     }
     assert len(seen) == len(films)
     assert [r["rated_at"] for r in seen] == sorted((r["rated_at"] for r in seen), reverse=True)

@@ -4,13 +4,11 @@ import { button, element } from "./dom.js";
 import { withUser } from "./user.js";
 import { stars } from "./stars.js";
 
-const genres = (movie) => (movie.genre ? movie.genre.split("|").join(" · ") : "");
-
 function reasons(because) {
   if (!because?.length) return null;
-  const parts = because.flatMap(({ title, score }, i) => [
+  const parts = because.flatMap(({ movie, score }, i) => [
     i === 0 ? "" : i === because.length - 1 ? " and " : ", ",
-    element("bdi", { class: "rated" }, title),
+    element("bdi", { class: "rated" }, movie.title),
     ` ${score}`,
   ]);
   return element("p", { class: "because" }, "because you gave ", ...parts);
@@ -22,13 +20,16 @@ function movieTitle(movie) {
   return movie.year ? [link, " ", element("span", { class: "year" }, String(movie.year))] : [link];
 }
 
-// Returns a row of any list of the API as a movie, its id as text.
-export const asMovie = (row) => ({ ...row, id: String(row.movie_id ?? row.id) });
+// Returns a row of any list of the API as a movie, its id as text, with what the row says of it.
+export const asMovie = ({ movie, ...row }) => {
+  const whole = { ...row, ...movie };
+  return { ...whole, id: String(whole.id) };
+};
 
 // `onRate(movie, score)`, or null for no stars; without `onHide` no button hides the movie.
 export function movieItem(movie, score, { onRate, onHide = null }) {
   const hide = { class: "quiet hide", "aria-label": `Hide ${movie.title}` };
-  const meta = element("p", { class: "meta" }, genres(movie));
+  const meta = element("p", { class: "meta" }, movie.genres.join(" · "));
   return element(
     "li",
     { class: "movie", "data-id": movie.id },

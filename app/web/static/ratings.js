@@ -58,7 +58,7 @@ async function readRatings() {
   let next = `/users/${user}/ratings?limit=1000`;
   while (next && scores.size < MOST) {
     const { items, next: further } = await page(next);
-    for (const { movie_id, score } of items) note(String(movie_id), score);
+    for (const { movie, score } of items) note(String(movie.id), score);
     next = further;
   }
 }

@@ -1,0 +1,107 @@
+"""Lists of movies with what is said of each: what is recommended and why, what was rated, what is similar.
+
+The functions make an answer of plain values and write it out in one pass. It is made from what the database
+holds, so it is not checked once more against the models, which describe it; tests do that.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from fastapi import Response
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from app.api.answers import MovieAnswer
+from app.movie import Movie
+from app.repository.user_ratings import RatedMovie
+from app.serving.recommendations import Recommendation
+
+
+class Reason(BaseModel):
+    """A movie that the user rated, and what the rating adds to the preference for the recommended one."""
+
+    movie: MovieAnswer
+    score: float
+    contribution: float
+
+
+class RecommendedMovie(BaseModel):
+    """`preference`: what the model predicts, about 1 for a liked movie and 0 for an unknown one.
+
+    `because`: the ratings that add most to it.
+    """
+
+    movie: MovieAnswer
+    preference: float
+    because: list[Reason]
+
+
+class Recommendations(BaseModel):
+    """Best first. `source`: from the user's own ratings, or what is popular; version 0: there is no model."""
+
+    source: Literal["personal", "popular"]
+    model_version: int
+    recommendations: list[RecommendedMovie]
+
+
+class RatedMovieAnswer(BaseModel):
+    movie: MovieAnswer
+    score: float
+    rated_at: datetime
+
+
+class SimilarMovie(BaseModel):
+    """`similarity`: the cosine of the two movies' factors, at most 1."""
+
+    movie: MovieAnswer
+    similarity: float
+
+
+class Movies:
+    """The fields of movies, made once for each movie of an answer."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, dict[str, Any]] = {}
+
+    def __call__(self, movie: Movie) -> dict[str, Any]:
+        """As `MovieAnswer` has them."""
+        made = self._made.get(movie.id)
+        if made is None:
+            made = self._made[movie.id] = {name: getattr(movie, name) for name in MovieAnswer.model_fields}
+        return made
+
+
+def recommendations(found: Iterable[Recommendation], source: str, version: int) -> dict[str, Any]:
+    """As `Recommendations`."""
+    fields = Movies()
+    listed = [
+        {
+            "movie": fields(one.movie),
+            "preference": one.preference,
+            "because": [
+                {"movie": fields(why.movie), "score": why.score, "contribution": why.contribution}
+                for why in one.because
+            ],
+        }
+        for one in found
+    ]
+    return {"source": source, "model_version": version, "recommendations": listed}
+
+
+def rated_movies(found: Iterable[RatedMovie]) -> list[dict[str, Any]]:
+    """As a list of `RatedMovieAnswer`."""
+    fields = Movies()
+    return [
+        {
+            "movie": fields(rated.movie),
+            "score": rated.score,
+            "rated_at": datetime.fromtimestamp(rated.rated_at, UTC),
+        }
+        for rated in found
+    ]
+
+
+def written(answer: Any, headers_of: Response) -> Response:
+    """The response with an answer of plain values, and with the headers that are set so far."""
+    return Response(to_json(answer), headers=dict(headers_of.headers), media_type="application/json")
