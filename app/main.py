@@ -27,6 +27,7 @@ from app.api import (
     problems,
     ratings,
     rebuilds,
+    recommendation_batches,
     recommendations,
     status,
     tasks,
@@ -51,7 +52,17 @@ from app.storage.private import be_private
 log = logging.getLogger("matinee.service")
 
 API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings, user_export)
-API += (recommendations, rebuilds, imports, exports, tasks, models, token, description)
+API += (
+    recommendations,
+    recommendation_batches,
+    rebuilds,
+    imports,
+    exports,
+    tasks,
+    models,
+    token,
+    description,
+)
 API += (accounts, invitations, keys, audit, undos)
 
 

@@ -17,6 +17,8 @@ from app.movie import Movie
 from app.repository.user_ratings import RatedMovie
 from app.serving.recommendations import Recommendation
 
+Source = Literal["personal", "popular"]
+
 
 class Reason(BaseModel):
     """A movie that the user rated, and what the rating adds to the preference for the recommended one."""
@@ -40,9 +42,24 @@ class RecommendedMovie(BaseModel):
 class Recommendations(BaseModel):
     """Best first. `source`: from the user's own ratings, or what is popular; version 0: there is no model."""
 
-    source: Literal["personal", "popular"]
+    source: Source
     model_version: int
     recommendations: list[RecommendedMovie]
+
+
+class UserRecommendations(BaseModel):
+    """Of one user of several. `because` is empty unless `reasons` were asked for."""
+
+    user_id: int
+    source: Source
+    recommendations: list[RecommendedMovie]
+
+
+class BatchAnswer(BaseModel):
+    """The lists of several users, in the order in which they were named, all from one model."""
+
+    model_version: int
+    users: list[UserRecommendations]
 
 
 class RatedMovieAnswer(BaseModel):
@@ -74,8 +91,12 @@ class Movies:
 
 def recommendations(found: Iterable[Recommendation], source: str, version: int) -> dict[str, Any]:
     """As `Recommendations`."""
-    fields = Movies()
-    listed = [
+    return {"source": source, "model_version": version, "recommendations": recommended(found, Movies())}
+
+
+def recommended(found: Iterable[Recommendation], fields: Movies) -> list[dict[str, Any]]:
+    """As a list of `RecommendedMovie`."""
+    return [
         {
             "movie": fields(one.movie),
             "preference": one.preference,
@@ -86,7 +107,6 @@ def recommendations(found: Iterable[Recommendation], source: str, version: int) 
         }
         for one in found
     ]
-    return {"source": source, "model_version": version, "recommendations": listed}
 
 
 def rated_movies(found: Iterable[RatedMovie]) -> list[dict[str, Any]]:

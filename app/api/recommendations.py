@@ -33,18 +33,27 @@ class GivenRating(TypedDict):  # not a model: 30,000 of those take three times t
     score: Annotated[Score, NUMBER]
 
 
-class WhatIf(BaseModel):
-    """Ratings that are not stored, and how to rank by them."""
+class Wish(BaseModel):
+    """Which movies may be listed, and how different from each other they are to be (0: as it comes)."""
 
     model_config = ConfigDict(extra="forbid")
 
-    ratings: Annotated[list[GivenRating], Field(max_length=MAX_RATINGS)]
-    limit: Annotated[Count, NUMBER] = 10
     genre: Genre | None = None
     year_from: Annotated[Year, NUMBER] | None = None
     year_to: Annotated[Year, NUMBER] | None = None
     exclude: Annotated[list[Annotated[Id, NUMBER]], Field(max_length=MOST)] = []
     diversity: Annotated[Share, NUMBER] = 0.0
+
+    @property
+    def filters(self) -> Filters:
+        return Filters(self.genre, self.year_from, self.year_to, tuple(self.exclude))
+
+
+class WhatIf(Wish):
+    """Ratings that are not stored, and how to rank by them."""
+
+    ratings: Annotated[list[GivenRating], Field(max_length=MAX_RATINGS)]
+    limit: Annotated[Count, NUMBER] = 10
 
 
 @router.get("/recommendations/{user_id}", dependencies=[OWN])
@@ -87,7 +96,7 @@ def recommend_movies(
         rated = ratings.of_user(connection, user_id)
         tag = _tag(request, serving, rated, serving.shown)
         etags.check(request, tag)
-        with service.heavy.turn(len(rated) * limit, _departure(request)) as step:
+        with service.heavy.turn(len(rated) * limit, departure(request)) as step:
             found, source = serving.rich(rated, limit, filters, diversity, step=step)
     etags.mark(request, response, tag)
     return movie_lists.written(movie_lists.recommendations(found, source, serving.version), response)
@@ -100,15 +109,14 @@ def recommend_for_ratings(
 ) -> Response:
     """What a user with these ratings would be recommended. Nothing is stored."""
     given = {rating["movie_id"]: rating["score"] for rating in body.ratings}
-    filters = Filters(body.genre, body.year_from, body.year_to, tuple(body.exclude))
     mean = sum(given.values()) / max(1, len(given))
     with (
-        service.heavy.turn(len(given) * body.limit, _departure(request)) as step,
+        service.heavy.turn(len(given) * body.limit, departure(request)) as step,
         service.database.read() as connection,
     ):
         serving = service.model.serve(connection)
         rated = _known(serving, given)
-        found, source = serving.rich(rated, body.limit, filters, body.diversity, mean=mean, step=step)
+        found, source = serving.rich(rated, body.limit, body.filters, body.diversity, mean=mean, step=step)
     return movie_lists.written(movie_lists.recommendations(found, source, serving.version), response)
 
 
@@ -120,7 +128,7 @@ def _known(serving: Serving, given: dict[int, float]) -> list[Rating]:
     return [Rating(0, i, given[i], now) for i, is_known in zip(ids, known, strict=True) if is_known]
 
 
-def _departure(request: Request) -> Callable[[], bool]:
+def departure(request: Request) -> Callable[[], bool]:
     """A function for the request's thread that says whether the caller has disconnected."""
     return lambda: from_thread.run(request.is_disconnected)
 

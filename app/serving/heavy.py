@@ -75,5 +75,5 @@ class _Looking:
 
 
 def _busy() -> Unavailable:
-    text = "Too many requests with thousands of ratings and a high limit are waiting already. Try again soon."
+    text = "Too many requests that take long are waiting already. Try again soon."
     return Unavailable(text, headers={"Retry-After": "2"})

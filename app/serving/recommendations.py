@@ -1,7 +1,7 @@
 """Recommendations from the active model: plain lists of ids, rich ones with reasons, similar movies."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -66,6 +66,7 @@ class Serving:
     existing: Mask | None = None
     state: tuple[int, ...] = ()
     shown: int = 0
+    _masks: dict[Filters, Mask | None] = field(default_factory=dict)
 
     @property
     def version(self) -> int:
@@ -107,11 +108,13 @@ class Serving:
         diversity: float = 0.0,
         *,
         mean: float | None = None,
+        reasons: bool = True,
         step: Callable[[], None] = lambda: None,
     ) -> tuple[list[Recommendation], Source]:
         """Movies with titles and reasons, never one that the user rated. Personal, else popular.
 
-        `mean`: of the user's scores, if there are more than those in `rated`. `step` is called every few
+        `mean`: of the user's scores, if there are more than those in `rated`. `reasons`: False leaves them
+        out, which costs less. `step` is called every few
         milliseconds of a long calculation; it may raise to end it.
         """
         ranking = None
@@ -119,7 +122,8 @@ class Serving:
             ranking = _rank(self.model, rated, limit, self._mask(filters), fill=False, diversity=diversity)
         if ranking is None or ranking.source != "personal" or not len(ranking.movie_ids):
             return [Recommendation(m, 0.0, []) for m in self._popular(rated, limit, filters)], "popular"
-        return self._explained(rated, ranking, mean, step), "personal"
+        explained = self._explained(rated, ranking, mean, step) if reasons else self._titled(ranking)
+        return explained, "personal"
 
     def _popular(self, rated: list[Rating], limit: int, filters: Filters) -> list[Movie]:
         hidden = {rating.movie_id for rating in rated} | set(filters.exclude)
@@ -135,11 +139,21 @@ class Serving:
     def _mask(self, filters: Filters) -> Mask | None:
         if self.model is None or not filters.any:
             return self.existing
+        if filters not in self._masks:
+            self._masks[filters] = self._matching(self.model, filters)
+        return self._masks[filters]
+
+    def _matching(self, model: Model, filters: Filters) -> Mask:
         years = (filters.year_from, filters.year_to)
         wanted = movies.matching_ids(self.connection, genre=filters.genre, years=years)
-        mask: Mask = np.isin(self.model.movie_ids, wanted)
-        mask &= ~np.isin(self.model.movie_ids, filters.exclude)
+        mask: Mask = np.isin(model.movie_ids, wanted)
+        mask &= ~np.isin(model.movie_ids, filters.exclude)
         return mask
+
+    def _titled(self, ranking: Ranking) -> list[Recommendation]:
+        by_id = movies.by_ids(self.connection, ranking.movie_ids.tolist())
+        pairs = zip(ranking.movie_ids.tolist(), ranking.preferences.tolist(), strict=True)
+        return [Recommendation(by_id[i], preference, []) for i, preference in pairs if i in by_id]
 
     def _explained(
         self, rated: list[Rating], ranking: Ranking, mean: float | None, step: Callable[[], None]

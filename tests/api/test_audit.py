@@ -19,6 +19,7 @@ from tests.house import OUTSIDE, House
 SAFE = {"GET", "HEAD", "OPTIONS"}
 UNAUDITED = {
     "POST /recommendations": "it changes nothing",
+    "POST /recommendations/batch": "it changes nothing",
     "POST /token": "a login gives no right that was not there",
     "POST /token/revoke": "it ends a login of the caller's own",
     "POST /login": "a login gives no right that was not there",

@@ -90,6 +90,7 @@ def test_the_manners_that_endpoints_declare() -> None:
         ("GET", "/users/{user_id}/export"): Manner.STREAMS,
         ("POST", "/imports"): Manner.UPLOADS,
         ("POST", "/recommendations"): Manner.READS,
+        ("POST", "/recommendations/batch"): Manner.READS,
         ("POST", "/token"): Manner.LOGS_IN,
         ("POST", "/login"): Manner.LOGS_IN,
         ("POST", "/invite/{token}"): Manner.LOGS_IN,

@@ -16,6 +16,7 @@ TYPE = {"Content-Type": "text/csv"}
 KEY = {"Idempotency-Key": "k"}
 WITHOUT = {
     "/recommendations": "it changes nothing",
+    "/recommendations/batch": "it changes nothing",
     "/token": "a session more does no harm, and its tokens are not kept",
     "/token/revoke": "a repetition changes nothing",
     "/keys": "a repetition is refused: the key is not kept (test_keys.py)",

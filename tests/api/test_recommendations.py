@@ -18,15 +18,6 @@ from benchmarks.sample import TASTES
 from tests.server import poll
 
 
-@pytest.fixture
-def built(client: TestClient, run_tasks: Callable[[], None]) -> TestClient:
-    """The application with the sample imported and a model built."""
-    client.post("/imports")
-    client.post("/recommender/rebuild")
-    run_tasks()
-    return client
-
-
 def recommend(client: TestClient, user: int, limit: int = 10) -> tuple[list[int], str]:
     answer = client.get(f"/recommendations/{user}?limit={limit}")
     assert answer.status_code == 200
