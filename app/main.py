@@ -16,6 +16,7 @@ from app.api import (
     audit,
     description,
     discretion,
+    dumps,
     etags,
     exports,
     genres,
@@ -52,18 +53,8 @@ from app.storage.private import be_private
 log = logging.getLogger("matinee.service")
 
 API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings, user_export)
-API += (
-    recommendations,
-    recommendation_batches,
-    rebuilds,
-    imports,
-    exports,
-    tasks,
-    models,
-    token,
-    description,
-)
-API += (accounts, invitations, keys, audit, undos)
+API += (recommendations, recommendation_batches, rebuilds, imports, exports, tasks, dumps, models, token)
+API += (description, accounts, invitations, keys, audit, undos)
 
 
 @asynccontextmanager

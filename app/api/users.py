@@ -154,6 +154,7 @@ class Deleted(BaseModel):
     tasks: int
     tasks_without_person: int
     uploads: int
+    dumps: int
     rejected_values: int
     audit_rows_without_person: int
     names: int
@@ -179,7 +180,7 @@ def forget_user(
 ) -> dict[str, Any]:
     """Forget a person: ratings, name, account, keys, tasks and every other trace. The response is a report.
 
-    409 for the last admin, and while an import that may hold their ratings is to go on.
+    409 for the last admin, and while an import or a dump that may hold them is to go on.
     """
     address = request.client.host if request.client else None
     asker = Asker(caller.user_id, caller.key, address, request.scope["request_id"])

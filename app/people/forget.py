@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
+from app.dumps import traces as dumps
 from app.errors import AppError, Conflict, NotFound
 from app.imports.counts import settle
 from app.imports.kinds import has_begun
@@ -44,8 +45,8 @@ class Report:
 def forget(database: Database, settings: Settings, user_id: int, asker: Asker, *, now: float) -> Report:
     """Forget a person or an id that has ratings.
 
-    Raises `NotFound` if nothing is kept of them, `Conflict` for the last admin and while an import that may
-    hold them is to go on.
+    Raises `NotFound` if nothing is kept of them, `Conflict` for the last admin, and while an import or a dump
+    that may hold them is to go on.
     """
     settle(database, database.write)  # so that no count is below zero, even for a moment
     report = Report(user_id)
@@ -53,7 +54,9 @@ def forget(database: Database, settings: Settings, user_id: int, asker: Asker, *
         tasks.hold(connection)
         theirs = forgetting.tasks_about(connection, user_id)
         _refuse_imports(connection, settings, user_id, {task.id for task in theirs})
+        dumps.refuse(connection, user_id)
         report.deleted = _forget(connection, settings, user_id, theirs)
+        report.deleted["dumps"] = dumps.remove(connection, settings, user_id)
         if not any(report.deleted.values()):
             raise NotFound(
                 f"Nothing is kept of user {user_id}. GET /users?all=true lists those who are known."

@@ -123,6 +123,12 @@ def writers(connection: Connection) -> list[Task]:
     return [Task(**row) for row in connection.execute(query).mappings()]
 
 
+def of_kind(connection: Connection, kind: str) -> list[Task]:
+    """Every task of that kind, oldest first."""
+    query = sa.select(tasks).where(tasks.c.kind == kind).order_by(tasks.c.seq)
+    return [Task(**row) for row in connection.execute(query).mappings()]
+
+
 def owned(connection: Connection, user_id: int) -> list[Task]:
     """The tasks that the person asked for."""
     query = sa.select(tasks).where(tasks.c.owner == user_id).order_by(tasks.c.seq)

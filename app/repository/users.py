@@ -95,20 +95,34 @@ def listing(connection: Connection, *, limit: int, after: int = -1) -> list[User
 
 def listing_of_all(connection: Connection, *, limit: int, after: int = -1) -> list[User]:
     """People and ids that have ratings, by id, from the one after `after`."""
+    return [get(connection, user_id) for user_id in ids_of_all(connection, limit=limit, after=after)]
+
+
+def ids_of_all(connection: Connection, *, limit: int, after: int = -1) -> list[int]:
+    """The ids of people, and those that have ratings, from the one after `after`."""
     query = sa.select(users.c.id).where(users.c.id > after).order_by(users.c.id).limit(limit)
     named = connection.execute(query).scalars().all()
-    others = connection.execute(_rating_ids(limit), {"after": after}).scalars().all()
-    return [get(connection, user_id) for user_id in sorted({*named, *others})[:limit]]
+    others = connection.execute(_rating_ids().limit(limit), {"after": after}).scalars().all()
+    return sorted({*named, *others})[:limit]
 
 
-def _rating_ids(limit: int) -> sa.Select[Any]:
+def count_of_all(connection: Connection) -> int:
+    """How many people there are, and ids that have ratings."""
+    ids = _rating_ids().subquery()
+    with_ratings = connection.execute(sa.select(sa.func.count()).select_from(ids), {"after": -1})
+    has_none = ~sa.exists().where(ratings.c.user_id == users.c.id)
+    others = connection.execute(sa.select(sa.func.count()).select_from(users).where(has_none))
+    return int(with_ratings.scalar_one()) + int(others.scalar_one())
+
+
+def _rating_ids() -> sa.Select[Any]:
     """The next ids that have ratings: one step through the primary key for each, however many they gave."""
     after = sa.bindparam("after", type_=sa.BigInteger)
     first = sa.select(sa.func.min(ratings.c.user_id).label("id")).where(ratings.c.user_id > after)
     steps = first.cte("steps", recursive=True)
     following = sa.select(sa.func.min(ratings.c.user_id)).where(ratings.c.user_id > steps.c.id)
     steps = steps.union_all(sa.select(following.scalar_subquery()).where(steps.c.id.is_not(None)))
-    return sa.select(steps.c.id).where(steps.c.id.is_not(None)).limit(limit)
+    return sa.select(steps.c.id).where(steps.c.id.is_not(None))
 
 
 def _named(connection: Connection, user_id: int) -> Any:

@@ -7,6 +7,7 @@ the API and an idle worker stay small.
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy.engine import Connection
@@ -22,7 +23,8 @@ Params = TypeVar("Params")
 
 RATINGS, MODEL, OUTSIDE = "ratings", "model", "outside"
 LANES = (RATINGS, MODEL, OUTSIDE)
-"""One task at a time in each: imports and undos, strictly in order; rebuilds; what calls other services."""
+"""One task at a time in each: imports and undos, strictly in order; rebuilds; what calls other services, and
+dumps, which hold neither up."""
 
 
 class Shown(NamedTuple):
@@ -31,6 +33,14 @@ class Shown(NamedTuple):
     filename: str | None = None
     written: int | None = None
     left_behind: str | None = None
+
+
+class ResultFile(NamedTuple):
+    """The file that a task has made, the name to save it under, and its media type."""
+
+    path: Path
+    name: str
+    media_type: str
 
 
 def _nothing(*_: Any) -> None:
@@ -63,6 +73,10 @@ class Kind(Generic[Params]):
     has_begun: Callable[[Task], bool] = lambda _task: False
     """Whether it has changed anything: one that has goes on from its checkpoint, else it starts over."""
     shown: Callable[[Task], Shown] = lambda _task: Shown()
+    file: Callable[[Settings, Task], ResultFile | None] | None = None
+    """(settings, task): the file of a task that is complete, if it is there; None: the kind makes none."""
+    lost: str = ""
+    """Why the file of a complete task may be gone, and what to do."""
 
     tidy: Callable[[Database], object] = _nothing
     """Done when a worker starts and while it has nothing else to do."""

@@ -46,6 +46,8 @@ OWN       200  GET     /users/{user_id}/ratings
 OWN       200  GET     /users/{user_id}/recommendations
 OWN       200  GET     /recommendations/{user_id}
 VIEWER    200  POST    /recommendations                  {"ratings": [{"movie_id": 1, "score": 5}]}
+EDITOR    202  POST    /recommendations/dump
+EDITOR    any  GET     /tasks/{task_id}/result
 EDITOR    200  POST    /recommendations/batch            {"user_ids": [<user>]}
 
 ADMIN     201  POST    /users                            {"name": "<new>"}

@@ -74,6 +74,9 @@ def live(client: TestClient, run_tasks: Run) -> None:
     client.delete(f"/ratings/{RARE}/2")
     post(client, "/recommender/rebuild")
     run_tasks()
+    dumps = [post(client, f"/recommendations/dump?format={kind}") for kind in ("jsonl", "csv")]
+    run_tasks()
+    assert all(str(RARE) in client.get(f"/tasks/{dump}/result").text for dump in dumps)
     post(client, "/ratings", rating | {"movie_id": 4306})
     refused = send(client, HEADER + f"{RARE},1\n", FILE, user_id=RARE)
     run_tasks()

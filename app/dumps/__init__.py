@@ -1,0 +1,1 @@
+"""Dumps: every user's recommendations in one file, written by a task."""
