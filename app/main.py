@@ -18,6 +18,7 @@ from app.api import (
     discretion,
     dumps,
     etags,
+    explanations,
     exports,
     genres,
     imports,
@@ -54,7 +55,7 @@ log = logging.getLogger("matinee.service")
 
 API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings, user_export)
 API += (recommendations, recommendation_batches, rebuilds, imports, exports, tasks, dumps, models, token)
-API += (description, accounts, invitations, keys, audit, undos)
+API += (explanations, description, accounts, invitations, keys, audit, undos)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from app.api.answers import MovieAnswer
 from app.movie import Movie
 from app.repository.user_ratings import RatedMovie
-from app.serving.recommendations import Recommendation
+from app.serving import recommendations as serving
 
 Source = Literal["personal", "popular"]
 
@@ -89,23 +89,27 @@ class Movies:
         return made
 
 
-def recommendations(found: Iterable[Recommendation], source: str, version: int) -> dict[str, Any]:
+def recommendations(found: Iterable[serving.Recommendation], source: str, version: int) -> dict[str, Any]:
     """As `Recommendations`."""
     return {"source": source, "model_version": version, "recommendations": recommended(found, Movies())}
 
 
-def recommended(found: Iterable[Recommendation], fields: Movies) -> list[dict[str, Any]]:
+def recommended(found: Iterable[serving.Recommendation], fields: Movies) -> list[dict[str, Any]]:
     """As a list of `RecommendedMovie`."""
     return [
         {
             "movie": fields(one.movie),
             "preference": one.preference,
-            "because": [
-                {"movie": fields(why.movie), "score": why.score, "contribution": why.contribution}
-                for why in one.because
-            ],
+            "because": reasons(one.because, fields),
         }
         for one in found
+    ]
+
+
+def reasons(found: Iterable[serving.Reason], fields: Movies) -> list[dict[str, Any]]:
+    """As a list of `Reason`."""
+    return [
+        {"movie": fields(one.movie), "score": one.score, "contribution": one.contribution} for one in found
     ]
 
 

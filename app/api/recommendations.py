@@ -94,7 +94,7 @@ def recommend_movies(
     with service.database.read() as connection:
         serving = service.model.serve(connection)
         rated = ratings.of_user(connection, user_id)
-        tag = _tag(request, serving, rated, serving.shown)
+        tag = tag_of_list(request, serving, rated, serving.shown)
         etags.check(request, tag)
         with service.heavy.turn(len(rated) * limit, departure(request)) as step:
             found, source = serving.rich(rated, limit, filters, diversity, step=step)
@@ -133,7 +133,7 @@ def departure(request: Request) -> Callable[[], bool]:
     return lambda: from_thread.run(request.is_disconnected)
 
 
-def _tag(request: Request, serving: Serving, rated: list[Rating], *more: int) -> str:
+def tag_of_list(request: Request, serving: Serving, rated: list[Rating], *more: int) -> str:
     """The tag of a list that is made from these ratings, and shows what the versions `more` stand for."""
     mine = [(r.movie_id, r.score, r.rated_at) for r in rated]
     return etags.tag_of(request, serving.version, serving.state, mine, *more)
@@ -144,8 +144,8 @@ class _Tags:
 
     def __init__(self, request: Request, serving: Serving, rated: list[Rating]) -> None:
         """Raises `NotModified` if the caller has one of them."""
-        self._personal = _tag(request, serving, rated)
-        self._other = _tag(request, serving, rated, serving.shown)
+        self._personal = tag_of_list(request, serving, rated)
+        self._other = tag_of_list(request, serving, rated, serving.shown)
         self._request = request
         etags.check(request, self._personal, self._other)
 

@@ -119,7 +119,7 @@ class Serving:
         """
         ranking = None
         if self.model is not None:
-            ranking = _rank(self.model, rated, limit, self._mask(filters), fill=False, diversity=diversity)
+            ranking = _rank(self.model, rated, limit, self.mask(filters), fill=False, diversity=diversity)
         if ranking is None or ranking.source != "personal" or not len(ranking.movie_ids):
             return [Recommendation(m, 0.0, []) for m in self._popular(rated, limit, filters)], "popular"
         explained = self._explained(rated, ranking, mean, step) if reasons else self._titled(ranking)
@@ -136,7 +136,7 @@ class Serving:
         )
         return [movie for movie in found if movie.id not in hidden][:limit]
 
-    def _mask(self, filters: Filters) -> Mask | None:
+    def mask(self, filters: Filters) -> Mask | None:
         if self.model is None or not filters.any:
             return self.existing
         if filters not in self._masks:

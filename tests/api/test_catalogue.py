@@ -176,6 +176,7 @@ TAGGED = (
     f"/users/{FIRST_USER}/recommendations",
     "/users/424242/recommendations",
     f"/users/{FIRST_USER}/ratings",
+    f"/users/{FIRST_USER}/movies/2571/explanation",
     "/movies?query=matrix",
     "/movies",
     "/movies/2571",

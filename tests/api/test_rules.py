@@ -44,6 +44,7 @@ OWN       204  DELETE  /ratings/{user_id}/{movie_id}
 EDITOR    200  GET     /ratings.csv
 OWN       200  GET     /users/{user_id}/ratings
 OWN       200  GET     /users/{user_id}/recommendations
+OWN       200  GET     /users/{user_id}/movies/{movie_id}/explanation
 OWN       200  GET     /recommendations/{user_id}
 VIEWER    200  POST    /recommendations                  {"ratings": [{"movie_id": 1, "score": 5}]}
 EDITOR    202  POST    /recommendations/dump

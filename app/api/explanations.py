@@ -1,0 +1,101 @@
+"""Why a movie is recommended to a user, or not, over HTTP."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
+
+from app.api import etags, movie_lists
+from app.api.answers import MovieAnswer
+from app.api.dependencies import MovieId, ServiceDependency, UserId
+from app.api.edge.rules import OWN
+from app.api.movie_lists import Reason, Source
+from app.api.movies import NO_MOVIE
+from app.api.recommendations import departure, tag_of_list
+from app.api.values import MOST, Count, Genre, Id, Year
+from app.repository import ratings
+from app.serving.explanation import Explanation, explain
+from app.serving.recommendations import Filters
+
+router = APIRouter(prefix="/users", tags=["recommendations"])
+
+
+class ExcludedBy(BaseModel):
+    """What keeps the movie out of the list."""
+
+    reason: Literal["rated", "not_in_model", "excluded", "genre", "year"]
+    detail: str
+
+
+class Rest(BaseModel):
+    """The ratings that `because` does not list: how many, and what they add together."""
+
+    ratings: int
+    contribution: float
+
+
+class ExplanationAnswer(BaseModel):
+    """The contributions of `because` and `rest` add up to `preference`.
+
+    `rank`: the place of the movie among the `listed` movies that may be recommended, from 1; for one that is
+    excluded the place that it would have. They are null where the model predicts nothing.
+    """
+
+    movie: MovieAnswer
+    source: Source
+    model_version: int
+    excluded_by: list[ExcludedBy]
+    preference: float | None
+    rank: int | None
+    listed: int | None
+    because: list[Reason]
+    rest: Rest
+
+
+@router.get(
+    "/{user_id}/movies/{movie_id}/explanation",
+    dependencies=[OWN],
+    response_model=ExplanationAnswer,
+    responses=NO_MOVIE,
+)
+def explain_movie(
+    request: Request,
+    user_id: UserId,
+    movie_id: MovieId,
+    response: Response,
+    service: ServiceDependency,
+    limit: Annotated[
+        Count, Query(description="ratings in `because` at most: the largest contributions")
+    ] = 100,
+    genre: Annotated[Genre | None, Query(description="as asked of the list")] = None,
+    year_from: Annotated[Year | None, Query(description="as asked of the list")] = None,
+    year_to: Annotated[Year | None, Query(description="as asked of the list")] = None,
+    exclude: Annotated[list[Id] | None, Query(max_length=MOST, description="as asked of the list")] = None,
+) -> Response:
+    """Why a movie is recommended to a user or not: preference, place, contributions, what keeps it out."""
+    filters = Filters(genre, year_from, year_to, tuple(exclude or ()))
+    with service.database.read() as connection:
+        serving = service.model.serve(connection)
+        rated = ratings.of_user(connection, user_id)
+        tag = tag_of_list(request, serving, rated, serving.shown)
+        etags.check(request, tag)
+        with service.heavy.turn(len(rated) * limit, departure(request)):
+            found = explain(serving, rated, movie_id, filters, limit)
+    etags.mark(request, response, tag)
+    return movie_lists.written(_answer(found, serving.version), response)
+
+
+def _answer(found: Explanation, version: int) -> dict[str, object]:
+    """As `ExplanationAnswer`."""
+    fields = movie_lists.Movies()
+    return {
+        "movie": fields(found.movie),
+        "source": found.source,
+        "model_version": version,
+        "excluded_by": [{"reason": one.reason, "detail": one.detail} for one in found.excluded],
+        "preference": found.preference,
+        "rank": found.rank,
+        "listed": found.listed,
+        "because": movie_lists.reasons(found.because, fields),
+        "rest": {"ratings": found.rest, "contribution": found.rest_contribution},
+    }

@@ -1,0 +1,119 @@
+"""Why a movie is recommended to a user or not: its preference, where that comes from, what keeps it out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from app.arrays import Floats
+from app.movie import Movie
+from app.rating import Rating
+from app.recommender.model import Model
+from app.recommender.ranking import Ranking, rank
+from app.repository import movies
+from app.serving.recommendations import Filters, Reason, Serving, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """What keeps a movie out of the list: a word for programs, a sentence for people."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`preference` is the sum of all contributions: those of `because` and of `rest` further ratings.
+
+    It is None, and so is `rank`, where the model predicts none. `rank`: the place that the movie has, or
+    would have, among the `listed` movies that may be recommended, from 1.
+    """
+
+    movie: Movie
+    source: Source
+    excluded: list[Exclusion]
+    preference: float | None = None
+    rank: int | None = None
+    listed: int | None = None
+    because: tuple[Reason, ...] = ()
+    rest: int = 0
+    rest_contribution: float = 0.0
+
+
+def explain(
+    serving: Serving, rated: list[Rating], movie_id: int, filters: Filters, limit: int
+) -> Explanation:
+    """With the `limit` largest contributions, by size, those that speak for the movie first.
+
+    Raises `NotFound` if there is no such movie.
+    """
+    movie, model = movies.get(serving.connection, movie_id), serving.model
+    excluded = _exclusions(serving.connection, rated, movie, filters)
+    ranking = None if model is None else _ranking(serving, model, rated, filters)
+    if model is None or ranking is None or ranking.source != "personal":
+        return Explanation(movie, "popular", excluded)
+    listed = len(ranking.movie_ids)
+    source: Source = "personal" if listed else "popular"  # as a list that would be empty
+    if not serving.known([movie_id])[0]:
+        excluded.append(Exclusion("not_in_model", "Nobody has rated it: the model knows nothing of it."))
+        return Explanation(movie, source, excluded, listed=listed)
+    parts = model.contributions([r.movie_id for r in rated], [r.score for r in rated], [movie_id])[0]
+    place, preference = _place(model, ranking, movie_id, float(parts.sum()))
+    because, rest = _because(serving.connection, rated, parts, limit)
+    return Explanation(
+        movie, source, excluded, preference, place, listed, because, len(rest), float(rest.sum())
+    )
+
+
+def _ranking(serving: Serving, model: Model, rated: list[Rating], filters: Filters) -> Ranking:
+    """Every movie that may be recommended, best first: the whole of what a list shows the start of."""
+    columns = ([r.movie_id for r in rated], [r.score for r in rated], [r.rated_at for r in rated])
+    mask = serving.mask(filters)
+    return rank(model, *columns, limit=len(model.movie_ids), mask=mask, fill_rated=False)
+
+
+def _place(model: Model, ranking: Ranking, movie_id: int, predicted: float) -> tuple[int, float]:
+    """The place of a movie and its preference: as the list has them if it is in there."""
+    found = np.flatnonzero(ranking.movie_ids == movie_id)
+    if len(found):
+        return int(found[0]) + 1, float(ranking.preferences[found[0]])
+    ahead = ranking.preferences > predicted
+    ties = ranking.preferences == np.float32(predicted)
+    ahead |= ties & (model.order[model.rows(ranking.movie_ids)] < model.order[model.rows([movie_id])])
+    return int(ahead.sum()) + 1, predicted
+
+
+def _because(
+    connection: Connection, rated: list[Rating], parts: Floats, limit: int
+) -> tuple[tuple[Reason, ...], Floats]:
+    """The ratings with the largest contributions, and the contributions of the rest."""
+    order = np.argsort(-np.abs(parts), kind="stable")
+    shown = order[:limit][np.argsort(-parts[order[:limit]], kind="stable")].tolist()
+    by_id = movies.by_ids(connection, [rated[place].movie_id for place in shown])
+    pairs = [(rated[place], float(parts[place])) for place in shown]
+    because = tuple(Reason(by_id[r.movie_id], r.score, part) for r, part in pairs if r.movie_id in by_id)
+    return because, parts[order[limit:]]
+
+
+def _exclusions(
+    connection: Connection, rated: list[Rating], movie: Movie, filters: Filters
+) -> list[Exclusion]:
+    """What keeps the movie out of any list with these filters."""
+    found = []
+    if score := next((r.score for r in rated if r.movie_id == movie.id), None):
+        found.append(Exclusion("rated", f"The user has rated it: {score:g}."))
+    if movie.id in filters.exclude:
+        found.append(Exclusion("excluded", "It is among the movies that the request excludes."))
+    if filters.genre and movie.id not in movies.matching_ids(
+        connection, genre=filters.genre, years=(None, None)
+    ):
+        genres = ", ".join(movie.genres) or "not known"
+        found.append(Exclusion("genre", f"{filters.genre} is asked for; its genres are {genres}."))
+    low, high = filters.year_from, filters.year_to
+    is_early = low is not None and (movie.year is None or movie.year < low)
+    if is_early or (high is not None and (movie.year is None or movie.year > high)):
+        span = f"{low or 'any year'} to {high or 'any year'}"
+        year = movie.year or "not known"
+        found.append(Exclusion("year", f"The years {span} are asked for; its year is {year}."))
+    return found
