@@ -1,21 +1,21 @@
 """The typed client of the HTTP API, as the command line uses it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
 
+from app.client_answers import ApiError, JsonObject, NoAnswer, json_list, json_object, refused
 from app.retry_client import DEFAULT_POLICY, RetryPolicy, retry, retry_after
 
-JsonObject = dict[str, Any]
-Item = TypeVar("Item")
+__all__ = ["ApiError", "JsonObject", "MatineeClient", "NoAnswer", "Recommendations"]
 
 TIMEOUT = httpx.Timeout(10.0, connect=2.0)
 UPLOAD_TIMEOUT = httpx.Timeout(60.0, connect=2.0)
@@ -25,31 +25,6 @@ POLL_ATTEMPTS = 30
 """So many that a wait outlasts a restart of the server; the deadline ends it."""
 POLL_INTERVAL, LEAST_POLL_INTERVAL, LONGEST_POLL_INTERVAL = 1.0, 0.1, 30.0
 ENDED = frozenset({"complete", "failed", "cancelled"})
-
-
-class ApiError(Exception):
-    """A call failed for good; the text says what happened, where, and what to do.
-
-    `status` is None if there was no response. The other fields are those of the problem details
-    (RFC 9457): `errors` holds `{"detail", "pointer"}` objects.
-    """
-
-    def __init__(self, message: str, *, status: int | None = None, problem: JsonObject | None = None) -> None:
-        super().__init__(message)
-        problem = problem or {}
-        self.status = status
-        self.type = str(problem.get("type", "about:blank"))
-        self.title = str(problem.get("title", ""))
-        self.detail = str(problem.get("detail", ""))
-        self.errors = _faults(problem)
-
-
-class NoAnswer(ApiError):
-    """The server at `address` cannot be reached or does not respond."""
-
-    def __init__(self, message: str, address: str) -> None:
-        super().__init__(message)
-        self.address = address
 
 
 class Recommendations(NamedTuple):
@@ -101,7 +76,7 @@ class MatineeClient:
         self._http.close()
 
     def health(self) -> JsonObject:
-        return _object(self._get("/health"))
+        return json_object(self._get("/health"))
 
     def create_movie(self, title: str, year: int | None = None, genre: str | None = None) -> JsonObject:
         fields = {"title": title, "year": year, "genre": genre}
@@ -110,10 +85,10 @@ class MatineeClient:
 
     def movies(self, query: str | None = None, limit: int = 20) -> list[JsonObject]:
         params: dict[str, str | int] = {"limit": limit, **({"query": query} if query else {})}
-        return _list(self._get("/movies", params=params), dict, "a list of JSON objects")
+        return json_list(self._get("/movies", params=params), dict, "a list of JSON objects")
 
     def movie(self, movie_id: int) -> JsonObject:
-        return _object(self._get(f"/movies/{movie_id}"))
+        return json_object(self._get(f"/movies/{movie_id}"))
 
     def create_user(self, name: str) -> JsonObject:
         """Add a person; the id is in `id`."""
@@ -121,7 +96,9 @@ class MatineeClient:
 
     def users(self, name: str | None = None) -> list[JsonObject]:
         """The people there are, or the one of that name."""
-        return _list(self._get("/users", params={"name": name} if name else None), dict, "a list of people")
+        return json_list(
+            self._get("/users", params={"name": name} if name else None), dict, "a list of people"
+        )
 
     def rate(self, movie_id: int, user_id: int, score: float) -> JsonObject:
         """Rate a movie; a second rating replaces the first."""
@@ -130,13 +107,51 @@ class MatineeClient:
 
     def recommendations(self, user_id: int, limit: int = 10) -> Recommendations:
         response = self._get(f"/recommendations/{user_id}", params={"limit": limit})
-        ids = _list(response, int, "a list of movie ids")
+        ids = json_list(response, int, "a list of movie ids")
         headers = response.headers
         return Recommendations(ids, headers.get("X-Source", ""), headers.get("X-Model-Version") or None)
 
     def rich_recommendations(self, user_id: int, limit: int = 10) -> JsonObject:
-        """With titles and reasons: `source`, `model_version`, `recommendations`."""
-        return _object(self._get(f"/users/{user_id}/recommendations", params={"limit": limit}))
+        """With movies and reasons: `source`, `model_version`, `recommendations`."""
+        return json_object(self._get(f"/users/{user_id}/recommendations", params={"limit": limit}))
+
+    def batch_recommendations(
+        self, user_ids: Sequence[int], limit: int = 10, *, reasons: bool = False
+    ) -> JsonObject:
+        """Those of up to 100 users: `model_version`, and in `users` a list for each, in their order."""
+        body = {"user_ids": list(user_ids), "limit": limit, "reasons": reasons}
+        return self._post("/recommendations/batch", json=body)
+
+    def explanation(self, user_id: int, movie_id: int) -> JsonObject:
+        """Why a movie is recommended to a user or not: `rank`, `preference`, `because`, `excluded_by`."""
+        return json_object(self._get(f"/users/{user_id}/movies/{movie_id}/explanation"))
+
+    def start_dump(
+        self, format: str = "jsonl", limit: int = 10, idempotency_key: str | None = None
+    ) -> JsonObject:
+        """Have everybody's recommendations written to a file, `jsonl` or `csv`: `wait`, `save_result`."""
+        params = {"format": format, "limit": limit}
+        return self._post("/recommendations/dump", idempotency_key, params=params)
+
+    def save_result(self, task_id: str, path: Path | str) -> None:
+        """Save the file that a task has made; it is there whole or not at all. Raises `OSError`."""
+        target = Path(path)
+        beside = target.with_name(f"{target.name}.part")
+
+        def download() -> httpx.Response:
+            with self._http.stream("GET", f"/tasks/{_segment(task_id)}/result") as response:
+                if response.is_success:
+                    with beside.open("wb") as file:
+                        file.writelines(response.iter_bytes())
+                else:
+                    response.read()
+            return response
+
+        try:
+            self._call(download)
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
 
     def start_rebuild(self, idempotency_key: str | None = None) -> JsonObject:
         return self._post("/recommender/rebuild", idempotency_key)
@@ -167,16 +182,16 @@ class MatineeClient:
                 return self._http.post("/imports", content=file, **options)
 
         deadline = max(self._policy.deadline, UPLOAD_DEADLINE)
-        return _object(self._call(upload, replace(self._policy, deadline=deadline)))
+        return json_object(self._call(upload, replace(self._policy, deadline=deadline)))
 
     def import_status(self, task_id: str) -> JsonObject:
-        return _object(self._get(f"/imports/{_segment(task_id)}"))
+        return json_object(self._get(f"/imports/{_segment(task_id)}"))
 
     def rebuild_status(self, task_id: str) -> JsonObject:
-        return _object(self._get(f"/recommender/rebuild/{_segment(task_id)}"))
+        return json_object(self._get(f"/recommender/rebuild/{_segment(task_id)}"))
 
     def task(self, task_id: str) -> JsonObject:
-        return _object(self._get(f"/tasks/{_segment(task_id)}"))
+        return json_object(self._get(f"/tasks/{_segment(task_id)}"))
 
     def wait(self, task_id: str, on_progress: Callable[[JsonObject], None] | None = None) -> JsonObject:
         """Poll a task as often as Retry-After says, at least every 30 s, and return it once it has ended.
@@ -188,7 +203,7 @@ class MatineeClient:
         patient = replace(self._policy, attempts=max(self._policy.attempts, POLL_ATTEMPTS))
         while True:
             response = self._call(lambda: self._http.get(path), patient)
-            task = _object(response)
+            task = json_object(response)
             if on_progress:
                 on_progress(task)
             if task.get("status") in ENDED:
@@ -202,13 +217,13 @@ class MatineeClient:
 
     def _post(self, path: str, key: str | None = None, **options: Any) -> JsonObject:
         headers = {"Idempotency-Key": key or str(uuid4())}
-        return _object(self._call(lambda: self._http.post(path, headers=headers, **options)))
+        return json_object(self._call(lambda: self._http.post(path, headers=headers, **options)))
 
     def _call(self, func: Callable[[], httpx.Response], policy: RetryPolicy | None = None) -> httpx.Response:
         try:
             return retry(func, policy or self._policy, sleep=self._sleep, clock=self._clock)
         except httpx.HTTPStatusError as error:
-            raise _refused(error.response) from error
+            raise refused(error.response) from error
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             message = f"No answer from {self.address}: {reason}. Is the server running there?"
@@ -238,61 +253,3 @@ def _address(text: str) -> httpx.URL:
 
 def _segment(task_id: str) -> str:
     return quote(task_id, safe="")
-
-
-def _place(response: httpx.Response) -> str:
-    return f"{response.request.method} {response.request.url.path}"
-
-
-def _refused(response: httpx.Response) -> ApiError:
-    """The error of a failed response: its problem details, or the status alone (a proxy's page)."""
-    try:
-        answer = response.json()
-    except ValueError:
-        answer = None
-    problem: JsonObject = answer if isinstance(answer, dict) else {}
-    title = problem.get("title") or response.reason_phrase
-    lines = [f"{_place(response)} answered {response.status_code} {title}".rstrip()]
-    if problem.get("detail"):
-        lines.append(str(problem["detail"]))
-    lines += [_fault(fault) for fault in _faults(problem)]
-    return ApiError("\n  ".join(lines), status=response.status_code, problem=problem)
-
-
-def _faults(problem: JsonObject) -> list[JsonObject]:
-    errors = problem.get("errors")
-    return [fault for fault in errors if isinstance(fault, dict)] if isinstance(errors, list) else []
-
-
-def _fault(fault: JsonObject) -> str:
-    pointer, detail = fault.get("pointer") or fault.get("parameter"), fault.get("detail", "")
-    return f"{pointer}: {detail}" if pointer else str(detail)
-
-
-def _parsed(response: httpx.Response) -> Any:
-    try:
-        return response.json()
-    except ValueError as error:
-        raise _unexpected(response, "JSON") from error
-
-
-def _object(response: httpx.Response) -> JsonObject:
-    value = _parsed(response)
-    if not isinstance(value, dict):
-        raise _unexpected(response, "a JSON object")
-    return value
-
-
-def _list(response: httpx.Response, kind: type[Item], expected: str) -> list[Item]:
-    value = _parsed(response)
-    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
-        raise _unexpected(response, expected)
-    return value
-
-
-def _unexpected(response: httpx.Response, expected: str) -> ApiError:
-    message = (
-        f"{_place(response)} answered {response.status_code}, but not with {expected}. "
-        "Is this address a Matinee server?"
-    )
-    return ApiError(message, status=response.status_code)

@@ -69,6 +69,13 @@ CALLS: list[tuple[Callable[[MatineeClient], object], str, object]] = [
     (lambda c: c.movies("a b", limit=2), "GET /base/movies?limit=2&query=a+b", []),
     (lambda c: c.create_movie("Alien", 1979), "POST /base/movies", {"id": 7}),
     (lambda c: c.rate(7, 1, 4.5), "POST /base/ratings", {"score": 4.5}),
+    (lambda c: c.batch_recommendations([7, 8]), "POST /base/recommendations/batch", {"users": []}),
+    (lambda c: c.explanation(7, 1), "GET /base/users/7/movies/1/explanation", {"rank": 3}),
+    (
+        lambda c: c.start_dump("csv", 5),
+        "POST /base/recommendations/dump?format=csv&limit=5",
+        {"task_id": "t"},
+    ),
     (lambda c: c.start_rebuild(), "POST /base/recommender/rebuild", {"task_id": "t"}),
     (lambda c: c.start_import(), "POST /base/imports", {"task_id": "t"}),
     (lambda c: c.import_status("t"), "GET /base/imports/t", {"status": "unknown"}),
@@ -120,6 +127,19 @@ def test_recommendations_say_where_they_come_from() -> None:
     assert client.recommendations(5, 2) == ([3, 1], "personal", "12")
     assert client.recommendations(5) == ([], "popular", None)
     assert server.requests[0].url.raw_path == b"/base/recommendations/5?limit=2"
+
+
+def test_a_result_is_saved_whole_or_not_at_all(tmp_path: Path) -> None:
+    client, server = serve(
+        httpx.ReadError, httpx.Response(200, content=b"1,2\n" * 9), answer(PROBLEM, status=409)
+    )
+    path = tmp_path / "dump.csv"
+    client.save_result("a/b", path)
+    assert server.requests[0].url.raw_path == b"/base/tasks/a%2Fb/result"
+    with pytest.raises(ApiError) as refused:
+        client.save_result("t", path)
+    assert refused.value.status == 409
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("dump.csv", b"1,2\n" * 9)]
 
 
 class TestOneKeyACall:

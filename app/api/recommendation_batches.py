@@ -46,7 +46,7 @@ def recommend_in_batch(
         serving = service.model.serve(connection)
         for user_id in body.user_ids:
             step()
-            rated = ratings.of_user(connection, user_id)  # of one at a time: somebody may have many
+            rated = ratings.of_user(connection, user_id)  # of one at a time: one may have many
             found, source = serving.rich(
                 rated, body.limit, body.filters, body.diversity, reasons=body.reasons, step=step
             )

@@ -163,7 +163,7 @@ class _Dump:
         existing = None if self._model is None else movies.exist(connection, self._model.movie_ids)
         serving, lines = Serving(connection, self._model, existing), list[str]()
         for user_id in ids:
-            rated = ratings.of_user(connection, user_id)  # of one at a time: somebody may have many
+            rated = ratings.of_user(connection, user_id)  # of one at a time: one may have many
             found, source = serving.rich(rated, self._params.limit, Filters(), reasons=False)
             lines.append(LINES[self._params.format](user_id, source, found))
             done.after, done.users = user_id, done.users + 1

@@ -56,7 +56,7 @@ def explain(
     listed = len(ranking.movie_ids)
     source: Source = "personal" if listed else "popular"  # as a list that would be empty
     if not serving.known([movie_id])[0]:
-        excluded.append(Exclusion("not_in_model", "Nobody has rated it: the model knows nothing of it."))
+        excluded.append(Exclusion("not_in_model", "It is in no model yet: no user has rated it."))
         return Explanation(movie, source, excluded, listed=listed)
     parts = model.contributions([r.movie_id for r in rated], [r.score for r in rated], [movie_id])[0]
     place, preference = _place(model, ranking, movie_id, float(parts.sum()))

@@ -3,6 +3,7 @@
 import { element, find, guarded, show } from "./dom.js";
 import { date, time } from "./format.js";
 import { undoButton } from "./report.js";
+import { may } from "./session.js";
 import { actionBar, badge, ended, followTask, noun, progressText, progressView } from "./tasks.js";
 import { withUser } from "./user.js";
 
@@ -58,6 +59,10 @@ function links(task) {
   const link = (path, text) => element("a", { class: "button", href: withUser(path) }, text);
   const follow = (undo) => location.assign(withUser(`/activity/${undo}`));
   if (task.kind === "merge_users") return [undoButton(id, follow, noun(task.kind))];
+  if (task.kind === "dump_recommendations") {
+    const file = { class: "button", href: `/tasks/${id}/result`, download: "" };
+    return may("editor") ? [element("a", file, "Download the file")] : [];
+  }
   if (task.kind === "rebuild_model") return [link("/quality", "See the model")];
   return [link(`/import?task=${id}`, task.status === "complete" ? "See the report" : "Undo this import")];
 }

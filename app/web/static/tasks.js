@@ -29,7 +29,7 @@ function share(task) {
 function outcome({ result, progress }) {
   const names = [
     "read", "moved", "new", "replaced", "unchanged", "older", "duplicate", "rejected", "deleted", "restored",
-    "kept", "left",
+    "kept", "left", "users", "recommendations",
   ];
   const counts = names.filter((name) => result?.[name]).map((name) => `${number(result[name])} ${name}`);
   return counts.length && !progress.message ? sentence(`${counts.join(", ")}.`) : progress.message ?? "Done.";
@@ -42,6 +42,7 @@ export const noun = (kind) => (kind === "merge_users" ? "this merge" : "this imp
 export function remains({ kind, status, attempt, written, error }) {
   const why = status === "cancelled" ? "Cancelled." : error?.detail ?? "Failed.";
   if (kind === "rebuild_model") return `${why} The model that is served stays as it is.`;
+  if (kind === "dump_recommendations") return `${why} No file is kept; Retry writes it from the start.`;
   if (kind === "undo_import") {
     return attempt ? `${why} What it put back until then stays; Retry does the rest.` : `${why} It had not begun.`;
   }
