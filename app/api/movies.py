@@ -13,13 +13,17 @@ from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, deco
 from app.api.edge.rules import EDITOR, VIEWER
 from app.api.etags import SHOWN
 from app.api.idempotency import OnceDependency, Reply
-from app.api.values import NUMBER, Genre, Title, Words, Year
+from app.api.values import MOST, NUMBER, Genre, Id, ImdbId, Title, Words, Year
+from app.errors import Invalid
 from app.movie import Movie
 from app.repository import movies, ratings
 
 router = APIRouter(prefix="/movies", tags=["movies"])
 
 NO_MOVIE = refusals(NotFound="There is no such movie")
+
+
+MOVED_OR_NONE = NO_MOVIE | {308: {"description": "It was merged into the movie at `Location`"}}
 
 
 class MovieBody(BaseModel):
@@ -45,13 +49,31 @@ def list_movies(
     response: Response,
     service: ServiceDependency,
     query: Annotated[Words, Query(description="words of the title; most rated movies first")] = "",
+    ids: Annotated[
+        list[Id] | None,
+        Query(max_length=MOST, description="these, in this order, each once: ids=1&ids=2"),
+    ] = None,
+    imdb_id: Annotated[ImdbId | None, Query(description="the movie with that id at IMDb")] = None,
+    tmdb_id: Annotated[Id | None, Query(description="the movie with that id at TMDB")] = None,
     genre: Genre | None = None,
     year_from: Year | None = None,
     year_to: Year | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Any:
+    """Movies by id, or those that a search or a filter finds.
+
+    Of `ids` that no movie has the list says nothing; for one that was merged into another movie it has that
+    one. `ids` goes with no other parameter; `imdb_id` and `tmdb_id` go with each other alone.
+    """
     years, searched = (year_from, year_to), bool(query.strip())
+    if ids is not None or imdb_id is not None or tmdb_id is not None:
+        _refuse_others(request, {"ids"} if ids is not None else {"imdb_id", "tmdb_id"})
+        with service.database.read() as connection:
+            if ids is not None:
+                return movies.asked(connection, ids)
+            number = None if imdb_id is None else int(imdb_id.removeprefix("tt"))
+            return movies.linked(connection, imdb_id=number, tmdb_id=tmdb_id)
     with service.database.read() as connection:
         if searched:
             after = decode_cursor(cursor, 2)
@@ -61,6 +83,15 @@ def list_movies(
             found = movies.listing(connection, limit=limit, after=after_id, genre=genre, years=years)
     link_next(request, response, limit, found, lambda m: (m.rating_count, m.id) if searched else (m.id,))
     return found
+
+
+def _refuse_others(request: Request, asked: set[str]) -> None:
+    """Raises `Invalid` for a parameter that would have no effect beside the ids that are asked for."""
+    if others := sorted(request.query_params.keys() - asked - {"limit"}):
+        raise Invalid(
+            f"{others[0]} has no effect beside ids of movies. Leave it out.",
+            errors=[{"detail": "goes with no ids", "parameter": other} for other in others],
+        )
 
 
 @router.get("/top", dependencies=[VIEWER, *SHOWN], response_model=list[MovieAnswer])
@@ -84,7 +115,7 @@ def new_movies(service: ServiceDependency, limit: Limit = 10) -> Any:
         return movies.newest(connection, limit=limit)
 
 
-@router.get("/{movie_id}/histogram", dependencies=[VIEWER, *SHOWN], responses=NO_MOVIE)
+@router.get("/{movie_id}/histogram", dependencies=[VIEWER, *SHOWN], responses=MOVED_OR_NONE)
 def histogram(movie_id: MovieId, service: ServiceDependency) -> dict[str, int]:
     """How many ratings of each score the movie has, from 0.5 to 5.0."""
     with service.database.read() as connection:
@@ -92,8 +123,9 @@ def histogram(movie_id: MovieId, service: ServiceDependency) -> dict[str, int]:
         return ratings.histogram(connection, movie_id)
 
 
-@router.get("/{movie_id}", dependencies=[VIEWER, *SHOWN], response_model=MovieAnswer, responses=NO_MOVIE)
+@router.get("/{movie_id}", dependencies=[VIEWER, *SHOWN], response_model=MovieAnswer, responses=MOVED_OR_NONE)
 def get_movie(movie_id: MovieId, service: ServiceDependency) -> Movie:
+    """One movie. 308 for one that was merged: `Location` is what it is now."""
     with service.database.read() as connection:
         return movies.get(connection, movie_id)
 

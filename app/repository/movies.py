@@ -10,14 +10,17 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from app.errors import Conflict, NotFound
 from app.movie import Movie, genre_key, keys, search_key
-from app.repository import counters
+from app.repository import counters, merged_movies
 from app.storage.database import database_of
 from app.storage.schema import LAST_OWN_ID, first_raters, links, movies, ratings, retired_movie_ids
+from app.storage.schema import merged_movies as merged
 
 PRIOR_RATINGS = 20
 """Ratings of the overall mean that `top` adds to those of each movie."""
 IDS_AT_ONCE = 100
 """Ids that one query looks at for a free one."""
+MOST_LINKED = 1000
+"""Movies that a lookup by an id of another catalogue finds at most; mostly it is one."""
 
 _COLUMNS = (
     movies.c.id,
@@ -31,6 +34,14 @@ _COLUMNS = (
 )
 WHOLE = sa.select(*_COLUMNS).select_from(movies.outerjoin(links, links.c.movie_id == movies.c.id))
 """Selects what `movie_of` reads."""
+
+
+class Merged(NotFound):
+    """The movie was merged into another one, which has the id `into`."""
+
+    def __init__(self, movie_id: int, into: int) -> None:
+        super().__init__(f"Movie {movie_id} was merged into movie {into}. Use that id.")
+        self.into = into
 
 
 def movie_of(row: RowMapping) -> Movie:
@@ -100,10 +111,15 @@ def note_change(connection: Connection) -> None:
 
 
 def get(connection: Connection, movie_id: int, *, lock: bool = False) -> Movie:
-    """One movie; `lock` holds its row until the end of the transaction. Raises `NotFound`."""
+    """One movie; `lock` holds its row until the end of the transaction.
+
+    Raises `NotFound`: `Merged` if it is another one by now.
+    """
     query = WHOLE.where(movies.c.id == movie_id)
     row = connection.execute(query.with_for_update(of=movies) if lock else query).mappings().first()
     if row is None:
+        if (into := merged_movies.now(connection, movie_id)) != movie_id:
+            raise Merged(movie_id, into)
         raise NotFound(f"There is no movie {movie_id}. GET /movies lists them; POST /movies adds one.")
     return movie_of(row)
 
@@ -115,6 +131,21 @@ def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Movie]:
         query = WHOLE.where(movies.c.id.in_(some))
         found |= {movie.id: movie for movie in _all(connection, query)}
     return found
+
+
+def asked(connection: Connection, ids: Sequence[int]) -> list[Movie]:
+    """The movies of `ids` that exist, each once, in that order; for one that was merged, what it is now."""
+    into = merged_movies.among(connection, ids)
+    wanted = list(dict.fromkeys(into.get(movie_id, movie_id) for movie_id in ids))
+    found = by_ids(connection, wanted)
+    return [found[movie_id] for movie_id in wanted if movie_id in found]
+
+
+def linked(connection: Connection, *, imdb_id: int | None, tmdb_id: int | None) -> list[Movie]:
+    """The movies with that IMDb id (the number after "tt"), that TMDB id, or both, by id."""
+    pairs = ((links.c.imdb_id, imdb_id), (links.c.tmdb_id, tmdb_id))
+    wanted = [column == value for column, value in pairs if value is not None]
+    return _all(connection, WHOLE.where(*wanted).order_by(movies.c.id).limit(MOST_LINKED))
 
 
 def listing(
@@ -201,6 +232,11 @@ def delete(connection: Connection, movie_id: int, *, force: bool) -> int:
     Raises `NotFound`, `Conflict`.
     """
     movie = get(connection, movie_id, lock=True)
+    if (others := merged_movies.pointing_at(connection, movie_id)) and not force:
+        raise Conflict(
+            f"Movies were merged into movie {movie_id}, and their ids lead to it: {others[:20]}. Delete it "
+            "with ?force=true to lose them too, or undo the merges first."
+        )
     if movie.rating_count and not force:
         raise Conflict(
             f"Movie {movie_id} has {movie.rating_count} ratings. Delete it with ?force=true to lose them too."
@@ -228,7 +264,7 @@ def remove(connection: Connection, ids: Sequence[int]) -> None:
 
 _REMOVE: Any = tuple(
     column.table.delete().where(column == sa.bindparam("movie"))
-    for column in (first_raters.c.movie_id, links.c.movie_id, movies.c.id)
+    for column in (first_raters.c.movie_id, links.c.movie_id, merged.c.into_id, movies.c.id)
 )
 
 

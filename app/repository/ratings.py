@@ -1,6 +1,8 @@
 """Queries on ratings. Every write keeps the counts and sums of `movies` right in the same transaction."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -10,6 +12,7 @@ from sqlalchemy.engine import Connection
 from app.errors import NotFound
 from app.rating import STEP, Rating
 from app.repository import counters as counter_queries
+from app.repository import merged_movies
 from app.repository import movies as movie_queries
 from app.repository.imports import note_later_write
 from app.storage.database import database_of
@@ -22,6 +25,14 @@ CHANGE_SLOTS = 16
 FIRST_RATERS = 20
 """Raters of a movie that are kept, to fold it in before the next rebuild."""
 LAST_FIRST_RATER = sa.select(sa.func.coalesce(sa.func.max(first_raters.c.number), 0))
+
+
+def rate(connection: Connection, rating: Rating) -> tuple[Rating, bool]:
+    """`put`, for the movie that this one was merged into if it was; returns what is written, and whether
+    there was none.
+    """
+    rating = replace(rating, movie_id=merged_movies.now(connection, rating.movie_id, lock=True))
+    return rating, put(connection, rating)
 
 
 def put(connection: Connection, rating: Rating) -> bool:
@@ -42,14 +53,40 @@ def put(connection: Connection, rating: Rating) -> bool:
 
 def delete(connection: Connection, user_id: int, movie_id: int) -> None:
     """Delete a rating. Raises `NotFound`."""
+    movie_id = _rated_as(connection, user_id, movie_id)
     movie_queries.get(connection, movie_id, lock=True)
     old = _take(connection, user_id, movie_id)
     if old is None:
-        raise NotFound(f"User {user_id} has not rated movie {movie_id}.")
+        raise _not_rated(user_id, movie_id)
     connection.execute(ratings.delete().where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id))
     _count(connection, movie_id, old, None)
     note_changes(connection, 1, slot=user_id)
     _renumber_first_rater(connection, user_id, movie_id)
+
+
+def get(connection: Connection, user_id: int, movie_id: int) -> Rating:
+    """One rating. Raises `NotFound`."""
+    movie_id = _rated_as(connection, user_id, movie_id)
+    row = connection.execute(_of(user_id, movie_id, *_COLUMNS)).first()
+    if row is None:
+        movie_queries.get(connection, movie_id)
+        raise _not_rated(user_id, movie_id)
+    return Rating(*row)
+
+
+def _rated_as(connection: Connection, user_id: int, movie_id: int) -> int:
+    """Under which id the user has rated a movie: while a merge is under way it may still be the old one."""
+    if connection.execute(_of(user_id, movie_id, ratings.c.movie_id)).first():
+        return movie_id
+    return merged_movies.now(connection, movie_id)
+
+
+def _of(user_id: int, movie_id: int, *columns: sa.Column[Any]) -> sa.Select[Any]:
+    return sa.select(*columns).where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id)
+
+
+def _not_rated(user_id: int, movie_id: int) -> NotFound:
+    return NotFound(f"User {user_id} has not rated movie {movie_id}.")
 
 
 def _add_first_rater(connection: Connection, user_id: int, movie_id: int) -> None:
@@ -66,9 +103,7 @@ def _renumber_first_rater(connection: Connection, user_id: int, movie_id: int) -
 
 def _take(connection: Connection, user_id: int, movie_id: int) -> float | None:
     """The score that is about to change, if any; noted for the undo of the import that wrote it."""
-    columns = (ratings.c.score, ratings.c.import_seq)
-    query = sa.select(*columns).where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id)
-    row = connection.execute(query).first()
+    row = connection.execute(_of(user_id, movie_id, ratings.c.score, ratings.c.import_seq)).first()
     if row is None:
         return None
     if row.import_seq is not None:

@@ -43,6 +43,9 @@ OWN       200  GET     /ratings                          ?user_id=<user>
 OWN       204  DELETE  /ratings/{user_id}/{movie_id}
 EDITOR    200  GET     /ratings.csv
 OWN       200  GET     /users/{user_id}/ratings
+OWN       any  PUT     /users/{user_id}/ratings/{movie_id}   {"score": 4}
+OWN       200  GET     /users/{user_id}/ratings/{movie_id}
+OWN       204  DELETE  /users/{user_id}/ratings/{movie_id}
 OWN       200  GET     /users/{user_id}/recommendations
 OWN       200  GET     /recommendations/{user_id}
 VIEWER    200  POST    /recommendations                  {"ratings": [{"movie_id": 1, "score": 5}]}
