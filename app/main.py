@@ -25,6 +25,7 @@ from app.api import (
     models,
     movies,
     problems,
+    rating_batches,
     ratings,
     rebuilds,
     recommendations,
@@ -52,7 +53,7 @@ log = logging.getLogger("matinee.service")
 
 API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings, user_export)
 API += (recommendations, rebuilds, imports, exports, tasks, models, token, description)
-API += (accounts, invitations, keys, audit, undos)
+API += (accounts, invitations, keys, audit, undos, rating_batches)
 
 
 @asynccontextmanager

@@ -140,13 +140,13 @@ def _at(connection: Connection, keys: list[Key]) -> Iterable[Any]:
     return connection.execute(_by_user(sa.select(*_RATED).select_from(wanted.join(ratings, same)).subquery()))
 
 
-def note_later_write(connection: Connection, import_seq: int, user_id: int, movie_id: int) -> None:
-    """Note that a rating which that import wrote is changed or deleted: its undo will keep the later state.
+def note_later_writes(connection: Connection, changed: Iterable[tuple[int, int, int]]) -> None:
+    """Note of ratings (import, user, movie; import 0: none) that are changed or deleted: an undo keeps that.
 
     Nothing is noted for an import whose task is deleted.
     """
-    values = {"seq": import_seq, "user": user_id, "movie": movie_id}
-    connection.execute(_note_later_write(type(database_of(connection))), values)
+    if values := [{"seq": seq, "user": user, "movie": movie} for seq, user, movie in changed if seq]:
+        connection.execute(_note_later_write(type(database_of(connection))), values)
 
 
 @functools.cache

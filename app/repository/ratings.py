@@ -14,7 +14,7 @@ from app.rating import STEP, Rating
 from app.repository import counters as counter_queries
 from app.repository import merged_movies
 from app.repository import movies as movie_queries
-from app.repository.imports import note_later_write
+from app.repository.imports import note_later_writes
 from app.storage.database import database_of
 from app.storage.schema import SCORED, counters, first_raters, movies, ratings
 
@@ -106,8 +106,7 @@ def _take(connection: Connection, user_id: int, movie_id: int) -> float | None:
     row = connection.execute(_of(user_id, movie_id, ratings.c.score, ratings.c.import_seq)).first()
     if row is None:
         return None
-    if row.import_seq is not None:
-        note_later_write(connection, row.import_seq, user_id, movie_id)
+    note_later_writes(connection, [(row.import_seq or 0, user_id, movie_id)])
     return float(row.score)
 
 

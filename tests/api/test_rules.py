@@ -39,6 +39,7 @@ VIEWER    200  GET     /movies.csv
 VIEWER    200  GET     /genres
 
 OWN       201  POST    /ratings                          {"user_id": <user>, "movie_id": 2, "score": 4.5}
+OWN_ROWS  200  POST    /ratings/batch    {"ratings": [{"user_id": <user>, "movie_id": 1, "score": 4}]}
 OWN       200  GET     /ratings                          ?user_id=<user>
 OWN       204  DELETE  /ratings/{user_id}/{movie_id}
 EDITOR    200  GET     /ratings.csv
@@ -112,6 +113,7 @@ LET_IN = {
     "READY": {"viewer on own", "viewer on another's", "editor", "admin"},
     "VIEWER": {"viewer on own", "viewer on another's", "editor", "admin"},
     "OWN": {"viewer on own", "editor", "admin"},
+    "OWN_ROWS": {"viewer on own", "editor", "admin"},
     "OWN_TASK": {"viewer on own", "editor", "admin"},
     "EDITOR": {"editor", "admin"},
     "ADMIN": {"admin"},
