@@ -1,9 +1,10 @@
 """The kinds of tasks there are. Importing this module registers them; the API and the worker do."""
 
 from app.imports.kinds import IMPORT, UNDO
+from app.imports.merges import MERGED_MOVIES
 from app.people.kinds import MERGE
 from app.serving.kinds import REBUILD
 from app.tasks.kinds import register
 
-for kind in (IMPORT, UNDO, MERGE, REBUILD):
+for kind in (IMPORT, UNDO, MERGE, MERGED_MOVIES, REBUILD):
     register(kind)

@@ -3,20 +3,23 @@
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import Connection
 
 from app.api.answers import MovieAnswer, refusals
 from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, decode_cursor, link_next
-from app.api.edge.rules import EDITOR, VIEWER
+from app.api.edge.rules import EDITOR, VIEWER, CallerDependency
 from app.api.etags import SHOWN
-from app.api.idempotency import OnceDependency, Reply
+from app.api.idempotency import OnceDependency, Reply, accepted
+from app.api.tasks import Started
 from app.api.values import MOST, NUMBER, Genre, Id, ImdbId, Title, Words, Year
 from app.errors import Invalid
+from app.imports.merges import MERGED_MOVIES, MergeMoviesParams
 from app.movie import Movie
-from app.repository import movies, ratings
+from app.repository import lookups, movie_merges, movies, ratings
+from app.tasks.start import queue
 
 router = APIRouter(prefix="/movies", tags=["movies"])
 
@@ -24,6 +27,12 @@ NO_MOVIE = refusals(NotFound="There is no such movie")
 
 
 MOVED_OR_NONE = NO_MOVIE | {308: {"description": "It was merged into the movie at `Location`"}}
+
+
+class MergeBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    from_id: Annotated[Id, NUMBER, Field(alias="from")]
 
 
 class MovieBody(BaseModel):
@@ -71,9 +80,9 @@ def list_movies(
         _refuse_others(request, {"ids"} if ids is not None else {"imdb_id", "tmdb_id"})
         with service.database.read() as connection:
             if ids is not None:
-                return movies.asked(connection, ids)
+                return lookups.asked(connection, ids)
             number = None if imdb_id is None else int(imdb_id.removeprefix("tt"))
-            return movies.linked(connection, imdb_id=number, tmdb_id=tmdb_id)
+            return lookups.linked(connection, imdb_id=number, tmdb_id=tmdb_id)
     with service.database.read() as connection:
         if searched:
             after = decode_cursor(cursor, 2)
@@ -128,6 +137,42 @@ def get_movie(movie_id: MovieId, service: ServiceDependency) -> Movie:
     """One movie. 308 for one that was merged: `Location` is what it is now."""
     with service.database.read() as connection:
         return movies.get(connection, movie_id)
+
+
+@router.post(
+    "/{movie_id}/merge",
+    dependencies=[EDITOR],
+    status_code=202,
+    response_model=Started,
+    responses=refusals(
+        NotFound="There is no such movie", Conflict="One of them is merged already, or is about to be"
+    ),
+)
+def merge_movies(
+    movie_id: MovieId,
+    body: MergeBody,
+    background: BackgroundTasks,
+    service: ServiceDependency,
+    caller: CallerDependency,
+    once: OnceDependency,
+) -> Any:
+    """Queue a task that makes the movie `from`, which is the same one, a part of this.
+
+    Its ratings move, of two of a user the newer one stays; its id leads here from then on.
+    `POST /tasks/{task_id}/undo` takes it back.
+    """
+    if body.from_id == movie_id:
+        raise Invalid(f"Movie {movie_id} cannot be merged into itself. Name another one in `from`.")
+
+    def start(connection: Connection) -> Reply:
+        for each in (movie_id, body.from_id):
+            movie_merges.require_unmerged(connection, each)
+        params, limit = MergeMoviesParams(movie_id, body.from_id), service.settings.max_queue
+        task = queue(connection, MERGED_MOVIES.name, params, owner=caller.user_id, max_queue=limit)
+        return accepted(task, f"/tasks/{task.id}")
+
+    background.add_task(service.wake_worker)
+    return once(body, start)
 
 
 @router.put("/{movie_id}", dependencies=[EDITOR], response_model=MovieAnswer, responses=NO_MOVIE)

@@ -49,3 +49,9 @@ def pointing_at(connection: Connection, movie_id: int) -> list[int]:
     """The movies that were merged into this one, without those that were merged into these."""
     query = sa.select(merged_movies.c.movie_id).where(merged_movies.c.into_id == movie_id)
     return list(connection.execute(query.order_by(merged_movies.c.movie_id)).scalars())
+
+
+def forget(connection: Connection, ids: Iterable[int]) -> None:
+    """The ids that lead to these movies are those of no movie from now on."""
+    for some in database_of(connection).batches(ids):
+        connection.execute(merged_movies.delete().where(merged_movies.c.into_id.in_(some)))

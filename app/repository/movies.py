@@ -13,14 +13,11 @@ from app.movie import Movie, genre_key, keys, search_key
 from app.repository import counters, merged_movies
 from app.storage.database import database_of
 from app.storage.schema import LAST_OWN_ID, first_raters, links, movies, ratings, retired_movie_ids
-from app.storage.schema import merged_movies as merged
 
 PRIOR_RATINGS = 20
 """Ratings of the overall mean that `top` adds to those of each movie."""
 IDS_AT_ONCE = 100
 """Ids that one query looks at for a free one."""
-MOST_LINKED = 1000
-"""Movies that a lookup by an id of another catalogue finds at most; mostly it is one."""
 
 _COLUMNS = (
     movies.c.id,
@@ -133,21 +130,6 @@ def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Movie]:
     return found
 
 
-def asked(connection: Connection, ids: Sequence[int]) -> list[Movie]:
-    """The movies of `ids` that exist, each once, in that order; for one that was merged, what it is now."""
-    into = merged_movies.among(connection, ids)
-    wanted = list(dict.fromkeys(into.get(movie_id, movie_id) for movie_id in ids))
-    found = by_ids(connection, wanted)
-    return [found[movie_id] for movie_id in wanted if movie_id in found]
-
-
-def linked(connection: Connection, *, imdb_id: int | None, tmdb_id: int | None) -> list[Movie]:
-    """The movies with that IMDb id (the number after "tt"), that TMDB id, or both, by id."""
-    pairs = ((links.c.imdb_id, imdb_id), (links.c.tmdb_id, tmdb_id))
-    wanted = [column == value for column, value in pairs if value is not None]
-    return _all(connection, WHOLE.where(*wanted).order_by(movies.c.id).limit(MOST_LINKED))
-
-
 def listing(
     connection: Connection,
     *,
@@ -253,6 +235,12 @@ def remove(connection: Connection, ids: Sequence[int]) -> None:
 
     The caller calls `note_change`, once for all that it does.
     """
+    merged_movies.forget(connection, ids)
+    drop(connection, ids)
+
+
+def drop(connection: Connection, ids: Sequence[int]) -> None:
+    """`remove`, but for the ids that lead to these: of movies that are merged into others."""
     if not ids:
         return
     gone = [{"movie": movie_id} for movie_id in ids]
@@ -264,7 +252,7 @@ def remove(connection: Connection, ids: Sequence[int]) -> None:
 
 _REMOVE: Any = tuple(
     column.table.delete().where(column == sa.bindparam("movie"))
-    for column in (first_raters.c.movie_id, links.c.movie_id, merged.c.into_id, movies.c.id)
+    for column in (first_raters.c.movie_id, links.c.movie_id, movies.c.id)
 )
 
 

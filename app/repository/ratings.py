@@ -142,14 +142,21 @@ def count_of(connection: Connection, user_id: int) -> int:
     return int(connection.execute(mine).scalar_one())
 
 
-def change_first_rater(connection: Connection, before: int, after: int, movie_ids: Sequence[int]) -> None:
-    """Put one user in the place of another among the first raters of these movies, which fold in again."""
-    for some in database_of(connection).batches(movie_ids):
-        mine = (first_raters.c.user_id == before, first_raters.c.movie_id.in_(some))
-        taken = connection.execute(first_raters.delete().where(*mine).returning(first_raters.c.movie_id))
-        for movie_id in sorted(taken.scalars().all()):
-            _renumber_first_rater(connection, after, movie_id)
-            _add_first_rater(connection, after, movie_id)
+def change_first_raters(
+    connection: Connection, column: str, before: int, after: int, others: Sequence[int]
+) -> None:
+    """Put one user or movie in the place of another among the first raters; the movies fold in again.
+
+    `column`: user_id or movie_id; `others`: the values of the other one.
+    """
+    other = {"user_id": "movie_id", "movie_id": "user_id"}[column]
+    for some in database_of(connection).batches(others):
+        mine = (first_raters.c[column] == before, first_raters.c[other].in_(some))
+        taken = connection.execute(first_raters.delete().where(*mine).returning(first_raters.c[other]))
+        for key in sorted(taken.scalars().all()):
+            pair = {column: after, other: key}
+            _renumber_first_rater(connection, **pair)
+            _add_first_rater(connection, **pair)
 
 
 def newly_rated(connection: Connection, after: int) -> list[int]:

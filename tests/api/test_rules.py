@@ -33,6 +33,7 @@ VIEWER    200  GET     /movies/new
 VIEWER    200  GET     /movies/{movie_id}
 VIEWER    200  GET     /movies/{movie_id}/histogram
 VIEWER    200  GET     /movies/{movie_id}/similar
+EDITOR    404  POST    /movies/{movie_id}/merge          {"from": 999999}
 EDITOR    200  PUT     /movies/{movie_id}                {"title": "B"}
 EDITOR    204  DELETE  /movies/{movie_id}                ?force=true
 VIEWER    200  GET     /movies.csv

@@ -57,7 +57,7 @@ function links(task) {
   if (task.status !== "complete" && !task.written) return [];
   const link = (path, text) => element("a", { class: "button", href: withUser(path) }, text);
   const follow = (undo) => location.assign(withUser(`/activity/${undo}`));
-  if (task.kind === "merge_users") return [undoButton(id, follow, noun(task.kind))];
+  if (task.kind.startsWith("merge_")) return [undoButton(id, follow, noun(task.kind))];
   if (task.kind === "rebuild_model") return [link("/quality", "See the model")];
   return [link(`/import?task=${id}`, task.status === "complete" ? "See the report" : "Undo this import")];
 }
