@@ -4,22 +4,23 @@ import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
+from app.api import merges
 from app.api.answers import MovieAnswer, refusals
 from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, decode_cursor, link_next
 from app.api.edge.rules import EDITOR, VIEWER, CallerDependency
 from app.api.etags import SHOWN
-from app.api.idempotency import OnceDependency, Reply, accepted
+from app.api.idempotency import OnceDependency, Reply
+from app.api.merges import MergeBody
 from app.api.tasks import Started
 from app.api.values import MOST, NUMBER, Genre, Id, ImdbId, Title, Words, Year
 from app.errors import Invalid
 from app.imports.merges import MERGED_MOVIES, MergeMoviesParams
 from app.movie import Movie
 from app.repository import lookups, movie_merges, movies, ratings
-from app.tasks.start import queue
 
 router = APIRouter(prefix="/movies", tags=["movies"])
 
@@ -27,12 +28,6 @@ NO_MOVIE = refusals(NotFound="There is no such movie")
 
 
 MOVED_OR_NONE = NO_MOVIE | {308: {"description": "It was merged into the movie at `Location`"}}
-
-
-class MergeBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    from_id: Annotated[Id, NUMBER, Field(alias="from")]
 
 
 class MovieBody(BaseModel):
@@ -167,9 +162,8 @@ def merge_movies(
     def start(connection: Connection) -> Reply:
         for each in (movie_id, body.from_id):
             movie_merges.require_unmerged(connection, each)
-        params, limit = MergeMoviesParams(movie_id, body.from_id), service.settings.max_queue
-        task = queue(connection, MERGED_MOVIES.name, params, owner=caller.user_id, max_queue=limit)
-        return accepted(task, f"/tasks/{task.id}")
+        params = MergeMoviesParams(movie_id, body.from_id)
+        return merges.start(connection, service, caller, MERGED_MOVIES, params)
 
     background.add_task(service.wake_worker)
     return once(body, start)
