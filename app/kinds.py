@@ -2,9 +2,10 @@
 
 from app.dumps.kinds import DUMP
 from app.imports.kinds import IMPORT, UNDO
+from app.imports.merges import MERGED_MOVIES
 from app.people.kinds import MERGE
 from app.serving.kinds import REBUILD
 from app.tasks.kinds import register
 
-for kind in (IMPORT, UNDO, MERGE, REBUILD, DUMP):
+for kind in (IMPORT, UNDO, MERGE, MERGED_MOVIES, REBUILD, DUMP):
     register(kind)

@@ -27,6 +27,7 @@ from app.api import (
     models,
     movies,
     problems,
+    rating_batches,
     ratings,
     rebuilds,
     recommendation_batches,
@@ -56,6 +57,7 @@ log = logging.getLogger("matinee.service")
 API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings, user_export)
 API += (recommendations, recommendation_batches, rebuilds, imports, exports, tasks, dumps, models, token)
 API += (explanations, description, accounts, invitations, keys, audit, undos)
+API += (rating_batches,)
 
 
 @asynccontextmanager

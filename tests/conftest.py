@@ -27,6 +27,7 @@ LONG = (
     "imports/test_damaged_archives.py",
     "imports/test_lanes.py",
     "imports/test_kills.py",
+    "imports/test_merge_movies.py",
     "imports/test_sequences.py",
     "people/test_merge.py",
     "repository/test_many_values.py",

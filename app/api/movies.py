@@ -3,23 +3,31 @@
 import time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
+from app.api import merges
 from app.api.answers import MovieAnswer, refusals
 from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, decode_cursor, link_next
-from app.api.edge.rules import EDITOR, VIEWER
+from app.api.edge.rules import EDITOR, VIEWER, CallerDependency
 from app.api.etags import SHOWN
 from app.api.idempotency import OnceDependency, Reply
-from app.api.values import NUMBER, Genre, Title, Words, Year
+from app.api.merges import MergeBody
+from app.api.tasks import Started
+from app.api.values import MOST, NUMBER, Genre, Id, ImdbId, Title, Words, Year
+from app.errors import Invalid
+from app.imports.merges import MERGED_MOVIES, MergeMoviesParams
 from app.movie import Movie
-from app.repository import movies, ratings
+from app.repository import lookups, movie_merges, movies, ratings
 
 router = APIRouter(prefix="/movies", tags=["movies"])
 
 NO_MOVIE = refusals(NotFound="There is no such movie")
+
+
+MOVED_OR_NONE = NO_MOVIE | {308: {"description": "It was merged into the movie at `Location`"}}
 
 
 class MovieBody(BaseModel):
@@ -45,13 +53,31 @@ def list_movies(
     response: Response,
     service: ServiceDependency,
     query: Annotated[Words, Query(description="words of the title; most rated movies first")] = "",
+    ids: Annotated[
+        list[Id] | None,
+        Query(max_length=MOST, description="these, in this order, each once: ids=1&ids=2"),
+    ] = None,
+    imdb_id: Annotated[ImdbId | None, Query(description="the movie with that id at IMDb")] = None,
+    tmdb_id: Annotated[Id | None, Query(description="the movie with that id at TMDB")] = None,
     genre: Genre | None = None,
     year_from: Year | None = None,
     year_to: Year | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Any:
+    """Movies by id, or those that a search or a filter finds.
+
+    Of `ids` that no movie has the list says nothing; for one that was merged into another movie it has that
+    one. `ids` goes with no other parameter; `imdb_id` and `tmdb_id` go with each other alone.
+    """
     years, searched = (year_from, year_to), bool(query.strip())
+    if ids is not None or imdb_id is not None or tmdb_id is not None:
+        _refuse_others(request, {"ids"} if ids is not None else {"imdb_id", "tmdb_id"})
+        with service.database.read() as connection:
+            if ids is not None:
+                return lookups.asked(connection, ids)
+            number = None if imdb_id is None else int(imdb_id.removeprefix("tt"))
+            return lookups.linked(connection, imdb_id=number, tmdb_id=tmdb_id)
     with service.database.read() as connection:
         if searched:
             after = decode_cursor(cursor, 2)
@@ -61,6 +87,15 @@ def list_movies(
             found = movies.listing(connection, limit=limit, after=after_id, genre=genre, years=years)
     link_next(request, response, limit, found, lambda m: (m.rating_count, m.id) if searched else (m.id,))
     return found
+
+
+def _refuse_others(request: Request, asked: set[str]) -> None:
+    """Raises `Invalid` for a parameter that would have no effect beside the ids that are asked for."""
+    if others := sorted(request.query_params.keys() - asked - {"limit"}):
+        raise Invalid(
+            f"{others[0]} has no effect beside ids of movies. Leave it out.",
+            errors=[{"detail": "goes with no ids", "parameter": other} for other in others],
+        )
 
 
 @router.get("/top", dependencies=[VIEWER, *SHOWN], response_model=list[MovieAnswer])
@@ -84,7 +119,7 @@ def new_movies(service: ServiceDependency, limit: Limit = 10) -> Any:
         return movies.newest(connection, limit=limit)
 
 
-@router.get("/{movie_id}/histogram", dependencies=[VIEWER, *SHOWN], responses=NO_MOVIE)
+@router.get("/{movie_id}/histogram", dependencies=[VIEWER, *SHOWN], responses=MOVED_OR_NONE)
 def histogram(movie_id: MovieId, service: ServiceDependency) -> dict[str, int]:
     """How many ratings of each score the movie has, from 0.5 to 5.0."""
     with service.database.read() as connection:
@@ -92,10 +127,46 @@ def histogram(movie_id: MovieId, service: ServiceDependency) -> dict[str, int]:
         return ratings.histogram(connection, movie_id)
 
 
-@router.get("/{movie_id}", dependencies=[VIEWER, *SHOWN], response_model=MovieAnswer, responses=NO_MOVIE)
+@router.get("/{movie_id}", dependencies=[VIEWER, *SHOWN], response_model=MovieAnswer, responses=MOVED_OR_NONE)
 def get_movie(movie_id: MovieId, service: ServiceDependency) -> Movie:
+    """One movie. 308 for one that was merged: `Location` is what it is now."""
     with service.database.read() as connection:
         return movies.get(connection, movie_id)
+
+
+@router.post(
+    "/{movie_id}/merge",
+    dependencies=[EDITOR],
+    status_code=202,
+    response_model=Started,
+    responses=refusals(
+        NotFound="There is no such movie", Conflict="One of them is merged already, or is about to be"
+    ),
+)
+def merge_movies(
+    movie_id: MovieId,
+    body: MergeBody,
+    background: BackgroundTasks,
+    service: ServiceDependency,
+    caller: CallerDependency,
+    once: OnceDependency,
+) -> Any:
+    """Queue a task that makes the movie `from`, which is the same one, a part of this.
+
+    Its ratings move, of two of a user the newer one stays; its id leads here from then on.
+    `POST /tasks/{task_id}/undo` takes it back.
+    """
+    if body.from_id == movie_id:
+        raise Invalid(f"Movie {movie_id} cannot be merged into itself. Name another one in `from`.")
+
+    def start(connection: Connection) -> Reply:
+        for each in (movie_id, body.from_id):
+            movie_merges.require_unmerged(connection, each)
+        params = MergeMoviesParams(movie_id, body.from_id)
+        return merges.start(connection, service, caller, MERGED_MOVIES, params)
+
+    background.add_task(service.wake_worker)
+    return once(body, start)
 
 
 @router.put("/{movie_id}", dependencies=[EDITOR], response_model=MovieAnswer, responses=NO_MOVIE)

@@ -4,14 +4,16 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from app.api.discretion import hidden
+from app.api.edge.manners import SAFE_METHODS
 from app.errors import AppError, Invalid, MethodNotAllowed, NotFound
+from app.repository.movies import Merged
 from app.storage.failures import explain, failure, trace
 
 MEDIA_TYPE = "application/problem+json"
@@ -22,6 +24,7 @@ log = logging.getLogger("matinee.api")
 def install(app: FastAPI) -> None:
     """Turn every exception into problem details."""
     app.add_exception_handler(AppError, _app_error)
+    app.add_exception_handler(Merged, _merged)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
 
@@ -36,6 +39,16 @@ async def _app_error(request: Request, error: Any) -> JSONResponse:
     if error.status >= 500:
         log.error("%s: %d %s%s", named(request.scope), error.status, error.detail, _cause(error))
     return _response(request, error)
+
+
+async def _merged(request: Request, error: Any) -> Response:
+    """Lead who reads a movie to what it was merged into; one who changes it is told."""
+    path, ids = request.scope["route"].path, request.path_params
+    if request.method not in SAFE_METHODS or ids.keys() != {"movie_id"}:
+        return await _app_error(request, error)
+    query = f"?{request.url.query}" if request.url.query else ""
+    location = path.format(movie_id=error.into) + query
+    return Response(status_code=308, headers={"Location": location, "Cache-Control": "no-cache"})
 
 
 def _cause(error: AppError) -> str:

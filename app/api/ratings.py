@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
+from app.api.answers import refusals
 from app.api.changes import ChangesDependency, is_own
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import OWN
@@ -17,7 +18,10 @@ from app.api.values import NUMBER, Id, Score
 from app.rating import Rating
 from app.repository import ratings
 
-router = APIRouter(prefix="/ratings", tags=["ratings"])
+router = APIRouter(tags=["ratings"])
+
+NO_RATING = refusals(NotFound="There is no such movie, or the user has not rated it")
+NO_MOVIE = refusals(NotFound="There is no such movie")
 
 
 class RatingBody(BaseModel):
@@ -38,25 +42,66 @@ def _answer(rating: Rating) -> dict[str, Any]:
 
 
 @router.post(
-    "",
+    "/ratings",
     dependencies=[OWN],
     status_code=201,
     response_model=RatingAnswer,
-    responses={200: {"model": RatingAnswer}},
+    responses=NO_MOVIE | {200: {"model": RatingAnswer}},
 )
 def put_rating(body: RatingBody, request: Request, once: OnceDependency) -> Any:
     """Rate a movie: 201, or 200 if this replaces the user's earlier rating of it."""
     rating = Rating(body.user_id, body.movie_id, body.score, int(time.time()))
 
     def put(connection: Connection) -> Reply:
-        status = 201 if ratings.put(connection, rating) else 200
-        target = f"/ratings/{rating.user_id}/{rating.movie_id}"
-        return Reply(_answer(rating), status, target=target, audited=not is_own(request, rating.user_id))
+        written, is_new = ratings.rate(connection, rating)
+        target = f"/ratings/{written.user_id}/{written.movie_id}"
+        audited = not is_own(request, rating.user_id)
+        return Reply(_answer(written), 201 if is_new else 200, target=target, audited=audited)
 
     return once(body, put)
 
 
-@router.get("", response_model=list[RatingAnswer], dependencies=[OWN, *SHOWN])
+class ScoreBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    score: Annotated[Score, NUMBER]
+
+
+@router.put(
+    "/users/{user_id}/ratings/{movie_id}",
+    dependencies=[OWN],
+    response_model=RatingAnswer,
+    responses=NO_MOVIE | {201: {"model": RatingAnswer}},
+)
+def rate_movie(
+    user_id: UserId,
+    movie_id: MovieId,
+    body: ScoreBody,
+    request: Request,
+    response: Response,
+    changes: ChangesDependency,
+) -> dict[str, Any]:
+    """Rate a movie, as `POST /ratings` does: 201, or 200 if this replaces the user's earlier rating of it."""
+    rating = Rating(user_id, movie_id, body.score, int(time.time()))
+    with changes.write(audited=not is_own(request, user_id)) as connection:
+        written, is_new = ratings.rate(connection, rating)
+    response.status_code = 201 if is_new else 200
+    return _answer(written)
+
+
+@router.get(
+    "/users/{user_id}/ratings/{movie_id}",
+    dependencies=[OWN, *SHOWN],
+    response_model=RatingAnswer,
+    responses=NO_RATING,
+)
+def get_rating(user_id: UserId, movie_id: MovieId, service: ServiceDependency) -> dict[str, Any]:
+    """The user's rating of that movie."""
+    with service.database.read() as connection:
+        return _answer(ratings.get(connection, user_id, movie_id))
+
+
+@router.get("/ratings", response_model=list[RatingAnswer], dependencies=[OWN, *SHOWN])
 def list_ratings(
     request: Request,
     response: Response,
@@ -75,7 +120,15 @@ def list_ratings(
     return [_answer(rating) for rating in found]
 
 
-@router.delete("/{user_id}/{movie_id}", dependencies=[OWN], status_code=204)
+@router.delete("/ratings/{user_id}/{movie_id}", dependencies=[OWN], status_code=204, responses=NO_RATING)
+@router.delete(
+    "/users/{user_id}/ratings/{movie_id}",
+    dependencies=[OWN],
+    status_code=204,
+    responses=NO_RATING,
+    operation_id="delete_rating_of_user",
+)
 def delete_rating(user_id: UserId, movie_id: MovieId, request: Request, changes: ChangesDependency) -> None:
+    """Take a rating back. Either address does the same."""
     with changes.write(audited=not is_own(request, user_id)) as connection:
         ratings.delete(connection, user_id, movie_id)

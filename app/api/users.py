@@ -6,20 +6,21 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
+from app.api import merges
 from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import ADMIN, VIEWER, CallerDependency
-from app.api.idempotency import OnceDependency, Reply, accepted
+from app.api.idempotency import OnceDependency, Reply
+from app.api.merges import MergeBody
 from app.api.tasks import Started
-from app.api.values import NUMBER, Id, Name
+from app.api.values import Id, Name
 from app.errors import Forbidden, Invalid, NotFound
 from app.people.forget import Asker, forget
 from app.people.kinds import MERGE, MergeParams
 from app.repository import users
-from app.tasks.start import queue
 from app.user import Caller, User
 
 router = APIRouter(prefix="/users", tags=["users"])
@@ -106,12 +107,6 @@ def _is_shown(user: User, caller: Caller) -> bool:
     return user.name is not None or caller.confined_to in (None, user.id)
 
 
-class MergeBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    from_id: Annotated[Id, NUMBER, Field(alias="from")]
-
-
 @router.post("/{user_id}/merge", dependencies=[ADMIN], status_code=202, response_model=Started)
 def merge_users(
     user_id: UserId,
@@ -131,9 +126,7 @@ def merge_users(
     def start(connection: Connection) -> Reply:
         for each in (user_id, body.from_id):
             users.get(connection, each)
-        params, limit = MergeParams(user_id, body.from_id), service.settings.max_queue
-        task = queue(connection, MERGE.name, params, owner=caller.user_id, max_queue=limit)
-        return accepted(task, f"/tasks/{task.id}")
+        return merges.start(connection, service, caller, MERGE, MergeParams(user_id, body.from_id))
 
     background.add_task(service.wake_worker)
     return once(body, start)

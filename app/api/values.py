@@ -22,6 +22,7 @@ Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
 Count = Annotated[int, Field(ge=1, le=MOST)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+ImdbId = Annotated[str, StringConstraints(pattern=r"^tt[0-9]{7,10}$")]
 Score = Annotated[float, Field(ge=LOWEST, le=HIGHEST, multiple_of=STEP)]
 Title = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TITLE, pattern=PRINTABLE)

@@ -15,7 +15,7 @@ from app.imports.kinds import IMPORT, check_import, has_begun, missing_files
 from app.imports.readers import reader
 from app.imports.sizes import DEFAULT, Sizes
 from app.imports.workspace import Workspace
-from app.repository import catalogue, import_order, imports, movies, tasks
+from app.repository import catalogue, import_order, imports, merged_movies, movies, tasks
 from app.sample import RATINGS as SAMPLE
 from app.tasks.attempt import Attempt, Stopped
 from app.tasks.execution import is_transient
@@ -97,7 +97,9 @@ def _parse(
     deleted, known_movies = kept("catalogue", _catalogue)
     rejects = None if before else workspace.rejects(None)
     user_id, titles = IMPORT.params_of(attempt.task).user_id, partial(kept, "titles", _titles)
-    context = reader.Context(set(known_movies), _start(attempt), user_id, titles, sizes)
+    merged = dict(kept("merged", _merged))
+    known = {*known_movies, *merged}
+    context = reader.Context(known, _start(attempt), user_id, titles, sizes, merged)
     parser = parse.Parser(directory, context, rejects.add if rejects else lambda _: None, attempt.report)
     with attempt.database.busy():  # blocks beat; the first one may have to compile its lane
         for file in found:
@@ -118,6 +120,10 @@ def _parse(
 
 def _catalogue(connection: Connection) -> Any:
     return imports.movies_deleted(connection), movies.known_ids(connection)
+
+
+def _merged(connection: Connection) -> Any:
+    return list(merged_movies.every(connection).items())
 
 
 def _titles(connection: Connection) -> Any:

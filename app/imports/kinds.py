@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from app.config import Settings
 from app.errors import Conflict
 from app.repository import import_order
-from app.repository.import_order import IMPORT_RATINGS, MERGE_USERS, UNDO_IMPORT
+from app.repository.import_order import IMPORT_RATINGS, MERGE_MOVIES, MERGE_USERS, UNDO_IMPORT
 from app.task import CANCELLED, COMPLETE, Task
 from app.tasks.kinds import RATINGS, Kind, Shown, later
 
@@ -39,13 +39,13 @@ class UndoParams:
 def has_begun(task: Task) -> bool:
     """Whether an import or undo has changed anything, as far as it came."""
     figures = (task.checkpoint or {}).get("figures", {})
-    changed = ("new", "replaced", "deleted", "restored", "kept")
+    changed = ("new", "replaced", "deleted", "restored", "kept", "movies")
     return not task.params.get("dry_run") and any(figures.get(name) for name in changed)
 
 
 def noun(task: Task) -> str:
     """What a task is that writes ratings, as a sentence begins with it."""
-    return {UNDO_IMPORT: "Undo", MERGE_USERS: "Merge"}.get(task.kind, "Import")
+    return {UNDO_IMPORT: "Undo", MERGE_USERS: "Merge", MERGE_MOVIES: "Merge"}.get(task.kind, "Import")
 
 
 def _shown(task: Task) -> Shown:

@@ -117,7 +117,7 @@ class RatingMerger:
 
 
 _FIELDS = {catalogue.MOVIE: ("title", "year", "genre"), catalogue.LINK: ("imdb_id", "tmdb_id")}
-_KEPT = "the movie was made or changed here, and is kept"
+_KEPT = "the movie was made, changed or merged here, and is kept"
 
 
 class CatalogueMerger:

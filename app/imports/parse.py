@@ -6,17 +6,34 @@ parts, as long as the known movies are those of the first time.
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from app.imports import readers, rejects, runs
 from app.imports.checkpoint import Parsed
 from app.imports.readers import reader
 from app.imports.readers.ratings import UNKNOWN_MOVIE
+from app.rating import RatingColumns
 
 ROW_BYTES = 25
 """Of a rating in a file: user, movie, score, time."""
+
+
+def _of_merged(ratings: RatingColumns, merged: dict[int, int]) -> RatingColumns:
+    """The ratings of merged movies as those of what these are now."""
+    if not merged:
+        return ratings
+    before = np.array(sorted(merged), np.int64)
+    found = np.isin(ratings.movie_id, before)
+    if not found.any():
+        return ratings
+    after = np.array([merged[movie_id] for movie_id in before.tolist()], np.int64)
+    movie_id = ratings.movie_id.copy()
+    movie_id[found] = after[np.searchsorted(before, movie_id[found])]
+    return replace(ratings, movie_id=movie_id)
 
 
 class Part(NamedTuple):
@@ -55,7 +72,7 @@ class Parser:
         room, sizes = self._room(file.member.size), self.context.sizes
         with runs.RunWriter(directory, room, sizes, lambda: self.report(done=self.done)) as writer:
             for good in self._good(file):
-                writer.add(good)
+                writer.add(_of_merged(good, self.context.merged))
         self.parsed.duplicate += writer.duplicates
         return Part(reader.RATINGS, writer.runs)
 

@@ -11,10 +11,11 @@ from app.imports.checkpoint import UndoFigures
 from app.imports.kinds import has_begun, noun
 from app.imports.rejects import Reject
 from app.rating import matches
-from app.repository import catalogue, import_order, imports, movies, tasks
+from app.repository import catalogue, import_order, imports, moves, movies, tasks
 from app.repository.count_changes import changes_of
 from app.repository.import_order import IMPORT_RATINGS, WRITERS
 from app.repository.imports import Key
+from app.repository.moves import Source
 from app.repository.ratings import note_changes
 from app.storage import database_of
 from app.task import CANCELLING, COMPLETE, Task
@@ -92,21 +93,20 @@ def undo_ratings(connection: Connection, keys: list[Key], import_seq: int, figur
 
 
 def restore_moved(
-    connection: Connection, import_seq: int, user_id: int, rows: int, figures: UndoFigures
+    connection: Connection, import_seq: int, source: Source, rows: int, figures: UndoFigures
 ) -> int:
-    """Give a user back up to `rows` ratings that a merge took, where there is no later one.
+    """Give a user or movie back up to `rows` ratings that a merge took, where there is no later one.
 
     Returns how many before-images that took.
     """
     database_of(connection).lock_ratings(connection)
-    images = imports.images_of_user(connection, import_seq, user_id, rows)
+    images = moves.take_images(connection, import_seq, source, rows)
     if not len(images):
         return 0
     known = movies.exist(connection, images.movie_id)
     there = imports.rated(connection, images.user_id, images.movie_id)
     known[matches(images, there)[0]] = False
-    back, keys = images.take(known), list(zip(images.user_id.tolist(), images.movie_id.tolist(), strict=True))
-    imports.take_before_images(connection, import_seq, keys[0], keys[-1])
+    back = images.take(known)
     database_of(connection).put_ratings(connection, back)
     imports.change_counts(connection, changes_of([back], []))
     note_changes(connection, len(back))

@@ -7,9 +7,10 @@ from app.imports import undo
 from app.imports.checkpoint import UndoCheckpoint, saving
 from app.imports.counts import settle
 from app.imports.kinds import UNDO, missing_files
+from app.imports.merges import source_of
 from app.imports.sizes import DEFAULT, Sizes
 from app.imports.workspace import Workspace
-from app.repository import catalogue, imports
+from app.repository import catalogue, imports, movie_merges
 from app.task import Task
 from app.tasks.attempt import Attempt
 
@@ -31,7 +32,7 @@ class _Undo:
 
     def __init__(self, attempt: Attempt, undone: Task, sizes: Sizes) -> None:
         self._attempt, self._seq, self._sizes = attempt, undone.seq, sizes
-        self._moved_from = undone.params.get("from_id")  # of a merge
+        self._source = source_of(undone)  # of a merge
         before = attempt.task.checkpoint
         self._checkpoint = UndoCheckpoint.from_json(before) if before else UndoCheckpoint()
         self._figures = self._checkpoint.figures
@@ -40,13 +41,14 @@ class _Undo:
 
     def run(self) -> None:
         self._attempt.report(phase="undo", unit="rows", total=None)
+        self._restore_movie()
+        while self._moved():  # before the others: these may lie between their keys
+            pass
         while keys := self._next_keys():
             with saving(self._attempt, self._checkpoint, done=self._checkpoint.done) as connection:
                 undo.undo_ratings(connection, keys, self._seq, self._figures)
                 self._advance(len(keys))
                 self._checkpoint.after = list(keys[-1])
-        while self._moved():
-            pass
         settle(self._attempt.database, self._attempt.transaction)
         while self._catalogue():
             pass
@@ -59,12 +61,20 @@ class _Undo:
             rows = min(self._sizes.undo_rows, self._attempt.settings.import_chunk)
             return imports.written_by(connection, self._seq, (user_id, movie_id), rows)
 
+    def _restore_movie(self) -> None:
+        if self._source is None:
+            return
+        with saving(self._attempt, self._checkpoint, done=self._checkpoint.done) as connection:
+            restored = movie_merges.restore(connection, self._seq)
+            self._figures.restored += restored
+            self._advance(restored)
+
     def _moved(self) -> bool:
-        if self._moved_from is None:
+        if self._source is None:
             return False
         rows = min(self._sizes.undo_rows, self._attempt.settings.import_chunk)
         with saving(self._attempt, self._checkpoint, done=self._checkpoint.done) as connection:
-            taken = undo.restore_moved(connection, self._seq, self._moved_from, rows, self._figures)
+            taken = undo.restore_moved(connection, self._seq, self._source, rows, self._figures)
             self._advance(taken)
         return taken > 0
 

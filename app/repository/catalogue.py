@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.movie import keys
+from app.repository import merged_movies
 from app.storage.database import database_of
 from app.storage.schema import catalogue_before_images, links, movies
 
@@ -25,7 +26,7 @@ _COMPARED = {MOVIE: ("title", "year", "genre"), LINK: ("imdb_id", "tmdb_id")}
 
 @dataclass
 class Written:
-    """The ids of some rows, by what became of them. `kept`: left as they are, since the API made them."""
+    """The ids of some rows, by what became of them. `kept`: left, since they were made or merged here."""
 
     new: list[int] = field(default_factory=list)
     replaced: list[int] = field(default_factory=list)
@@ -84,10 +85,12 @@ def _judge(
     import_seq: int,
 ) -> Written:
     again = _imaged(connection, noun, list(rows), import_seq)
-    written = Written()
+    written, merged = Written(), merged_movies.among(connection, list(rows))
     for key, row in rows.items():
         old = there.get(key)
-        if old is None:  # if it is in `again`, it was deleted after this import had written it
+        if old is None and key in merged:
+            written.kept.append(key)
+        elif old is None:  # if it is in `again`, it was deleted after this import had written it
             (written.duplicate if key in again else written.new).append(key)
         elif all(old[name] == row[name] for name in _COMPARED[noun]):
             (written.duplicate if key in again else written.unchanged).append(key)

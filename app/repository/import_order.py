@@ -13,8 +13,9 @@ from app.storage.database import database_of
 from app.storage.schema import counters, tasks
 from app.task import ACTIVE, COMPLETE, Task
 
-IMPORT_RATINGS, UNDO_IMPORT, MERGE_USERS = "import_ratings", "undo_import", "merge_users"
-WRITERS = (IMPORT_RATINGS, MERGE_USERS)
+IMPORT_RATINGS, UNDO_IMPORT = "import_ratings", "undo_import"
+MERGE_USERS, MERGE_MOVIES = "merge_users", "merge_movies"
+WRITERS = (IMPORT_RATINGS, MERGE_USERS, MERGE_MOVIES)
 """The kinds that write ratings under their number, and that can be undone, newest first."""
 
 EXPIRED = "It ended so long ago that what its undo needs is no longer kept (MATINEE_KEEP_TASKS)."
@@ -23,7 +24,7 @@ _ORDER = sa.func.coalesce(tasks.c.checkpoint["order"].as_integer(), 0)
 UNDO_OF = tasks.c.params["undo_of"].as_string()
 _WRITTEN = tuple(
     sa.func.coalesce(tasks.c.checkpoint[("figures", name)].as_integer(), 0)
-    for name in ("new", "replaced", "deleted")
+    for name in ("new", "replaced", "deleted", "movies")
 )
 _DRY_RUN = sa.func.coalesce(tasks.c.params["dry_run"].as_boolean(), sa.false())
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.arrays import Integers
-from app.rating import RatingColumns
+from app.rating import RatingColumns, order
 from app.repository import counters
 from app.repository import movies as movie_queries
 from app.repository.count_changes import Changes, packed, parts, total, unpacked
@@ -41,7 +41,7 @@ SETTLED_AT_ONCE = 100
 _PAIRS = 400
 """Pairs that one statement looks up, at two parameters each."""
 _TYPES: tuple[Any, ...] = (np.int64, np.int64, np.uint8, np.int64, np.int32)
-_RATED = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at, ratings.c.import_seq)
+RATED = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at, ratings.c.import_seq)
 
 
 def _by_user(rows: sa.Subquery) -> sa.Select[Any]:
@@ -81,13 +81,13 @@ def _between(columns: Any) -> tuple[sa.ColumnElement[bool], ...]:
 
 # Built once: for a range of some thousand rows, building them would take longer than running them.
 _RATED_BETWEEN = _by_user(
-    sa.select(*_RATED).where(*_between(ratings.c)).limit(sa.bindparam("most")).subquery()
+    sa.select(*RATED).where(*_between(ratings.c)).limit(sa.bindparam("most")).subquery()
 )
 _IMAGE = rating_before_images.c
 _IMAGES_BETWEEN = (_IMAGE.import_seq == sa.bindparam("seq"), *_between(_IMAGE))
 _BEFORE_SEQ = _IMAGE.before_seq.label("import_seq")
-_IMAGED = (_IMAGE.user_id, _IMAGE.movie_id, _IMAGE.score, _IMAGE.rated_at, _BEFORE_SEQ)
-_IMAGES = _by_user(sa.select(*_IMAGED).where(*_IMAGES_BETWEEN).subquery())
+IMAGED = (_IMAGE.user_id, _IMAGE.movie_id, _IMAGE.score, _IMAGE.rated_at, _BEFORE_SEQ)
+_IMAGES = _by_user(sa.select(*IMAGED).where(*_IMAGES_BETWEEN).subquery())
 _FORGET_IMAGES = rating_before_images.delete().where(*_IMAGES_BETWEEN)
 _MOVIES_DELETED = counters.value("movies_deleted")
 _CHANGE_COUNTS = count_changes.insert().values(changes=sa.bindparam("changed"))
@@ -111,21 +111,10 @@ def rated(connection: Connection, user_id: Integers, movie_id: Integers) -> Rati
     return _columns(found)
 
 
-def of_user(connection: Connection, user_id: int, after: int, limit: int) -> RatingColumns:
-    """The next ratings of one user after the movie `after`, by movie."""
-    mine = sa.select(*_RATED).where(ratings.c.user_id == user_id, ratings.c.movie_id > after)
-    return _by_movie(connection, mine.order_by(ratings.c.movie_id).limit(limit))
-
-
-def images_of_user(connection: Connection, import_seq: int, user_id: int, limit: int) -> RatingColumns:
-    """Before-images of that number and user, by movie; `import_seq` is that of the rating before."""
-    mine = sa.select(*_IMAGED).where(_IMAGE.import_seq == import_seq, _IMAGE.user_id == user_id)
-    return _by_movie(connection, mine.order_by(_IMAGE.movie_id).limit(limit))
-
-
-def _by_movie(connection: Connection, rows: sa.Select[Any]) -> RatingColumns:
+def in_order(connection: Connection, rows: sa.Select[Any]) -> RatingColumns:
+    """The ratings that a query of `RATED` or `IMAGED` selects, by user and movie."""
     found = _columns(connection.execute(_by_user(rows.subquery())).all())
-    return found.take(np.argsort(found.movie_id))
+    return found.take(order(found.user_id, found.movie_id))
 
 
 def _ends(first: Key, last: Key) -> dict[str, int]:
@@ -137,16 +126,16 @@ def _at(connection: Connection, keys: list[Key]) -> Iterable[Any]:
     columns = (sa.column("user_id", sa.BigInteger), sa.column("movie_id", sa.BigInteger))
     wanted = sa.values(*columns).data(keys).cte("wanted")
     same = sa.and_(ratings.c.user_id == wanted.c.user_id, ratings.c.movie_id == wanted.c.movie_id)
-    return connection.execute(_by_user(sa.select(*_RATED).select_from(wanted.join(ratings, same)).subquery()))
+    return connection.execute(_by_user(sa.select(*RATED).select_from(wanted.join(ratings, same)).subquery()))
 
 
-def note_later_write(connection: Connection, import_seq: int, user_id: int, movie_id: int) -> None:
-    """Note that a rating which that import wrote is changed or deleted: its undo will keep the later state.
+def note_later_writes(connection: Connection, changed: Iterable[tuple[int, int, int]]) -> None:
+    """Note of ratings (import, user, movie; import 0: none) that are changed or deleted: an undo keeps that.
 
     Nothing is noted for an import whose task is deleted.
     """
-    values = {"seq": import_seq, "user": user_id, "movie": movie_id}
-    connection.execute(_note_later_write(type(database_of(connection))), values)
+    if values := [{"seq": seq, "user": user, "movie": movie} for seq, user, movie in changed if seq]:
+        connection.execute(_note_later_write(type(database_of(connection))), values)
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from app.errors import Conflict, NotFound
 from app.movie import Movie, genre_key, keys, search_key
-from app.repository import counters
+from app.repository import counters, merged_movies
 from app.storage.database import database_of
 from app.storage.schema import LAST_OWN_ID, first_raters, links, movies, ratings, retired_movie_ids
 
@@ -31,6 +31,14 @@ _COLUMNS = (
 )
 WHOLE = sa.select(*_COLUMNS).select_from(movies.outerjoin(links, links.c.movie_id == movies.c.id))
 """Selects what `movie_of` reads."""
+
+
+class Merged(NotFound):
+    """The movie was merged into another one, which has the id `into`."""
+
+    def __init__(self, movie_id: int, into: int) -> None:
+        super().__init__(f"Movie {movie_id} was merged into movie {into}. Use that id.")
+        self.into = into
 
 
 def movie_of(row: RowMapping) -> Movie:
@@ -100,10 +108,15 @@ def note_change(connection: Connection) -> None:
 
 
 def get(connection: Connection, movie_id: int, *, lock: bool = False) -> Movie:
-    """One movie; `lock` holds its row until the end of the transaction. Raises `NotFound`."""
+    """One movie; `lock` holds its row until the end of the transaction.
+
+    Raises `NotFound`: `Merged` if it is another one by now.
+    """
     query = WHOLE.where(movies.c.id == movie_id)
     row = connection.execute(query.with_for_update(of=movies) if lock else query).mappings().first()
     if row is None:
+        if (into := merged_movies.now(connection, movie_id)) != movie_id:
+            raise Merged(movie_id, into)
         raise NotFound(f"There is no movie {movie_id}. GET /movies lists them; POST /movies adds one.")
     return movie_of(row)
 
@@ -201,6 +214,11 @@ def delete(connection: Connection, movie_id: int, *, force: bool) -> int:
     Raises `NotFound`, `Conflict`.
     """
     movie = get(connection, movie_id, lock=True)
+    if (others := merged_movies.pointing_at(connection, movie_id)) and not force:
+        raise Conflict(
+            f"Movies were merged into movie {movie_id}, and their ids lead to it: {others[:20]}. Delete it "
+            "with ?force=true to lose them too, or undo the merges first."
+        )
     if movie.rating_count and not force:
         raise Conflict(
             f"Movie {movie_id} has {movie.rating_count} ratings. Delete it with ?force=true to lose them too."
@@ -217,6 +235,12 @@ def remove(connection: Connection, ids: Sequence[int]) -> None:
 
     The caller calls `note_change`, once for all that it does.
     """
+    merged_movies.forget(connection, ids)
+    drop(connection, ids)
+
+
+def drop(connection: Connection, ids: Sequence[int]) -> None:
+    """`remove`, but for the ids that lead to these: of movies that are merged into others."""
     if not ids:
         return
     gone = [{"movie": movie_id} for movie_id in ids]

@@ -1,6 +1,8 @@
 """Queries on ratings. Every write keeps the counts and sums of `movies` right in the same transaction."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -10,8 +12,9 @@ from sqlalchemy.engine import Connection
 from app.errors import NotFound
 from app.rating import STEP, Rating
 from app.repository import counters as counter_queries
+from app.repository import merged_movies
 from app.repository import movies as movie_queries
-from app.repository.imports import note_later_write
+from app.repository.imports import note_later_writes
 from app.storage.database import database_of
 from app.storage.schema import SCORED, counters, first_raters, movies, ratings
 
@@ -22,6 +25,14 @@ CHANGE_SLOTS = 16
 FIRST_RATERS = 20
 """Raters of a movie that are kept, to fold it in before the next rebuild."""
 LAST_FIRST_RATER = sa.select(sa.func.coalesce(sa.func.max(first_raters.c.number), 0))
+
+
+def rate(connection: Connection, rating: Rating) -> tuple[Rating, bool]:
+    """`put`, for the movie that this one was merged into if it was; returns what is written, and whether
+    there was none.
+    """
+    rating = replace(rating, movie_id=merged_movies.now(connection, rating.movie_id, lock=True))
+    return rating, put(connection, rating)
 
 
 def put(connection: Connection, rating: Rating) -> bool:
@@ -42,14 +53,40 @@ def put(connection: Connection, rating: Rating) -> bool:
 
 def delete(connection: Connection, user_id: int, movie_id: int) -> None:
     """Delete a rating. Raises `NotFound`."""
+    movie_id = _rated_as(connection, user_id, movie_id)
     movie_queries.get(connection, movie_id, lock=True)
     old = _take(connection, user_id, movie_id)
     if old is None:
-        raise NotFound(f"User {user_id} has not rated movie {movie_id}.")
+        raise _not_rated(user_id, movie_id)
     connection.execute(ratings.delete().where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id))
     _count(connection, movie_id, old, None)
     note_changes(connection, 1, slot=user_id)
     _renumber_first_rater(connection, user_id, movie_id)
+
+
+def get(connection: Connection, user_id: int, movie_id: int) -> Rating:
+    """One rating. Raises `NotFound`."""
+    movie_id = _rated_as(connection, user_id, movie_id)
+    row = connection.execute(_of(user_id, movie_id, *_COLUMNS)).first()
+    if row is None:
+        movie_queries.get(connection, movie_id)
+        raise _not_rated(user_id, movie_id)
+    return Rating(*row)
+
+
+def _rated_as(connection: Connection, user_id: int, movie_id: int) -> int:
+    """Under which id the user has rated a movie: while a merge is under way it may still be the old one."""
+    if connection.execute(_of(user_id, movie_id, ratings.c.movie_id)).first():
+        return movie_id
+    return merged_movies.now(connection, movie_id)
+
+
+def _of(user_id: int, movie_id: int, *columns: sa.Column[Any]) -> sa.Select[Any]:
+    return sa.select(*columns).where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id)
+
+
+def _not_rated(user_id: int, movie_id: int) -> NotFound:
+    return NotFound(f"User {user_id} has not rated movie {movie_id}.")
 
 
 def _add_first_rater(connection: Connection, user_id: int, movie_id: int) -> None:
@@ -66,13 +103,10 @@ def _renumber_first_rater(connection: Connection, user_id: int, movie_id: int) -
 
 def _take(connection: Connection, user_id: int, movie_id: int) -> float | None:
     """The score that is about to change, if any; noted for the undo of the import that wrote it."""
-    columns = (ratings.c.score, ratings.c.import_seq)
-    query = sa.select(*columns).where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id)
-    row = connection.execute(query).first()
+    row = connection.execute(_of(user_id, movie_id, ratings.c.score, ratings.c.import_seq)).first()
     if row is None:
         return None
-    if row.import_seq is not None:
-        note_later_write(connection, row.import_seq, user_id, movie_id)
+    note_later_writes(connection, [(row.import_seq or 0, user_id, movie_id)])
     return float(row.score)
 
 
@@ -108,14 +142,21 @@ def count_of(connection: Connection, user_id: int) -> int:
     return int(connection.execute(mine).scalar_one())
 
 
-def change_first_rater(connection: Connection, before: int, after: int, movie_ids: Sequence[int]) -> None:
-    """Put one user in the place of another among the first raters of these movies, which fold in again."""
-    for some in database_of(connection).batches(movie_ids):
-        mine = (first_raters.c.user_id == before, first_raters.c.movie_id.in_(some))
-        taken = connection.execute(first_raters.delete().where(*mine).returning(first_raters.c.movie_id))
-        for movie_id in sorted(taken.scalars().all()):
-            _renumber_first_rater(connection, after, movie_id)
-            _add_first_rater(connection, after, movie_id)
+def change_first_raters(
+    connection: Connection, column: str, before: int, after: int, others: Sequence[int]
+) -> None:
+    """Put one user or movie in the place of another among the first raters; the movies fold in again.
+
+    `column`: user_id or movie_id; `others`: the values of the other one.
+    """
+    other = {"user_id": "movie_id", "movie_id": "user_id"}[column]
+    for some in database_of(connection).batches(others):
+        mine = (first_raters.c[column] == before, first_raters.c[other].in_(some))
+        taken = connection.execute(first_raters.delete().where(*mine).returning(first_raters.c[other]))
+        for key in sorted(taken.scalars().all()):
+            pair = {column: after, other: key}
+            _renumber_first_rater(connection, **pair)
+            _add_first_rater(connection, **pair)
 
 
 def newly_rated(connection: Connection, after: int) -> list[int]:

@@ -279,4 +279,15 @@ links = sa.Table(
     sa.Column("imdb_id", sa.BigInteger),  # 114709 for tt0114709
     sa.Column("tmdb_id", sa.BigInteger),
     sa.Index(None, "imdb_id"),
+    sa.Index(None, "tmdb_id"),
+)
+
+merged_movies = sa.Table(  # from the start of a merge on; the movie itself goes at its end
+    "merged_movies",
+    metadata,
+    sa.Column("movie_id", Key, primary_key=True, autoincrement=False),
+    sa.Column("into_id", sa.BigInteger, nullable=False, index=True),  # which may be merged itself
+    sa.Column("task_seq", sa.BigInteger, nullable=False, index=True),
+    sa.Column("movie", sa.JSON),  # what it was, for the undo; null while it is still there
+    sa.Column("link", sa.JSON),
 )

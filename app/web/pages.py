@@ -1,6 +1,5 @@
 """The pages, a template each. The figures in them come from the endpoints of the API."""
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, get_args
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from app.errors import NotFound
 from app.movie import Movie
 from app.rating import MAX_ID
 from app.repository import tasks as task_rows
+from app.repository.movies import Merged
 from app.tasks.kinds import names
 from app.web import charts, failures, login, people, reference
 from app.web.shell import FOLDER, page, templates
@@ -68,9 +68,12 @@ def movie(request: Request, movie_id: str, service: ServiceDependency) -> Respon
 
 
 def _find(movie_id: str, service: ServiceDependency) -> Movie:
-    with suppress(NotFound):
+    try:
         if movie_id.isdecimal() and len(movie_id) <= 19 and int(movie_id) <= MAX_ID:
             return movies.get_movie(int(movie_id), service)
+    except NotFound as error:
+        if isinstance(error, Merged):
+            raise
     raise NotFound(f"There is no film {movie_id[:100]!r}. Discover finds films by their titles.")
 
 

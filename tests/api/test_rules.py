@@ -33,16 +33,21 @@ VIEWER    200  GET     /movies/new
 VIEWER    200  GET     /movies/{movie_id}
 VIEWER    200  GET     /movies/{movie_id}/histogram
 VIEWER    200  GET     /movies/{movie_id}/similar
+EDITOR    404  POST    /movies/{movie_id}/merge          {"from": 999999}
 EDITOR    200  PUT     /movies/{movie_id}                {"title": "B"}
 EDITOR    204  DELETE  /movies/{movie_id}                ?force=true
 VIEWER    200  GET     /movies.csv
 VIEWER    200  GET     /genres
 
 OWN       201  POST    /ratings                          {"user_id": <user>, "movie_id": 2, "score": 4.5}
+OWN_ROWS  200  POST    /ratings/batch    {"ratings": [{"user_id": <user>, "movie_id": 1, "score": 4}]}
 OWN       200  GET     /ratings                          ?user_id=<user>
 OWN       204  DELETE  /ratings/{user_id}/{movie_id}
 EDITOR    200  GET     /ratings.csv
 OWN       200  GET     /users/{user_id}/ratings
+OWN       any  PUT     /users/{user_id}/ratings/{movie_id}   {"score": 4}
+OWN       200  GET     /users/{user_id}/ratings/{movie_id}
+OWN       204  DELETE  /users/{user_id}/ratings/{movie_id}
 OWN       200  GET     /users/{user_id}/recommendations
 OWN       200  GET     /users/{user_id}/movies/{movie_id}/explanation
 OWN       200  GET     /recommendations/{user_id}
@@ -113,6 +118,7 @@ LET_IN = {
     "READY": {"viewer on own", "viewer on another's", "editor", "admin"},
     "VIEWER": {"viewer on own", "viewer on another's", "editor", "admin"},
     "OWN": {"viewer on own", "editor", "admin"},
+    "OWN_ROWS": {"viewer on own", "editor", "admin"},
     "OWN_TASK": {"viewer on own", "editor", "admin"},
     "EDITOR": {"editor", "admin"},
     "ADMIN": {"admin"},

@@ -1,26 +1,22 @@
 """Merging people: the newer rating stays, a kill changes nothing, and an undo brings both back."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from app.config import Settings
-from app.imports.sizes import Sizes
 from app.people import merge
 from app.people.kinds import MERGE, MergeParams
 from app.rating import Rating
 from app.repository import ratings as rating_queries
-from app.repository import tasks
 from app.storage import Database
 from app.task import Task
-from app.tasks.execution import execute
 from app.tasks.start import queue
-from tests.imports.conftest import NOW, attempt, counts_are_right, ratings, table
+from tests.imports.conftest import counts_are_right, ratings, table
+from tests.merging import run, run_killed, undone
 from tests.people.life import HEADER, Run, post, send
 
-SMALL = Sizes(undo_rows=2)
 MOVIES = (1, 2, 6, 32, 34, 39, 47)
 THEIRS = {1: (1.0, 100), 2: (2.0, 300), 6: (3.0, 200), 32: (4.0, 100), 39: (0.5, 1)}
 MINE = {2: (5.0, 200), 6: (5.0, 200), 32: (5.0, 200), 34: (5.0, 200)}
@@ -50,32 +46,11 @@ def started(database: Database) -> Task:
         return queue(connection, MERGE.name, MergeParams(8, 7))
 
 
-def run(database: Database, settings: Settings, task: Task) -> Task:
-    execute(attempt(database, settings), lambda one: merge.run(one, SMALL))
-    with database.read() as connection:
-        found = tasks.get(connection, task.id)
-    assert found is not None
-    return found
-
-
-def undone(database: Database, settings: Settings, task: Task) -> Task:
-    from app.imports import undo_import
-    from app.imports.kinds import UNDO, UndoParams
-
-    with database.write() as connection:
-        undo = queue(connection, UNDO.name, UndoParams(task.id))
-    execute(attempt(database, settings), lambda one: undo_import.run(one, SMALL))
-    with database.read() as connection:
-        found = tasks.get(connection, undo.id)
-    assert found is not None
-    return found
-
-
 def test_the_newer_rating_stays_and_the_undo_brings_both_back(
     rated: Database, engine_settings: Settings
 ) -> None:
     before = state(rated)
-    task = run(rated, engine_settings, started(rated))
+    task = run(rated, engine_settings, started(rated), merge.run)
     assert task.result == {"user_id": 8, "from": 7, "moved": 2, "replaced": 1, "older": 2, "left": 0}
     assert (of(rated, 7), of(rated, 8), of(rated, 9)) == ({}, MERGED, MINE)
     assert counts_are_right(rated)
@@ -87,7 +62,7 @@ def test_the_newer_rating_stays_and_the_undo_brings_both_back(
 
 
 def test_what_was_rated_after_the_merge_is_kept(rated: Database, engine_settings: Settings) -> None:
-    task = run(rated, engine_settings, started(rated))
+    task = run(rated, engine_settings, started(rated), merge.run)
     with rated.write() as connection:
         rating_queries.put(connection, Rating(8, 1, 4.5, 999))
         rating_queries.put(connection, Rating(7, 39, 4.5, 999))
@@ -99,44 +74,17 @@ def test_what_was_rated_after_the_merge_is_kept(rated: Database, engine_settings
     assert counts_are_right(rated)
 
 
-class Killed(BaseException):
-    pass
-
-
 @pytest.mark.parametrize("at", range(1, 8))
 def test_a_merge_that_is_killed_ends_as_if_it_had_not_been(
     rated: Database, engine_settings: Settings, at: int
 ) -> None:
     before, task = state(rated), started(rated)
-    steps = killing_at(at)
-    first = attempt(rated, engine_settings)
-    transaction = first.transaction
-
-    def killed_after(**options: Any) -> Any:
-        next(steps)
-        return transaction(**options)
-
-    first.transaction = killed_after  # type: ignore[method-assign]
-    try:
-        merge.run(first, SMALL)
-    except Killed:
-        with rated.write() as connection:
-            tasks.recover(connection, crashes=5, now=NOW)
-        task = run(rated, engine_settings, task)
-    else:
-        with rated.read() as connection:
-            task = tasks.get(connection, task.id) or task
+    task = run_killed(rated, engine_settings, task, merge.run, at)
     assert task.result == {"user_id": 8, "from": 7, "moved": 2, "replaced": 1, "older": 2, "left": 0}
     assert of(rated, 8) == MERGED
     assert counts_are_right(rated)
     undone(rated, engine_settings, task)
     assert state(rated) == before
-
-
-def killing_at(step: int) -> Iterator[None]:
-    for _ in range(1, step):
-        yield
-    raise Killed
 
 
 def test_merges_and_imports_are_undone_newest_first(client: TestClient, run_tasks: Run) -> None:

@@ -135,7 +135,7 @@ def test_a_write_over_a_forgotten_import_keeps_nothing(database: Database) -> No
     with database.write() as connection:
         kept = tasks.create(connection, IMPORT_RATINGS, {}, now=1.0).seq
         for user, seq in ((7, kept), (8, kept + 1)):
-            imports.note_later_write(connection, seq, user, 1)
+            imports.note_later_writes(connection, [(seq, user, 1)])
     with database.read() as connection:
         assert list(imports.later_writes_of(connection, kept)) == [(7, 1)]
         assert list(imports.later_writes_of(connection, kept + 1)) == []
@@ -157,7 +157,7 @@ def test_a_write_beside_a_retention_keeps_nothing(database: Database) -> None:
 
     with ThreadPoolExecutor(1) as pool:
         with database.write() as connection:
-            imports.note_later_write(connection, task.seq, 7, 1)
+            imports.note_later_writes(connection, [(task.seq, 7, 1)])
             forgetting = pool.submit(forget)
             poll(lambda: forgetting.done() or is_waiting())
         forgetting.result()

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Mount
 
 from app.api.edge.manners import SAFE_METHODS, Manner
 from app.api.edge.places import place
+from app.api.edge.rows import rows_of
 from app.errors import Forbidden, NotFound
 from app.repository import tasks
 from app.repository.import_order import IMPORT_RATINGS
@@ -27,14 +28,21 @@ class Rule:
     """Who may call a route.
 
     `role`: the least that is needed; None: open to all. `own`: a viewer names themselves and no
-    other user, in path, query or body; `own_task`: the task in the path is theirs. `anywhere`: from every
-    address and under every Host, also with the door closed.
+    other user, in path, query or body, or with `in_rows` in every row of the body; `own_task`: the task in
+    the path is theirs. `anywhere`: from every address and under every Host, also with the door closed.
     """
 
     def __init__(
-        self, role: Role | None, *, own: bool = False, own_task: bool = False, anywhere: bool = False
+        self,
+        role: Role | None,
+        *,
+        own: bool = False,
+        in_rows: bool = False,
+        own_task: bool = False,
+        anywhere: bool = False,
     ) -> None:
         self.role, self.own, self.own_task, self.anywhere = role, own, own_task, anywhere
+        self.in_rows = in_rows
 
     async def __call__(self, request: Request) -> None:
         if request.scope["rule"] is not self:  # the edge took the path for that of another route
@@ -44,7 +52,9 @@ class Rule:
         if confined_to is None:
             return
         if self.own:
-            named = await _named(request)
+            named = await (_named_in_rows(request) if self.in_rows else _named(request))
+            if self.in_rows and not named:
+                return
             try:
                 _judge_ids(named, confined_to)
             except Forbidden:
@@ -78,6 +88,12 @@ async def _named_in_body(request: Request) -> list[Any]:
     except (ValueError, RecursionError):  # no endpoint takes it for JSON either
         return []
     return [body["user_id"]] if isinstance(body, dict) and "user_id" in body else []
+
+
+async def _named_in_rows(request: Request) -> list[str]:
+    """Each id once. A row that is no object, or has none, is refused by the endpoint."""
+    rows = await rows_of(request)
+    return list({str(row["user_id"]): None for row in rows if isinstance(row, dict) and "user_id" in row})
 
 
 async def _judge_task(request: Request, own: int) -> None:
@@ -129,6 +145,7 @@ READY = Depends(Rule(Role.VIEWER, anywhere=True))
 PUBLIC = Depends(Rule(None))
 VIEWER = Depends(Rule(Role.VIEWER))
 OWN = Depends(Rule(Role.VIEWER, own=True))
+OWN_ROWS = Depends(Rule(Role.VIEWER, own=True, in_rows=True))
 OWN_TASK = Depends(Rule(Role.VIEWER, own_task=True))
 EDITOR = Depends(Rule(Role.EDITOR))
 ADMIN = Depends(Rule(Role.ADMIN))

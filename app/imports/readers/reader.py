@@ -1,7 +1,7 @@
 """What a reader is: it recognises the files of one source, and reads them in batches."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from app.imports import files
@@ -28,7 +28,8 @@ class Context:
     """What a reader is given. `start`: of the import, epoch seconds; `user_id`: whose ratings, if known.
 
     `known_movies` are the ids in the database; a reader of movies adds those that it reads. `titles` reads
-    (id, title, year) of each movie and [IMDb id, movie id] of each link.
+    (id, title, year) of each movie and [IMDb id, movie id] of each link. `merged`: the ids of movies that
+    were merged into others, known as well, and what they are now.
     """
 
     known_movies: set[int]
@@ -36,6 +37,7 @@ class Context:
     user_id: int | None
     titles: Callable[[], tuple[list[Any], list[Any]]]
     sizes: Sizes
+    merged: dict[int, int] = field(default_factory=dict)
 
 
 class Reader(Protocol):

@@ -58,7 +58,7 @@ function links(task) {
   if (task.status !== "complete" && !task.written) return [];
   const link = (path, text) => element("a", { class: "button", href: withUser(path) }, text);
   const follow = (undo) => location.assign(withUser(`/activity/${undo}`));
-  if (task.kind === "merge_users") return [undoButton(id, follow, noun(task.kind))];
+  if (task.kind.startsWith("merge_")) return [undoButton(id, follow, noun(task.kind))];
   if (task.kind === "dump_recommendations") {
     const file = { class: "button", href: `/tasks/${id}/result`, download: "" };
     return may("editor") ? [element("a", file, "Download the file")] : [];

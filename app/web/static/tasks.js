@@ -36,7 +36,7 @@ function outcome({ result, progress }) {
 }
 
 // What an undo takes back.
-export const noun = (kind) => (kind === "merge_users" ? "this merge" : "this import");
+export const noun = (kind) => (kind.startsWith("merge_") ? "this merge" : "this import");
 
 // Says what a task that did not complete has left, and what to do.
 export function remains({ kind, status, attempt, written, error }) {
@@ -48,7 +48,7 @@ export function remains({ kind, status, attempt, written, error }) {
   }
   if (!written) return `${why} Nothing was written.`;
   const rows = `${plural(written, "row")} ${written === 1 ? "was" : "were"} written and stay`;
-  return `${why} ${rows} until you undo ${noun(kind)}; Retry ${kind === "merge_users" ? "moves" : "imports"} the rest.`;
+  return `${why} ${rows} until you undo ${noun(kind)}; Retry ${kind.startsWith("merge_") ? "moves" : "imports"} the rest.`;
 }
 
 function words(task) {

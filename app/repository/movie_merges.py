@@ -1,0 +1,68 @@
+"""The two movies of a merge: its start, its end, and the way back. Their ratings are in `moves`."""
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.errors import Conflict
+from app.repository import catalogue, merged_movies, movies
+from app.storage.schema import merged_movies as merged
+
+
+def require_unmerged(connection: Connection, movie_id: int, *, lock: bool = False) -> None:
+    """Raises `NotFound`, or `Conflict` for a movie that was merged into another one."""
+    if (now := merged_movies.now(connection, movie_id, lock=lock)) != movie_id:
+        raise Conflict(
+            f"Movie {movie_id} was merged into movie {now}. Name that one, or undo the merge first."
+        )
+    movies.get(connection, movie_id)
+
+
+def begin(connection: Connection, from_id: int, into_id: int, task_seq: int) -> None:
+    """From now on the one id means the other. Raises as `require_unmerged`."""
+    for movie_id in (from_id, into_id):
+        require_unmerged(connection, movie_id, lock=True)
+    connection.execute(merged.insert().values(movie_id=from_id, into_id=into_id, task_seq=task_seq))
+
+
+def is_under_way(connection: Connection, task_seq: int) -> bool:
+    """Whether the merge of that task has begun, and neither an undo nor a deleted movie has ended it."""
+    mine = sa.select(merged.c.movie_id).where(merged.c.task_seq == task_seq)
+    return connection.execute(mine).first() is not None
+
+
+def finish(connection: Connection, from_id: int, into_id: int, task_seq: int) -> None:
+    """Remove a movie whose ratings were all moved, and give its ids elsewhere to the other if that has none.
+
+    Raises `Conflict` if it has ratings, `NotFound` if there is no other movie.
+    """
+    movies.get(connection, into_id, lock=True)
+    movie = catalogue.existing(connection, catalogue.MOVIE, [from_id]).get(from_id)
+    links = catalogue.existing(connection, catalogue.LINK, [from_id, into_id])
+    link, others = links.get(from_id), links.get(into_id)
+    kept = {"movie": movie, "link": link}
+    connection.execute(merged.update().where(merged.c.task_seq == task_seq).values(kept))
+    if link:
+        both = {name: (others or {}).get(name) or value for name, value in link.items()}
+        if both != others:
+            catalogue.write(connection, catalogue.LINK, {into_id: both}, task_seq, now=0)
+    if movie:
+        if count := movies.get(connection, from_id, lock=True).rating_count:
+            raise Conflict(f"Movie {from_id} has {count} new ratings. Undo this merge, then start another.")
+        movies.drop(connection, [from_id])
+    movies.note_change(connection)
+
+
+def restore(connection: Connection, task_seq: int) -> int:
+    """Undo `finish` and `begin`; returns how many movies are back. The other's ids elsewhere are an image."""
+    row = connection.execute(sa.select(merged).where(merged.c.task_seq == task_seq)).first()
+    if row is None:
+        return 0
+    connection.execute(merged.delete().where(merged.c.task_seq == task_seq))
+    there = catalogue.existing(connection, catalogue.MOVIE, [row.movie_id])
+    if row.movie is None or there:
+        return 0
+    catalogue.put(connection, catalogue.MOVIE, {row.movie_id: row.movie})
+    if row.link is not None:
+        catalogue.put(connection, catalogue.LINK, {row.movie_id: row.link})
+    movies.note_change(connection)
+    return 1
