@@ -44,6 +44,7 @@ MERGE: Kind[MergeParams] = Kind(
     later("app.people.merge", "run"),
     RATINGS,
     check=_check,
+    aliases={"from_id": "from"},
     has_begun=has_begun,
     shown=_shown,
 )
