@@ -82,7 +82,7 @@ SHOWN = [Depends(of_what_is_shown)]
 
 
 class IfMatch:
-    """The precondition of a change (RFC 9110, section 13.1.1): nobody has changed it since it was read."""
+    """The precondition of a change (RFC 9110, section 13.1.1): it is as it was read."""
 
     def __init__(self, given: str | None) -> None:
         self._given = given

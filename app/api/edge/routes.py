@@ -18,7 +18,7 @@ class Declared(NamedTuple):
     """What an endpoint declares of itself.
 
     `query`: its query parameters, and whether each may be there more than once; None: any, as at a page, to
-    which people come with parameters of others. `types`: the media types that it answers with; none: any.
+    which people come with parameters of others. `types`: the media types of its responses; none: any.
     """
 
     manner: Manner
