@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from app.api.changes import ChangesDependency
-from app.api.dependencies import ServiceDependency, UserId
+from app.api.dependencies import Cursor, Limit, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import ADMIN
 from app.repository import accounts
 from app.repository.accounts import Account
@@ -41,10 +41,19 @@ def _answer(account: Account) -> dict[str, Any]:
 
 
 @router.get("/accounts", dependencies=[ADMIN], response_model=list[AccountAnswer])
-def list_accounts(service: ServiceDependency) -> list[dict[str, Any]]:
+def list_accounts(
+    request: Request,
+    response: Response,
+    service: ServiceDependency,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> list[dict[str, Any]]:
     """Who may log in, by id."""
+    (after,) = decode_cursor(cursor, 1) or (-1,)
     with service.database.read() as connection:
-        return [_answer(account) for account in accounts.listing(connection)]
+        found = accounts.listing(connection, limit=limit, after=after)
+    link_next(request, response, limit, found, lambda last: (last.user_id,))
+    return [_answer(account) for account in found]
 
 
 @router.put("/users/{user_id}/account", dependencies=[ADMIN], response_model=AccountAnswer)

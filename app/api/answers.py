@@ -26,11 +26,15 @@ class MovieAnswer(BaseModel):
 
 
 class Fault(BaseModel):
-    """One fault of a request. `pointer`: where in the body (RFC 6901), or else `parameter`: its name."""
+    """One fault of a request. `pointer`: where in the body (RFC 6901), or else `parameter`: its name.
+
+    `index`: the item of a parameter that is a list, from 0.
+    """
 
     detail: str
     pointer: str | None = None
     parameter: str | None = None
+    index: int | None = None
 
 
 class Problem(BaseModel):

@@ -3,8 +3,9 @@
 import base64
 import binascii
 import json
+import math
 from collections.abc import Callable, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Path, Query, Request, Response
 
@@ -32,17 +33,34 @@ def decode_cursor(cursor: str | None, length: int) -> tuple[int, ...] | None:
     """The position in a cursor, or None without one. Raises `BadRequest` unless it is one of ours."""
     if cursor is None:
         return None
+    position = _decoded(cursor)
+    if len(position) != length or not all(type(part) is int and -1 <= part <= MAX_ID for part in position):
+        raise _no_cursor()
+    return position
+
+
+def decode_cursor_of_text(cursor: str | None) -> tuple[float, str] | None:
+    """Likewise, for a position that is a time and a text."""
+    if cursor is None:
+        return None
+    match _decoded(cursor):
+        case (float() as at, str() as text) if math.isfinite(at) and text.isascii() and text.isprintable():
+            return at, text
+    raise _no_cursor()
+
+
+def _decoded(cursor: str) -> tuple[Any, ...]:
     try:
         position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, binascii.Error):
+    except (ValueError, binascii.Error, RecursionError):
         position = None
-    if (
-        not isinstance(position, list)
-        or len(position) != length
-        or not all(type(part) is int and -1 <= part <= MAX_ID for part in position)
-    ):
-        raise BadRequest("The cursor is not one of ours. Take it from the Link header of the previous page.")
+    if not isinstance(position, list):
+        raise _no_cursor()
     return tuple(position)
+
+
+def _no_cursor() -> BadRequest:
+    return BadRequest("The cursor is not one of ours. Take it from the Link header of the previous page.")
 
 
 def link_next(
@@ -50,7 +68,7 @@ def link_next(
     response: Response,
     limit: int,
     found: Sequence[Item],
-    position: Callable[[Item], tuple[int, ...]],
+    position: Callable[[Item], tuple[Any, ...]],
 ) -> None:
     """Link a full page to the next one, which begins after the `position` of the last item (RFC 8288)."""
     if len(found) < limit:

@@ -5,12 +5,15 @@ A tag is made from versions that are read before the data, so that it is never n
 
 import hashlib
 import re
+from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Header, Request, Response
 
 from app.api.dependencies import ServiceDependency
+from app.errors import PreconditionFailed
+from app.movie import Movie
 from app.repository import versions
 
 _TAGS = re.compile(r'[ \t,]*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?=,|$)')
@@ -37,10 +40,18 @@ def _condition(request: Request) -> str:
     return ",".join(request.headers.getlist("if-none-match")).strip()
 
 
+def tag_of_movie(movie: Movie) -> str:
+    """A strong tag of all that is shown of a movie: also a new rating of it moves it."""
+    return _digest(_RELEASE, asdict(movie))
+
+
 def tag_of(request: Request, *parts: Any) -> str:
     """The tag of the response to this request; `parts`: versions of what the response is made from."""
-    text = repr((_RELEASE, request.url.path, request.url.query, parts))
-    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+    return _digest(_RELEASE, request.url.path, request.url.query, parts)
+
+
+def _digest(*parts: Any) -> str:
+    return f'"{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"'
 
 
 def check(request: Request, *tags: str) -> None:
@@ -68,3 +79,33 @@ def of_what_is_shown(request: Request, response: Response, service: ServiceDepen
 
 
 SHOWN = [Depends(of_what_is_shown)]
+
+
+class IfMatch:
+    """The precondition of a change (RFC 9110, section 13.1.1): it is as it was read."""
+
+    def __init__(self, given: str | None) -> None:
+        self._given = given
+
+    def require(self, tag: str) -> None:
+        """Raises `PreconditionFailed` if the header is there, and neither `*` nor has this tag, strong."""
+        if self._given is None or self._given.strip() == "*":
+            return
+        strong = (match for match in _TAGS.finditer(self._given) if "W/" not in match[0].partition('"')[0])
+        if tag not in (match[1] for match in strong):
+            raise PreconditionFailed(
+                f"If-Match has not the present tag {tag}: it was changed since it was read. Read it again."
+            )
+
+
+async def _if_match(  # async: a sync one would run in a thread
+    request: Request,
+    if_match: Annotated[
+        str | None,
+        Header(description="the ETag of what is to be changed, or `*`; 412 if it is another by now"),
+    ] = None,
+) -> IfMatch:
+    return IfMatch(if_match if if_match is None else ",".join(request.headers.getlist("if-match")))
+
+
+IfMatchDependency = Annotated[IfMatch, Depends(_if_match)]

@@ -9,12 +9,12 @@ from fastapi.responses import FileResponse
 from sqlalchemy.engine import Connection
 from starlette.concurrency import run_in_threadpool
 
-from app.api.dependencies import ServiceDependency, poll_again
+from app.api.dependencies import Cursor, Limit, ServiceDependency, poll_again
 from app.api.edge.manners import Manner, served
 from app.api.edge.places import place
-from app.api.edge.rules import OWN, OWN_TASK, CallerDependency
+from app.api.edge.rules import OWN, OWN_TASK, VIEWER, CallerDependency
 from app.api.idempotency import Once, OnceDependency, Reply, accepted
-from app.api.tasks import ExistingTask, Started, task_answer
+from app.api.tasks import ExistingTask, Started, Status, TaskAnswer, list_tasks, task_answer
 from app.api.uploads import Receiver, Upload
 from app.api.values import Id, TaskId
 from app.errors import Forbidden, Invalid, NotFound
@@ -113,6 +113,20 @@ def _refuse_confined(caller: Caller) -> None:
             f"This file may change what is not yours. With the role {caller.role} you can import your own "
             "ratings alone: an export of Letterboxd or IMDb."
         )
+
+
+@router.get("", dependencies=[VIEWER], response_model=list[TaskAnswer])
+def list_imports(
+    request: Request,
+    response: Response,
+    service: ServiceDependency,
+    caller: CallerDependency,
+    status: Status | None = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> list[dict[str, Any]]:
+    """Imports, newest first; a viewer's own alone. The same as GET /tasks?kind=import_ratings."""
+    return list_tasks(request, response, service, caller, IMPORT.name, status, limit, cursor)
 
 
 @router.get("/{task_id}", dependencies=[OWN_TASK])

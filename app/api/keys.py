@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from sqlalchemy.engine import Connection
 
 from app.api.changes import ChangesDependency
-from app.api.dependencies import ServiceDependency
+from app.api.dependencies import Cursor, Limit, ServiceDependency, decode_cursor_of_text, link_next
 from app.api.edge.rules import ADMIN, CallerDependency
 from app.api.idempotency import OnceDependency, Reply
 from app.api.values import NUMBER, PRINTABLE, Days, Id, Name
@@ -87,10 +87,20 @@ def add_key(body: KeyBody, caller: CallerDependency, once: OnceDependency) -> An
 
 
 @router.get("", dependencies=[ADMIN], response_model=list[KeyAnswer])
-def list_keys(service: ServiceDependency, user_id: Id | None = None) -> list[dict[str, Any]]:
+def list_keys(
+    request: Request,
+    response: Response,
+    service: ServiceDependency,
+    user_id: Annotated[Id | None, Query(description="those of this owner alone")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> list[dict[str, Any]]:
     """All keys, or those of one owner, oldest first; without the keys themselves."""
+    after = decode_cursor_of_text(cursor)
     with service.database.read() as connection:
-        return [_answer(key) for key in api_keys.listing(connection, user_id=user_id)]
+        found = api_keys.listing(connection, user_id=user_id, limit=limit, after=after)
+    link_next(request, response, limit, found, lambda last: (last.created_at, last.prefix))
+    return [_answer(key) for key in found]
 
 
 @router.delete("/{prefix}", dependencies=[ADMIN], status_code=204)

@@ -4,7 +4,7 @@ import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import Connection
 
 from app.api import merges
@@ -12,7 +12,7 @@ from app.api.answers import MovieAnswer, refusals
 from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, decode_cursor, link_next
 from app.api.edge.rules import EDITOR, VIEWER, CallerDependency
-from app.api.etags import SHOWN
+from app.api.etags import SHOWN, IfMatchDependency, mark, tag_of_movie
 from app.api.idempotency import OnceDependency, Reply
 from app.api.merges import MergeBody
 from app.api.tasks import Started
@@ -21,10 +21,14 @@ from app.errors import Invalid
 from app.imports.merges import MERGED_MOVIES, MergeMoviesParams
 from app.movie import Movie
 from app.repository import lookups, movie_merges, movies, ratings
+from app.service import Service
 
 router = APIRouter(prefix="/movies", tags=["movies"])
 
 NO_MOVIE = refusals(NotFound="There is no such movie")
+NO_MOVIE_OR_CHANGED = refusals(
+    NotFound="There is no such movie", PreconditionFailed="It is not as If-Match says any more"
+)
 
 
 MOVED_OR_NONE = NO_MOVIE | {308: {"description": "It was merged into the movie at `Location`"}}
@@ -38,11 +42,23 @@ class MovieBody(BaseModel):
     genre: Genre | None = None
 
 
+class MovieChanges(BaseModel):
+    """What is named is changed; null and an empty text clear a year or genre."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: Title = Field(default_factory=str)
+    year: Annotated[Year, NUMBER] | None = Field(default_factory=lambda: None)
+    genre: Genre | None = Field(default_factory=lambda: None)
+
+
 @router.post("", dependencies=[EDITOR], status_code=201, response_model=MovieAnswer)
 def create_movie(body: MovieBody, once: OnceDependency) -> Any:
+    """Add a movie, under an id of its own. `genre` may hold several, separated by "|"."""
+
     def create(connection: Connection) -> Reply:
         movie = movies.create(connection, body.title, body.year, body.genre or None, now=time.time())
-        return Reply(movie, 201, {"Location": f"/movies/{movie.id}"})
+        return Reply(movie, 201, {"Location": f"/movies/{movie.id}", "ETag": tag_of_movie(movie)})
 
     return once(body, create)
 
@@ -127,9 +143,18 @@ def histogram(movie_id: MovieId, service: ServiceDependency) -> dict[str, int]:
         return ratings.histogram(connection, movie_id)
 
 
-@router.get("/{movie_id}", dependencies=[VIEWER, *SHOWN], response_model=MovieAnswer, responses=MOVED_OR_NONE)
-def get_movie(movie_id: MovieId, service: ServiceDependency) -> Movie:
-    """One movie. 308 for one that was merged: `Location` is what it is now."""
+@router.get("/{movie_id}", dependencies=[VIEWER], response_model=MovieAnswer, responses=MOVED_OR_NONE)
+def get_movie(movie_id: MovieId, request: Request, response: Response, service: ServiceDependency) -> Movie:
+    """A movie; 308 for one that was merged: `Location` is what it is now.
+
+    Its ETag is of all that is shown here, for If-None-Match and If-Match.
+    """
+    movie = find_movie(service, movie_id)
+    mark(request, response, tag_of_movie(movie))
+    return movie
+
+
+def find_movie(service: Service, movie_id: int) -> Movie:
     with service.database.read() as connection:
         return movies.get(connection, movie_id)
 
@@ -169,10 +194,42 @@ def merge_movies(
     return once(body, start)
 
 
-@router.put("/{movie_id}", dependencies=[EDITOR], response_model=MovieAnswer, responses=NO_MOVIE)
-def replace_movie(movie_id: MovieId, body: MovieBody, changes: ChangesDependency) -> Any:
+@router.put("/{movie_id}", dependencies=[EDITOR], response_model=MovieAnswer, responses=NO_MOVIE_OR_CHANGED)
+def replace_movie(
+    movie_id: MovieId,
+    body: MovieBody,
+    response: Response,
+    changes: ChangesDependency,
+    if_match: IfMatchDependency,
+) -> Any:
+    """Replace title, year and genre: a year or genre that is not given is cleared. PATCH keeps it."""
     with changes.write() as connection:
-        return movies.replace(connection, movie_id, body.title, body.year, body.genre or None)
+        if_match.require(tag_of_movie(movies.get(connection, movie_id, lock=True)))
+        movie = movies.replace(connection, movie_id, body.title, body.year, body.genre or None)
+    response.headers["ETag"] = tag_of_movie(movie)
+    return movie
+
+
+@router.patch("/{movie_id}", dependencies=[EDITOR], response_model=MovieAnswer, responses=NO_MOVIE_OR_CHANGED)
+def change_movie(
+    movie_id: MovieId,
+    body: MovieChanges,
+    response: Response,
+    changes: ChangesDependency,
+    if_match: IfMatchDependency,
+) -> Any:
+    """Change what the body names, and nothing else; null clears a year or genre (RFC 7396)."""
+    with changes.write() as connection:
+        movie = movies.get(connection, movie_id, lock=True)
+        if_match.require(tag_of_movie(movie))
+        wanted: dict[str, Any] = {"title": movie.title, "year": movie.year, "genre": movie.genre}
+        if changed := body.model_dump(include=body.model_fields_set):
+            wanted |= changed
+            movie = movies.replace(
+                connection, movie_id, wanted["title"], wanted["year"], wanted["genre"] or None
+            )
+    response.headers["ETag"] = tag_of_movie(movie)
+    return movie
 
 
 @router.delete(
@@ -180,13 +237,18 @@ def replace_movie(movie_id: MovieId, body: MovieBody, changes: ChangesDependency
     dependencies=[EDITOR],
     status_code=204,
     responses=refusals(
-        NotFound="There is no such movie", Conflict="It has ratings, and `force` is not given"
+        NotFound="There is no such movie",
+        Conflict="It has ratings, and `force` is not given",
+        PreconditionFailed="It is not as If-Match says any more",
     ),
 )
 def delete_movie(
     movie_id: MovieId,
     changes: ChangesDependency,
+    if_match: IfMatchDependency,
     force: Annotated[bool, Query(description="delete its ratings too")] = False,
 ) -> None:
+    """Delete a movie; its id is not given to another one."""
     with changes.write() as connection:
+        if_match.require(tag_of_movie(movies.get(connection, movie_id, lock=True)))
         movies.delete(connection, movie_id, force=force)

@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from app.api.discretion import hidden
 from app.api.edge.manners import SAFE_METHODS
-from app.errors import AppError, Invalid, MethodNotAllowed, NotFound
+from app.errors import AppError, Invalid, MethodNotAllowed, NotFound, problem_types
 from app.repository.movies import Merged
 from app.storage.failures import explain, failure, trace
 
@@ -32,7 +32,13 @@ def install(app: FastAPI) -> None:
 def _response(request: Request, error: AppError) -> JSONResponse:
     request_id = request.scope.get("request_id")
     content = error.problem() | ({"request_id": request_id} if request_id else {})
-    return JSONResponse(content, status_code=error.status, headers=error.headers, media_type=MEDIA_TYPE)
+    headers = error.headers | {"Link": f'<{help_for(error, request.scope)}>; rel="help"'}
+    return JSONResponse(content, status_code=error.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def help_for(error: AppError, scope: Scope) -> str:
+    """Where cause and remedy of the type are described (`app.web.pages`)."""
+    return f"{scope.get('root_path', '')}/docs/problems#{error.type}"
 
 
 async def _app_error(request: Request, error: Any) -> JSONResponse:
@@ -61,17 +67,26 @@ def _cause(error: AppError) -> str:
 
 async def _validation_error(request: Request, error: Any) -> JSONResponse:
     errors = [_item(e) for e in error.errors()]
-    summary = "; ".join(f"{e.get('pointer') or e.get('parameter', '')}: {e['detail']}" for e in errors[:3])
+    summary = "; ".join(f"{_place(item)}: {item['detail']}" for item in errors[:3])
     return _response(request, Invalid(f"The request does not fit: {summary}", errors=errors))
 
 
 def _item(error: dict[str, Any]) -> dict[str, Any]:
+    """One fault: with a pointer into the body, or the name of a parameter and the index in it."""
     where, *path = error["loc"] or ("body",)
     if where == "body":
         if error["type"] == "json_invalid":
             return {"detail": f"not JSON: {error['ctx']['error']}", "pointer": "#"}
         return {"detail": error["msg"], "pointer": _pointer(path)}
-    return {"detail": error["msg"], "parameter": str(path[-1]) if path else str(where)}
+    item: dict[str, Any] = {"detail": error["msg"], "parameter": str(path[0]) if path else str(where)}
+    if len(path) > 1 and isinstance(path[1], int):
+        item["index"] = path[1]
+    return item
+
+
+def _place(item: dict[str, Any]) -> str:
+    index = f"[{item['index']}]" if "index" in item else ""
+    return f"{item.get('pointer') or item['parameter']}{index}"
 
 
 def _pointer(path: Sequence[Any]) -> str:
@@ -87,8 +102,8 @@ async def _http_exception(request: Request, error: Any) -> JSONResponse:
         allowed = (error.headers or {}).get("Allow", "")
         problem = MethodNotAllowed(f"{request.method} is not possible at {path}; use {allowed}.")
     else:
-        problem = AppError(str(error.detail))
-        problem.status, problem.type, problem.title = error.status_code, "http", str(error.detail)
+        kinds = (kind for kind in problem_types() if kind.status == error.status_code)
+        problem = next(kinds, AppError)(str(error.detail))
     problem.headers |= dict(error.headers or {})
     return _response(request, problem)
 

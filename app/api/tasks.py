@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Depends, Header, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import AfterValidator, BaseModel, Field
-from pydantic_core import PydanticKnownError
+from pydantic import BaseModel
 from sqlalchemy.engine import Connection
 from starlette.concurrency import run_in_threadpool
 
@@ -20,13 +19,14 @@ from app.api.edge.places import place
 from app.api.edge.rules import OWN_TASK, VIEWER, CallerDependency
 from app.api.feed import Feed, is_end
 from app.api.idempotency import OnceDependency, Reply, accepted
+from app.api.task_kinds import Kind, KnownKind, Parameters
 from app.api.values import TaskId
 from app.errors import Forbidden, NotFound, Unauthorized
 from app.repository import task_events as timeline
 from app.repository import tasks
 from app.service import Service
 from app.task import ENDED, Task
-from app.tasks.kinds import kind_of, names
+from app.tasks.kinds import kind_of
 from app.tasks.retry import missing_of, retry
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
@@ -39,18 +39,6 @@ EVENTS_AT_ONCE = 500
 """Events that a stream reads from the database in one query."""
 
 Status = Literal["queued", "running", "cancelling", "complete", "failed", "cancelled"]
-
-
-def _registered(name: str) -> str:
-    """The name, if a kind has it when the request comes."""
-    if name not in names():
-        *others, last = map(repr, names())
-        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
-    return name
-
-
-Kind = Annotated[str, Field(json_schema_extra=lambda schema: schema.update(enum=[*names()]))]
-KnownKind = Annotated[Kind, AfterValidator(_registered)]
 
 
 class Started(BaseModel):
@@ -69,9 +57,15 @@ class Progress(BaseModel):
 
 
 class TaskAnswer(BaseModel):
+    """`params`: what it was asked to do, by its kind; of a file the name, the size in bytes and the SHA-256.
+
+    `started_by`: the person who asked for it; null with the door closed, on the command line and by schedule.
+    """
+
     task_id: str
     kind: Kind
-    filename: str | None
+    params: Parameters
+    started_by: int | None
     status: Status
     progress: Progress
     attempt: int
@@ -86,12 +80,14 @@ class TaskAnswer(BaseModel):
 
 def task_answer(task: Task) -> dict[str, Any]:
     """The public form of a task."""
-    shown = kind_of(task.kind).shown(task)
+    kind = kind_of(task.kind)
+    shown = kind.shown(task)
     progress = {name: getattr(task, name) for name in ("phase", "done", "total", "unit", "message", "rate")}
     return {
         "task_id": task.id,
         "kind": task.kind,
-        "filename": shown.filename,
+        "params": kind.shown_params(task),
+        "started_by": task.owner,
         "status": task.status,
         "progress": progress | {"eta_seconds": task.eta, "message": shown.left_behind or task.message},
         "attempt": task.attempt,

@@ -6,6 +6,7 @@ true; else it is refused with the reason.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -49,15 +50,20 @@ def noun(task: Task) -> str:
 
 
 def _shown(task: Task) -> Shown:
-    """`sample` is the name of the bundled file."""
     params = IMPORT.params_of(task)
     figures = (task.checkpoint or {})["figures"] if has_begun(task) else {}
     rows = int(figures.get("new", 0) + figures.get("replaced", 0))
     left = "Cancelled before anything was written."
     if rows:
         left = f"Cancelled after {rows:,} rows were written. POST /imports/{task.id}/undo takes them back."
-    filename = params.filename or (None if params.file else "sample")
-    return Shown(filename, rows, left if task.status == CANCELLED else None)
+    return Shown(rows, left if task.status == CANCELLED else None, _shown_file(params))
+
+
+def _shown_file(params: ImportParams) -> dict[str, Any]:
+    """`sample` is the name of the bundled file; null is that of one that was sent without."""
+    if params.file is None:
+        return {"filename": params.filename or "sample", "size": None, "sha256": None}
+    return {"filename": params.filename or None}
 
 
 def check_import(connection: Connection, task: Task) -> None:
@@ -100,6 +106,7 @@ IMPORT: Kind[ImportParams] = Kind(
     RATINGS,
     check=check_import,
     missing=missing_files,
+    aliases={"file": None},
     has_begun=has_begun,
     shown=_shown,
     tidy=lambda database: _settle(database, database.write),

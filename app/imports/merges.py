@@ -68,6 +68,7 @@ MERGED_MOVIES: Kind[MergeMoviesParams] = Kind(
     RATINGS,
     join=_join,
     check=check,
+    aliases={"from_movie_id": "from"},
     has_begun=has_begun,
     shown=shown,
 )

@@ -22,6 +22,7 @@ MERGE: Kind[MergeParams] = Kind(
     later("app.people.merge", "run"),
     RATINGS,
     check=merges.check,
+    aliases={"from_id": "from"},
     has_begun=has_begun,
     shown=merges.shown,
 )

@@ -80,8 +80,10 @@ def get(connection: Connection, user_id: int) -> Account:
     return account
 
 
-def listing(connection: Connection) -> list[Account]:
-    rows = connection.execute(sa.select(accounts).order_by(accounts.c.user_id))
+def listing(connection: Connection, *, limit: int | None = None, after: int = -1) -> list[Account]:
+    """Accounts by the ids of their people, from the one after `after`."""
+    query = sa.select(accounts).where(accounts.c.user_id > after).order_by(accounts.c.user_id).limit(limit)
+    rows = connection.execute(query)
     return [Account(row.user_id, Role(row.role), row.password, row.created_at) for row in rows]
 
 

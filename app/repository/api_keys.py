@@ -48,9 +48,19 @@ def find(connection: Connection, digest: str) -> ApiKey | None:
     return ApiKey(**values | {"role": role if owner.includes(role) else owner})
 
 
-def listing(connection: Connection, *, user_id: int | None = None) -> list[ApiKey]:
-    """All keys, or those of one owner."""
-    query = sa.select(*_SHOWN).order_by(api_keys.c.created_at, api_keys.c.prefix)
+def listing(
+    connection: Connection,
+    *,
+    user_id: int | None = None,
+    limit: int | None = None,
+    after: tuple[float, str] | None = None,
+) -> list[ApiKey]:
+    """All keys, or those of one owner, oldest first, from the one after the place (created_at, prefix)."""
+    query = sa.select(*_SHOWN).order_by(api_keys.c.created_at, api_keys.c.prefix).limit(limit)
+    if after is not None:
+        at, prefix = after
+        same_time = sa.and_(api_keys.c.created_at == at, api_keys.c.prefix > prefix)
+        query = query.where(sa.or_(api_keys.c.created_at > at, same_time))
     if user_id is not None:
         query = query.where(api_keys.c.user_id == user_id)
     return [ApiKey(**dict(row) | {"role": Role(row["role"])}) for row in connection.execute(query).mappings()]

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.errors import Conflict
+from app.errors import Conflict, WorkerDied
 from app.repository import imports, task_events
 from app.storage.database import serialize
 from app.storage.schema import idempotency_keys, tasks
@@ -221,8 +221,7 @@ def recover(connection: Connection, *, crashes: int, now: float) -> list[Task]:
 
 def _worker_died(times: int, what: list[dict[str, Any]]) -> dict[str, Any]:
     detail = f"The worker died {times} times in a row on this task without progress; see its log for why."
-    problem = {"type": "urn:matinee:worker-died", "title": "Worker died", "status": 500, "detail": detail}
-    return problem | {"errors": what}
+    return WorkerDied(detail, errors=what).problem()
 
 
 def request_cancel(connection: Connection, task_id: str, *, now: float) -> Task | None:

@@ -27,6 +27,8 @@ class CorruptModel(AppError, ValueError):
     """A model file that is missing or damaged: rebuild, or activate another version."""
 
     status, type, title = 409, "corrupt-model", "Corrupt model"
+    cause = "The file of that version of the model is missing, or a byte of it has changed."
+    remedy = "Activate another version, or rebuild: POST /recommender/rebuild."
 
 
 def to_bytes(model: Model) -> bytes:

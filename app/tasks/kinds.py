@@ -5,10 +5,10 @@ the API and an idle worker stay small.
 """
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, get_type_hints
 
 from sqlalchemy.engine import Connection
 
@@ -28,11 +28,14 @@ dumps, which hold neither up."""
 
 
 class Shown(NamedTuple):
-    """What the API shows of a task: its file, rows written so far, what a cancelled one has left."""
+    """What the API shows of a task: rows written so far, what a cancelled one has left.
 
-    filename: str | None = None
+    `params`: what stands in place of parameters as they are kept, by the names that the API has for them.
+    """
+
     written: int | None = None
     left_behind: str | None = None
+    params: Mapping[str, Any] = {}
 
 
 class ResultFile(NamedTuple):
@@ -61,6 +64,8 @@ class Kind(Generic[Params]):
     lane: str
     longest_silence: float = 10.0
     pauses: tuple[float, float] = (1.0, 60.0)
+    aliases: Mapping[str, str | None] = field(default_factory=dict)
+    """What the API calls a parameter that it calls otherwise; None: what it does not show, such as a path."""
 
     join: Callable[[Connection, Params], Task | None] = _nothing
     """(connection, params): the task that does the same already, decided in the transaction that would queue
@@ -94,6 +99,22 @@ class Kind(Generic[Params]):
         """A row of an older release may lack some and have others."""
         known = {field.name for field in fields(self.params)}  # type: ignore[arg-type]
         return self.params(**{name: value for name, value in task.params.items() if name in known})
+
+    def shown_params(self, task: Task) -> dict[str, Any]:
+        """The parameters of a task as the API shows them; none of a kind that is not registered."""
+        if not is_dataclass(self.params):
+            return {}
+        given = asdict(self.params_of(task))  # type: ignore[call-overload]
+        named = {self.aliases.get(name, name): value for name, value in given.items()}
+        return {name: value for name, value in named.items() if name is not None} | dict(
+            self.shown(task).params
+        )
+
+    def shown_types(self) -> dict[str, Any]:
+        """The type of each parameter that the API shows."""
+        hints = get_type_hints(self.params)
+        named = {self.aliases.get(one.name, one.name): hints[one.name] for one in fields(self.params)}  # type: ignore[arg-type]
+        return {name: hint for name, hint in named.items() if name is not None}
 
 
 def later(module: str, name: str) -> Callable[..., Any]:

@@ -11,8 +11,8 @@ from starlette.types import Scope
 
 from app.api import models, movies, recommendations, status, tasks
 from app.api.dependencies import ServiceDependency
-from app.api.edge.rules import EDITOR, OWN_TASK, VIEWER
-from app.errors import NotFound
+from app.api.edge.rules import EDITOR, OWN_TASK, PUBLIC, VIEWER
+from app.errors import NotFound, problem_types
 from app.movie import Movie
 from app.rating import MAX_ID
 from app.repository import tasks as task_rows
@@ -70,7 +70,7 @@ def movie(request: Request, movie_id: str, service: ServiceDependency) -> Respon
 def _find(movie_id: str, service: ServiceDependency) -> Movie:
     try:
         if movie_id.isdecimal() and len(movie_id) <= 19 and int(movie_id) <= MAX_ID:
-            return movies.get_movie(int(movie_id), service)
+            return movies.find_movie(service, int(movie_id))
     except NotFound as error:
         if isinstance(error, Merged):
             raise
@@ -164,6 +164,12 @@ def _background_work(worker: status.Worker | None) -> str:
 @router.get("/docs", dependencies=[VIEWER])
 def docs(request: Request) -> Response:
     return page(request, "reference", sections=reference.sections(request.app.openapi()))
+
+
+@router.get("/docs/problems", dependencies=[PUBLIC])
+def problems(request: Request) -> Response:
+    """Every type of problem, with cause and remedy: where the Link header of a problem leads."""
+    return page(request, "problems", types=problem_types())
 
 
 def _duration(seconds: float) -> str:

@@ -184,7 +184,9 @@ def test_an_upload_is_not_read_into_memory_to_find_an_id(client: TestClient, ann
 def test_an_import_is_for_one_person(client: TestClient, ann: int, ben: int) -> None:
     letterboxd = "Date,Name,Year,Letterboxd URI,Rating\n2024-01-01,Heat,1995,https://boxd.it/1,4\n"
     headers = {"Content-Type": "text/csv", "X-Filename": "ratings.csv"}
-    for query in (f"?user_id={ann}&user_id={ben}", f"?user_id={ben}&user_id={ann}", f"?user_id={ben}", ""):
+    for query in (f"?user_id={ann}&user_id={ben}", f"?user_id={ben}&user_id={ann}"):
+        assert client.post(f"/imports{query}", content=letterboxd, headers=headers).status_code == 422, query
+    for query in (f"?user_id={ben}", ""):
         assert client.post(f"/imports{query}", content=letterboxd, headers=headers).status_code == 403, query
     ratings = f"user_id,movie_id,score\n{ben},1,5\n"
     assert client.post(f"/imports?user_id={ann}", content=ratings, headers=headers).status_code == 403

@@ -104,10 +104,10 @@ def test_the_manners_that_endpoints_declare() -> None:
     [
         ("/health", "GET, HEAD, OPTIONS"),
         ("/movies", "GET, HEAD, OPTIONS, POST"),
-        ("/movies/1", "DELETE, GET, HEAD, OPTIONS, PUT"),
+        ("/movies/1", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
         ("/movies/top", "GET, HEAD, OPTIONS"),
         ("/ratings/1/1", "DELETE, OPTIONS"),
-        ("/imports", "OPTIONS, POST"),
+        ("/imports", "GET, HEAD, OPTIONS, POST"),
         ("/static/api.js", "GET, HEAD, OPTIONS"),
     ],
 )

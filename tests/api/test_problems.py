@@ -1,11 +1,15 @@
 """Errors are problem details, whatever went wrong; callers from elsewhere are kept out."""
 
+import html
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from app.config import Settings
+from app.errors import AppError, problem_types
 from app.main import create_app
 
 
@@ -92,3 +96,61 @@ def test_health_needs_no_database(settings: Settings, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("app.service.open_database", refuse)
     assert TestClient(create_app(settings)).get("/health").json() == {"status": "ok"}
+
+
+def classes(one: type[AppError] = AppError) -> set[type[AppError]]:
+    """All errors of the application, but those that the tests make."""
+    found = set.union({one}, *map(classes, one.__subclasses__()))
+    return {kind for kind in found if kind.__module__.startswith("app.")}
+
+
+def test_every_type_of_problem_has_its_place_with_cause_and_remedy(client: TestClient) -> None:
+    page = client.get("/docs/problems")
+    assert page.status_code == 200
+    parts = re.split(r'<section class="reference" id="', page.text)[1:]
+    found = {part.partition('"')[0]: html.unescape(part) for part in parts}
+    assert {kind.type for kind in classes()} == set(found) == {kind.type for kind in problem_types()}
+    assert len(found) == len(parts)
+    for kind in problem_types():
+        assert "cause" in vars(kind) and "remedy" in vars(kind), kind
+        for text in (kind.title, str(kind.status), f"urn:matinee:{kind.type}", kind.cause, kind.remedy):
+            assert text in found[kind.type], (kind, text)
+
+
+def test_a_type_means_one_status(client: TestClient) -> None:
+    for kind in classes():
+        own = next(one for one in problem_types() if one.type == kind.type)
+        assert kind.status == own.status or kind.__name__.startswith("_"), kind
+
+
+@pytest.mark.parametrize("root", ["", "/films"])
+def test_a_problem_leads_to_its_place(settings: Settings, root: str) -> None:
+    client = TestClient(create_app(replace(settings, root_path=root)), raise_server_exceptions=False)
+    for path in ("/nothing", "/movies/424242", "/movies?limit=x", "/movies?lim=1", "/tasks/x"):
+        answer = client.get(path)
+        name = answer.json()["type"].removeprefix("urn:matinee:")
+        assert answer.links["help"]["url"] == f"{root}/docs/problems#{name}"
+        place, _, anchor = answer.links["help"]["url"].partition("#")
+        assert f'id="{anchor}"' in client.get(place).text
+    assert client.put("/movies").links["help"]["url"].endswith("#method-not-allowed")
+    assert "link" not in client.get("/movies/1").headers
+
+
+def test_a_problem_names_the_parameter_and_the_index(client: TestClient) -> None:
+    for path, expected in (
+        ("/users?id=1&id=x&id=3&id=-1", [("id", 1), ("id", 3)]),
+        ("/movies?limit=0&year_from=x", [("limit", None), ("year_from", None)]),
+        ("/movies/x", [("movie_id", None)]),
+    ):
+        answer = client.get(path)
+        assert answer.status_code == 422
+        items = answer.json()["errors"]
+        assert sorted((item["parameter"], item.get("index")) for item in items) == sorted(expected)
+        assert not any("pointer" in item for item in items)
+    assert "id[1]: " in client.get("/users?id=1&id=x").json()["detail"]
+
+
+def test_a_problem_points_into_a_body(client: TestClient) -> None:
+    body = {"ratings": [{"movie_id": 1, "score": 5}, {"movie_id": 2, "score": 9}]}
+    answer = client.post("/recommendations", json=body)
+    assert [item["pointer"] for item in answer.json()["errors"]] == ["#/ratings/1/score"]

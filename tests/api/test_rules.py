@@ -35,6 +35,7 @@ VIEWER    200  GET     /movies/{movie_id}/histogram
 VIEWER    200  GET     /movies/{movie_id}/similar
 EDITOR    404  POST    /movies/{movie_id}/merge          {"from": 999999}
 EDITOR    200  PUT     /movies/{movie_id}                {"title": "B"}
+EDITOR    200  PATCH   /movies/{movie_id}                {"year": 1999}
 EDITOR    204  DELETE  /movies/{movie_id}                ?force=true
 VIEWER    200  GET     /movies.csv
 VIEWER    200  GET     /genres
@@ -62,6 +63,7 @@ VIEWER    200  GET     /users/{user_id}
 ADMIN     200  PATCH   /users/{user_id}                  {"name": "<new>"}
 
 OWN       202  POST    /imports                          ?user_id=<user> LETTERBOXD
+VIEWER    200  GET     /imports
 OWN_TASK  200  GET     /imports/{task_id}
 OWN_TASK  200  GET     /imports/{task_id}/rejects
 OWN_TASK  202  POST    /imports/{task_id}/undo
@@ -87,6 +89,7 @@ OWN_TASK  200  GET     /activity/{task_id}
 VIEWER    200  GET     /quality
 EDITOR    200  GET     /system
 VIEWER    200  GET     /docs
+PUBLIC    200  GET     /docs/problems
 PUBLIC    200  GET     /static/{path}
 
 PUBLIC    any  POST    /token

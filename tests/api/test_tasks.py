@@ -1,5 +1,6 @@
 """Tasks over HTTP: lists, cancel, retry, long polls, and the timeline as server-sent events."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from app.config import Settings
 from app.main import create_app
 from app.repository import tasks
 from app.service import Service
+from app.user import Role
+from tests.house import House
 
 
 def read_events(client: TestClient, task_id: str, after: str = "") -> list[tuple[str, str, dict[str, Any]]]:
@@ -64,7 +67,7 @@ def test_a_task_names_its_file_and_says_how_much_is_written(
     assert [task["written"] for task in waiting] == [None, 0, 0, 0]
     run_tasks()
     tasks = client.get("/tasks").json()
-    assert [task["filename"] for task in tasks] == [None, "sample", "mine.csv", "mine.csv"]
+    assert [task["params"].get("filename") for task in tasks] == [None, "sample", "mine.csv", "mine.csv"]
     assert [task["written"] for task in tasks][2:] == [0, 1]
 
 
@@ -190,3 +193,40 @@ def test_a_zombie_cannot_complete_what_was_taken_from_it(
     run_tasks()
     assert calls == [1, 2]
     assert [model["version"] for model in client.get("/models").json()] == [1]
+
+
+def test_a_task_tells_what_it_was_asked_to_do_and_by_whom(house: House) -> None:
+    editor, other = house.person("Ann", Role.EDITOR), house.person("Ben", Role.VIEWER)
+    client, headers = house.client(), house.token(editor, "a")
+    file = {"Content-Type": "text/csv", "X-Filename": "mine.csv"}
+    content = b"user_id,movie_id,score\n7,1,4\n"
+    client.post("/imports?dry_run=true", content=content, headers=headers | file).raise_for_status()
+    client.post(
+        "/imports", content=content, headers=headers | {"Content-Type": "text/csv"}
+    ).raise_for_status()
+    client.post("/imports", headers=headers).raise_for_status()
+    client.post("/recommender/rebuild", headers=headers).raise_for_status()
+    with house.service.database.write() as connection:
+        tasks.create(connection, "merge_users", {"user_id": 7, "from_id": 8}, now=1.0)
+        tasks.create(connection, "undo_import", {"undo_of": "x"}, now=1.0, owner=other)
+    undo, merge, rebuild, sample, nameless, mine = client.get("/tasks", headers=headers).json()
+    digest = hashlib.sha256(content).hexdigest()
+    sent = {"size": len(content), "sha256": digest, "user_id": None}
+    assert mine["params"] == {"filename": "mine.csv", "dry_run": True} | sent
+    assert nameless["params"] == {"filename": None, "dry_run": False} | sent
+    whole = {"filename": "sample", "size": None, "sha256": None, "user_id": None, "dry_run": False}
+    assert sample["params"] == whole
+    assert (rebuild["params"], merge["params"]) == ({"scheduled": False}, {"user_id": 7, "from": 8})
+    assert undo["params"] == {"undo_of": "x"}
+    assert [task["started_by"] for task in (mine, merge, undo)] == [editor, None, other]
+    [own] = client.get("/tasks", headers=house.token(other, "b")).json()
+    assert own == undo
+
+
+def test_the_parameters_of_each_kind_are_described(client: TestClient) -> None:
+    schema = client.get("/openapi.json").json()["components"]["schemas"]["TaskAnswer"]
+    found = {one["title"]: one for one in schema["properties"]["params"]["anyOf"]}
+    imported = found["Parameters of import_ratings"]["properties"]
+    assert {"filename", "size", "sha256", "user_id", "dry_run"} <= set(imported)
+    assert "file" not in imported
+    assert set(found["Parameters of merge_users"]["properties"]) == {"user_id", "from"}

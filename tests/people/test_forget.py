@@ -215,7 +215,7 @@ def test_the_name_of_a_file_that_they_sent_for_others_goes_too(
     deleted = client.delete(f"/users/{RARE}").json()["deleted"]
     assert (deleted["tasks"], deleted["tasks_without_person"]) == (0, 2)
     assert found(settings.data_dir, marks()) == [("matinee.db", "text", 1)]
-    assert client.get(f"/tasks/{good}").json()["filename"] == "forgotten"
+    assert client.get(f"/tasks/{good}").json()["params"]["filename"] == "forgotten"
     post(client, f"/tasks/{good}/undo")
     run_tasks()
     assert client.get("/ratings").json() == []

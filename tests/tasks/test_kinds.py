@@ -21,6 +21,7 @@ from app.tasks.worker import run_next
 @dataclass(frozen=True)
 class Greeting:
     whom: str = "everyone"
+    voice: str = "low"
 
 
 def greet(attempt: Attempt) -> None:
@@ -36,7 +37,9 @@ def kind() -> Iterator[Kind[Greeting]]:
     def refuse(_connection: object, _task: object) -> None:
         raise Conflict("They have left.")
 
-    kind = Kind("greet", Greeting, greet, OUTSIDE, check=refuse, shown=lambda _: Shown("hello.txt"))
+    kind = Kind(
+        "greet", Greeting, greet, OUTSIDE, check=refuse, shown=lambda _: Shown(7), aliases={"voice": None}
+    )
     register(kind)
     yield kind
     unregister(kind.name)
@@ -52,7 +55,8 @@ def test_a_kind_from_outside_is_run_and_listed(client: TestClient, kind: Kind[Gr
     assert [found["task_id"] for found in client.get("/tasks?kind=greet").json()] == [task.id]
     assert run_next(service.database, service.settings)
     [found] = client.get("/tasks?kind=greet").json()
-    assert (found["kind"], found["status"], found["filename"]) == ("greet", "complete", "hello.txt")
+    assert (found["kind"], found["status"], found["written"]) == ("greet", "complete", 7)
+    assert (found["params"], found["started_by"]) == ({"whom": "you"}, None)
     assert found["result"] == {"said": "Hello, you"}
     assert client.get("/tasks?kind=rebuild_model").json() == []
     assert "greet" in client.get("/activity").text
@@ -90,7 +94,7 @@ def test_a_task_of_a_kind_that_is_no_longer_there_is_shown(
         task = tasks.create(connection, "greet", {"whom": "you"}, now=1.0)
     run_tasks()
     shown = client.get(f"/tasks/{task.id}").json()
-    assert (shown["kind"], shown["status"], shown["filename"]) == ("greet", "queued", None)
+    assert (shown["kind"], shown["status"], shown["params"]) == ("greet", "queued", {})
 
 
 def test_a_name_is_given_once_and_a_lane_has_to_be_there(kind: Kind[Greeting]) -> None:

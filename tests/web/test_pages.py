@@ -127,7 +127,7 @@ BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;
     ("path", "status", "said"),
     [
         ("/nope", 404, "There is no page at /nope."),
-        ("/imports", 405, "There is no page at /imports."),
+        ("/recommender/rebuild", 405, "There is no page at /recommender/rebuild."),
         ("/movies/404404", 404, "404404"),
         ("/movies?limit=0", 422, "limit"),
     ],

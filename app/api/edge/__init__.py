@@ -10,9 +10,11 @@ from functools import partial
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import descriptors, network
+from app.api.edge.accepts import Accepts
 from app.api.edge.again import Again
 from app.api.edge.bodies import Bodies
 from app.api.edge.callers import Callers
+from app.api.edge.compression import Compression
 from app.api.edge.cors import Cors
 from app.api.edge.failures import Failures
 from app.api.edge.headers import Headers
@@ -22,6 +24,8 @@ from app.api.edge.methods import Methods
 from app.api.edge.origins import Origins
 from app.api.edge.places import WAITS, Places
 from app.api.edge.proxies import Proxies
+from app.api.edge.queries import Queries
+from app.api.edge.repetitions import Repetitions
 from app.api.edge.request_ids import RequestIds
 from app.api.edge.responses import Responses
 from app.api.edge.root_path import RootPath
@@ -48,14 +52,18 @@ def layers(service: Service, statistics: Statistics, shutdown: Shutdown) -> list
         Headers,  # gets the headers of every response
         partial(Cors, origins=origins),  # may come from a page of a named origin
         Failures,  # gets a problem response if a layer or the endpoint fails
+        Repetitions,  # has no header twice that means one thing
         partial(Proxies, trusted=settings.trusted_proxies),  # has the client, scheme and Host of its caller
-        Methods,  # has a method that its path has; its manner and its rule are known from here on
+        Methods,  # has a method that its path has; what its route declares is known from here on
         partial(Callers, service=service),  # comes from a caller who may use the route
         partial(Hosts, names=names),  # was meant for this server
         partial(Origins, names=further, named=origins),  # changes nothing for a page of another origin
+        Queries,  # has no query parameter that its route does not know
+        Accepts,  # takes what its route answers with
         partial(Limits, service=service),  # with the door open, is within the limits of its caller
         Shares,  # is one of not too many of its caller
         Responses,  # gets its response sent after its place is free again
+        Compression,  # gets a long response compressed, if it can read that
         partial(Bodies, limit=settings.max_body),  # has been received whole, in time and within its limit
         Again,  # is run a second time if its caller's rights have just changed
         partial(Places, waits=waits),  # has one of the places for requests that run at once

@@ -13,7 +13,7 @@ from app.errors import MethodNotAllowed
 
 
 class Methods:
-    """Sets manner and rule of a request by its route and method. Raises `MethodNotAllowed`."""
+    """Sets what the route of a request declares, by its method. Raises `MethodNotAllowed`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -26,10 +26,10 @@ class Methods:
         methods = self._table.methods(path)
         declared = methods.get(method) if methods is not None else Declared(by_method(method), rules.UNKNOWN)
         if declared is not None:
-            scope["manner"], scope["rule"] = declared
+            self._declare(scope, declared)
             await self.app(scope, receive, send)
         elif methods and method == "HEAD" and "GET" in methods:
-            scope["manner"], scope["rule"] = methods["GET"]
+            self._declare(scope, methods["GET"])
             await self._head(scope, receive, send)
         elif methods and method == "OPTIONS":
             scope["manner"] = Manner.PROBES
@@ -40,6 +40,10 @@ class Methods:
                 f"{method[:20]} is not possible at {hidden(path)[:200]}; use {allow}.",
                 headers={"Allow": allow},
             )
+
+    @staticmethod
+    def _declare(scope: Scope, declared: Declared) -> None:
+        scope["manner"], scope["rule"], scope["query"], scope["types"] = declared
 
     async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond as to a GET, with the headers alone; a stream ends before its first block is sent."""

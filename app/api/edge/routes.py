@@ -2,26 +2,34 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args, get_origin
 
-from fastapi.routing import iter_route_contexts
+from fastapi import params
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import BaseRoute, Mount
 
 from app.api.edge import rules
-from app.api.edge.manners import Manner, by_method, manner_of
+from app.api.edge.manners import Manner, manner_of
 from app.api.edge.rules import Rule
 
 
 class Declared(NamedTuple):
-    """What an endpoint declares of itself."""
+    """What an endpoint declares of itself.
+
+    `query`: its query parameters, and whether each may be there more than once; None: any, as at a page, to
+    which people come with parameters of others. `types`: the media types of its responses; none: any.
+    """
 
     manner: Manner
     rule: Rule
+    query: Mapping[str, bool] | None = None
+    types: tuple[str, ...] = ()
 
 
 Methods = Mapping[str, Declared]
 
-FILES: Methods = {method: Declared(by_method(method), rules.FILES) for method in ("GET", "HEAD")}
+FILES: Methods = {"GET": Declared(Manner.READS, rules.FILES)}
 """The methods of a mounted folder of files."""
 
 
@@ -38,7 +46,8 @@ class RouteTable:
             elif context.path is not None:
                 rule = rules.rule_of(rules.dependencies_of(context)) or rules.UNKNOWN
                 manners = {name: manner_of(context.endpoint, name) for name in context.methods or ()}
-                found = {name: Declared(manner, rule) for name, manner in manners.items()}
+                more = (_query(context.original_route), _types(context.original_route))
+                found = {name: Declared(manner, rule, *more) for name, manner in manners.items()}
                 self._methods_at(context.path, context.path_regex).update(found)
 
     def _methods_at(self, path: str, pattern: re.Pattern[str]) -> dict[str, Declared]:
@@ -64,3 +73,25 @@ class RouteTable:
 
 def _first_part(path: str) -> str:
     return path[1:].partition("/")[0]
+
+
+def _query(route: Any) -> Mapping[str, bool] | None:
+    if not isinstance(route, APIRoute) or not route.include_in_schema:
+        return None
+    given = (one for one in get_flat_params(route.dependant) if isinstance(one.field_info, params.Query))
+    return {one.alias: _is_list(one.field_info.annotation) for one in given}
+
+
+def _is_list(annotation: Any) -> bool:
+    return any(get_origin(one) is list for one in (annotation, *get_args(annotation)))
+
+
+def _types(route: Any) -> tuple[str, ...]:
+    if not isinstance(route, APIRoute) or not route.include_in_schema or route.status_code == 204:
+        return ()
+    response_class: Any = getattr(route.response_class, "value", route.response_class)
+    found = [response_class.media_type] if response_class.media_type else []
+    for status, described in route.responses.items():
+        if str(status).startswith("2"):
+            found += described.get("content", {})
+    return tuple(dict.fromkeys(found))

@@ -26,7 +26,7 @@ function makeRow(task) {
   const at = element("p", { class: "meta" });
   const href = withUser(`/activity/${task.task_id}`);
   const link = element("a", { class: "task-title", href }, sentence(task.kind));
-  if (task.filename) link.append(" ", element("bdi", { class: "file" }, task.filename));
+  if (task.params.filename) link.append(" ", element("bdi", { class: "file" }, task.params.filename));
   const head = element("div", { class: "task-head" }, link, at);
   const node = element("li", { class: "task", "data-id": task.task_id }, head, view.node, buttons);
   const showActions = actionBar(buttons, () => refresh());

@@ -93,7 +93,7 @@ async function watch(id, name = "") {
   const retry = (queued) => queued.status === "queued" && watch(queued.task_id, name);
   const showActions = actionBar(find("running-actions"), retry);
   const task = await followTask(id, (now) => {
-    find("running-title").textContent = name || now.filename || sentence(now.kind);
+    find("running-title").textContent = name || now.params.filename || sentence(now.kind);
     find("running-note").textContent = ended(now) ? "" : "You may leave this page: it goes on by itself.";
     view.update(now);
     showActions(now);
