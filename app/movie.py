@@ -1,18 +1,11 @@
-"""Movies: the type, and the rules for reading and comparing titles and genres."""
+"""Movies: the type, and how genres are compared. How titles are: `app.titles`."""
 
-import re
 import unicodedata
 from dataclasses import dataclass
 
 GENRE_SEPARATOR = "|"
 LONGEST_TITLE, LONGEST_GENRE = 500, 200
 FIRST_YEAR, LAST_YEAR = 1800, 2200
-_YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>\d{4})(?:[-–]\d{0,4})?\)$")
-_ARTICLE = re.compile(
-    r"^(?P<rest>.+), "
-    r"(?P<article>The|A|An|La|Le|Les|L'|El|Los|Las|Il|Lo|I|Gli|Der|Die|Das|Ein|Eine|Un|Une|Det|Den|De|Het)"
-    r"(?P<aside> \(.*\))?$"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +39,3 @@ def genre_key(genre: str | None) -> str:
 def keys(title: str, genre: str | None) -> dict[str, str]:
     """The columns of a movie that are derived from its title and genre."""
     return {"search_key": search_key(title), "genre_key": genre_key(genre)}
-
-
-def split_title(text: str) -> tuple[str, int | None]:
-    """Read a catalogue title such as "Matrix, The (1999)": ("The Matrix", 1999)."""
-    text, year = text.strip(), None
-    if match := _YEAR.match(text):
-        text, year = match["title"], int(match["year"])
-    if match := _ARTICLE.match(text):
-        space = "" if match["article"].endswith("'") else " "
-        text = f"{match['article']}{space}{match['rest']}{match['aside'] or ''}"
-    return text, year
