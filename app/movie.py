@@ -1,7 +1,8 @@
 """Movies: the type, and how genres are compared. How titles are: `app.titles`."""
 
-import unicodedata
 from dataclasses import dataclass
+
+from app.titles import fold, words
 
 GENRE_SEPARATOR = "|"
 LONGEST_TITLE, LONGEST_GENRE = 500, 200
@@ -24,15 +25,14 @@ class Movie:
         return self.genre.split(GENRE_SEPARATOR) if self.genre else []
 
 
-def search_key(text: str) -> str:
-    """The form in which titles are compared: casefolded, without accents, single spaces."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
+def search_key(title: str) -> str:
+    """The words of a title in a form in which they are compared, with single spaces."""
+    return " ".join(words(title))
 
 
 def genre_key(genre: str | None) -> str:
-    """The form in which genres are compared: each as a title is, between two separators."""
-    parts = [search_key(part) for part in (genre or "").split(GENRE_SEPARATOR)]
+    """The form in which genres are compared: each folded, between two separators."""
+    parts = [fold(part) for part in (genre or "").split(GENRE_SEPARATOR)]
     return GENRE_SEPARATOR.join(["", *parts, ""]) if genre else ""
 
 

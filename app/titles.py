@@ -8,6 +8,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+NAME = "="
+LONGEST_TERM = 100
+"""Characters: PostgreSQL takes 2,046 bytes."""
+
 _YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>\d{4})(?:[-–]\d{0,4})?\)$")
 _TRAILING = (
     r"^(?P<rest>.+), "
@@ -25,7 +29,14 @@ _PARTS = re.compile(r"[a-z0-9]+")
 
 _ALIKE = (
     *(("æ", "ae"), ("œ", "oe"), ("ø", "o"), ("ł", "l"), ("đð", "d"), ("þ", "th"), ("ħ", "h"), ("ı", "i")),
-    *(("ŋ", "n"), ("ŧ", "t"), ("’‘‛ʼʻ´`′＇", "'"), ("“”„‟«»″", '"'), ("‐‑‒–—―−", "-"), ("·•‧∙⋅・", " ")),
+    *(
+        ("ŋ", "n"),
+        ("ŧ", "t"),
+        ("’‘‛ʼʻ´\u1ffd`′＇", "'"),
+        ("“”„‟«»″", '"'),
+        ("‐‑‒–—―−", "-"),
+        ("·•‧∙⋅・", " "),
+    ),
 )
 _FRACTIONS = [chr(code) for code in (*range(0xBC, 0xBF), *range(0x2150, 0x215F))]
 _LETTERS = str.maketrans(
@@ -53,7 +64,8 @@ def fold(text: str) -> str:
     """Casefolded, without accents, in plain letters, with a keyboard's quotes and dashes, single spaces."""
     if text.isascii():
         return " ".join(text.lower().replace("`", "'").split())
-    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
+    decomposed = unicodedata.normalize("NFKD", text.translate(_LETTERS)).casefold()  # "ℌ" decomposes to "H"
+    decomposed = unicodedata.normalize("NFKD", decomposed)
     plain = "".join(c for c in decomposed if not unicodedata.combining(c))
     return " ".join(plain.translate(_LETTERS).split())
 
@@ -144,6 +156,18 @@ def names(title: str) -> list[str]:
     asides = [_AKA.sub("", aside.strip()) for aside in _ASIDE.findall(title)]
     head = _ASIDE.sub("", title).strip()
     return [leading_article(name) for name in (head, *asides) if name] or [title]
+
+
+def terms(title: str) -> list[str]:
+    """By what a search finds a title: its words, and each of its names as `name_term` writes it."""
+    found = [word[:LONGEST_TERM] for word in words(title)]
+    return list(dict.fromkeys((*found, *map(name_term, names(title)))))
+
+
+def name_term(name: str) -> str:
+    """ "=" and the key of a whole name; a sign that is neither letter nor digit by its number."""
+    signs = (c if c.isalnum() or not c.isascii() else f"u{ord(c):x}" for c in name_key(name))
+    return (NAME + "".join(signs))[:LONGEST_TERM]
 
 
 def leading_article(text: str, *, any_case: bool = False) -> str:

@@ -15,6 +15,7 @@ from app.api.idempotency import OnceDependency, Reply
 from app.api.values import NUMBER, Genre, Title, Words, Year
 from app.movie import Movie
 from app.repository import movies, ratings
+from app.repository.search import search
 
 router = APIRouter(prefix="/movies", tags=["movies"])
 
@@ -41,7 +42,7 @@ def list_movies(
     request: Request,
     response: Response,
     service: ServiceDependency,
-    query: Annotated[Words, Query(description="words of the title; most rated movies first")] = "",
+    query: Annotated[Words, Query(description="what is known of the title; the closest first")] = "",
     genre: Genre | None = None,
     year_from: Year | None = None,
     year_to: Year | None = None,
@@ -51,12 +52,13 @@ def list_movies(
     years, searched = (year_from, year_to), bool(query.strip())
     with service.database.read() as connection:
         if searched:
-            after = decode_cursor(cursor, 2)
-            found = movies.search(connection, query, limit=limit, after=after, genre=genre, years=years)
-        else:
-            (after_id,) = decode_cursor(cursor, 1) or (-1,)
-            found = movies.listing(connection, limit=limit, after=after_id, genre=genre, years=years)
-    link_next(request, response, limit, found, lambda m: (m.rating_count, m.id) if searched else (m.id,))
+            after = decode_cursor(cursor, 3)
+            hits = search(connection, query, limit=limit, after=after, genre=genre, years=years)
+            link_next(request, response, limit, hits, lambda hit: hit.place)
+            return [hit.movie for hit in hits]
+        (after_id,) = decode_cursor(cursor, 1) or (-1,)
+        found = movies.listing(connection, limit=limit, after=after_id, genre=genre, years=years)
+    link_next(request, response, limit, found, lambda m: (m.id,))
     return found
 
 

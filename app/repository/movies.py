@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection, RowMapping
 
 from app.errors import Conflict, NotFound
-from app.movie import Movie, genre_key, keys, search_key
-from app.repository import counters
+from app.movie import Movie, genre_key, keys
+from app.repository import counters, title_index
 from app.storage.database import database_of
 from app.storage.schema import LAST_OWN_ID, first_raters, links, movies, ratings, retired_movie_ids
 
@@ -19,7 +19,9 @@ PRIOR_RATINGS = 20
 IDS_AT_ONCE = 100
 """Ids that one query looks at for a free one."""
 
-_COLUMNS = (
+Years = tuple[int | None, int | None]
+"""The first and the last year that are wanted, if they are bounded."""
+COLUMNS = (
     movies.c.id,
     movies.c.title,
     movies.c.year,
@@ -29,14 +31,15 @@ _COLUMNS = (
 )
 
 
-def _movie(row: RowMapping) -> Movie:
+def movie_of(row: RowMapping) -> Movie:
+    """The movie of a row with `COLUMNS`."""
     count = row["rating_count"]
     mean = round(row["rating_sum"] / count, 3) if count else None
     return Movie(row["id"], row["title"], row["year"], row["genre"], count, mean)
 
 
 def _all(connection: Connection, query: sa.Select[Any]) -> list[Movie]:
-    return [_movie(row) for row in connection.execute(query).mappings()]
+    return [movie_of(row) for row in connection.execute(query).mappings()]
 
 
 def create(
@@ -56,6 +59,7 @@ def create(
         statement = database_of(connection).insert(movies).values(id=movie_id, **values)
         statement = statement.on_conflict_do_nothing()  # on PostgreSQL an import may have added it just now
         if connection.execute(statement.returning(movies.c.id)).first():
+            title_index.put(connection, {movie_id: title})
             note_change(connection)
             return Movie(movie_id, title, year, genre)
 
@@ -95,18 +99,18 @@ def note_change(connection: Connection) -> None:
 
 def get(connection: Connection, movie_id: int, *, lock: bool = False) -> Movie:
     """One movie; `lock` holds its row until the end of the transaction. Raises `NotFound`."""
-    query = sa.select(*_COLUMNS).where(movies.c.id == movie_id)
+    query = sa.select(*COLUMNS).where(movies.c.id == movie_id)
     row = connection.execute(query.with_for_update() if lock else query).mappings().first()
     if row is None:
         raise NotFound(f"There is no movie {movie_id}. GET /movies lists them; POST /movies adds one.")
-    return _movie(row)
+    return movie_of(row)
 
 
 def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Movie]:
     """The movies of `ids` that exist, by id."""
     found: dict[int, Movie] = {}
     for some in database_of(connection).batches(ids):
-        query = sa.select(*_COLUMNS).where(movies.c.id.in_(some))
+        query = sa.select(*COLUMNS).where(movies.c.id.in_(some))
         found |= {movie.id: movie for movie in _all(connection, query)}
     return found
 
@@ -117,34 +121,19 @@ def listing(
     limit: int,
     after: int = -1,
     genre: str | None = None,
-    years: tuple[int | None, int | None] = (None, None),
+    years: Years = (None, None),
 ) -> list[Movie]:
     """Movies that match every filter, by id, from the one after `after`."""
-    query = _filtered("", genre, years).where(movies.c.id > after).order_by(movies.c.id)
+    query = filtered(sa.select(*COLUMNS), genre, years).where(movies.c.id > after).order_by(movies.c.id)
     return _all(connection, query.limit(limit))
 
 
-def search(
-    connection: Connection,
-    words: str,
-    *,
-    limit: int,
-    after: tuple[int, ...] | None = None,
-    genre: str | None = None,
-    years: tuple[int | None, int | None] = (None, None),
+def popular(
+    connection: Connection, *, limit: int, genre: str | None = None, years: Years = (None, None)
 ) -> list[Movie]:
-    """Movies with every one of `words` in the title, most rated first, after the place (count, id)."""
-    query = _filtered(words, genre, years)
-    if after is not None:
-        count, movie_id = after
-        same_count = sa.and_(movies.c.rating_count == count, movies.c.id > movie_id)
-        query = query.where(sa.or_(movies.c.rating_count < count, same_count))
+    """Movies that match every filter by number of ratings, most first."""
+    query = filtered(sa.select(*COLUMNS), genre, years)
     return _all(connection, query.order_by(movies.c.rating_count.desc(), movies.c.id).limit(limit))
-
-
-def popular(connection: Connection, *, limit: int) -> list[Movie]:
-    """Movies by number of ratings, most first."""
-    return search(connection, "", limit=limit)
 
 
 def top(connection: Connection, *, limit: int) -> list[Movie]:
@@ -154,7 +143,7 @@ def top(connection: Connection, *, limit: int) -> list[Movie]:
     mean = float(rating_sum) / float(rating_count) if rating_count else 0.0
     damped = (movies.c.rating_sum + PRIOR_RATINGS * mean) / (movies.c.rating_count + PRIOR_RATINGS)
     order = (damped.desc(), movies.c.rating_count.desc(), movies.c.id)
-    query = sa.select(*_COLUMNS).where(movies.c.rating_count > 0)
+    query = sa.select(*COLUMNS).where(movies.c.rating_count > 0)
     return _all(connection, query.order_by(*order).limit(limit))
 
 
@@ -162,15 +151,11 @@ def newest(connection: Connection, *, limit: int) -> list[Movie]:
     """Movies without ratings before the others, the ones added last first."""
     unrated_first = sa.case((movies.c.rating_count == 0, 0), else_=1)
     order = (unrated_first, movies.c.created_at.desc(), movies.c.id.desc())
-    return _all(connection, sa.select(*_COLUMNS).order_by(*order).limit(limit))
+    return _all(connection, sa.select(*COLUMNS).order_by(*order).limit(limit))
 
 
-def _filtered(
-    words: str = "", genre: str | None = None, years: tuple[int | None, int | None] = (None, None)
-) -> sa.Select[Any]:
-    query = sa.select(*_COLUMNS)
-    for word in search_key(words).split():
-        query = query.where(movies.c.search_key.contains(word, autoescape=True))
+def filtered(query: sa.Select[Any], genre: str | None, years: Years) -> sa.Select[Any]:
+    """The query, for movies of the genre, and of the years from the first to the second."""
     if genre:
         query = query.where(movies.c.genre_key.contains(genre_key(genre), autoescape=True))
     if years[0] is not None:
@@ -185,6 +170,7 @@ def replace(connection: Connection, movie_id: int, title: str, year: int | None,
     get(connection, movie_id, lock=True)
     values = {"title": title, "year": year, "genre": genre, "source": "api"} | keys(title, genre)
     connection.execute(movies.update().where(movies.c.id == movie_id).values(**values))
+    title_index.put(connection, {movie_id: title})
     note_change(connection)
     return get(connection, movie_id)
 
@@ -213,6 +199,7 @@ def remove(connection: Connection, ids: Sequence[int]) -> None:
     """
     if not ids:
         return
+    title_index.remove(connection, ids)
     gone = [{"movie": movie_id} for movie_id in ids]
     for statement in _REMOVE:
         connection.execute(statement, gone)
@@ -234,11 +221,9 @@ def _retire(connection: Connection, ids: Sequence[int]) -> None:
         connection.execute(statement.on_conflict_do_nothing(), ahead)
 
 
-def matching_ids(
-    connection: Connection, *, genre: str | None, years: tuple[int | None, int | None]
-) -> list[int]:
+def matching_ids(connection: Connection, *, genre: str | None, years: Years) -> list[int]:
     """The ids of the movies that match every filter."""
-    query = _filtered("", genre, years).with_only_columns(movies.c.id)
+    query = filtered(sa.select(movies.c.id), genre, years)
     return list(connection.execute(query).scalars())
 
 

@@ -24,6 +24,7 @@ from app.storage.database import PATIENCE, Database, begin
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import WriteLock, file_lock, locked
 from app.storage.private import close
+from app.storage.title_terms import SQLiteTitleTerms
 
 CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
 """Changed rows after which a worker checkpoints the WAL; few while others write, who share the disk."""
@@ -49,6 +50,7 @@ class SQLiteDatabase(Database):
     A worker's is not durable, and writes through one connection only, whose cache holds what it wrote last.
     """
 
+    titles = SQLiteTitleTerms()
     values_at_once = 900
     """By default a statement takes 32,766 parameters, before version 3.32 it took 999."""
 
