@@ -120,7 +120,7 @@ def _rows(path: Path, name: str) -> Iterator[dict[str, str]]:
 
 
 def generated(seed: int = 1) -> tuple[Titles, Counter[int]]:
-    """Titles of one to six words, some of them common, with articles, numerals and asides; few are much rated."""
+    """Titles of one to six words, some common, with articles, numerals and asides; few are much rated."""
     random = np.random.default_rng(seed)
     syllables = [a + b for a in "bcdfghjklmnprstvwz" for b in "aeiou"]
     lengths = random.choice([1, 2, 3, 4], 50_000, p=[0.1, 0.4, 0.35, 0.15])
@@ -140,7 +140,7 @@ def generated(seed: int = 1) -> tuple[Titles, Counter[int]]:
 
 
 def queries(titles: Titles, seed: int = 2) -> list[str]:
-    """Fifty: whole titles, with their year, one or two words, beginnings, slips, joined words, common words."""
+    """Fifty: whole titles, with their year, one or two words, beginnings, slips, joined and common words."""
     random = np.random.default_rng(seed)
     picked = [titles[10_000 + int(i)] for i in random.choice(MOVIES, 47, replace=False)]
     found = []
