@@ -21,21 +21,26 @@ IDS_AT_ONCE = 100
 
 Years = tuple[int | None, int | None]
 """The first and the last year that are wanted, if they are bounded."""
-COLUMNS = (
+_COLUMNS = (
     movies.c.id,
     movies.c.title,
     movies.c.year,
     movies.c.genre,
     movies.c.rating_count,
     movies.c.rating_sum,
+    links.c.imdb_id,
+    links.c.tmdb_id,
 )
+WHOLE = sa.select(*_COLUMNS).select_from(movies.outerjoin(links, links.c.movie_id == movies.c.id))
+"""Selects what `movie_of` reads."""
 
 
 def movie_of(row: RowMapping) -> Movie:
-    """The movie of a row with `COLUMNS`."""
+    """The movie of a row of `WHOLE`."""
     count = row["rating_count"]
     mean = round(row["rating_sum"] / count, 3) if count else None
-    return Movie(row["id"], row["title"], row["year"], row["genre"], count, mean)
+    imdb_id = None if row["imdb_id"] is None else f"tt{row['imdb_id']:07}"
+    return Movie(row["id"], row["title"], row["year"], row["genre"], count, mean, imdb_id, row["tmdb_id"])
 
 
 def _all(connection: Connection, query: sa.Select[Any]) -> list[Movie]:
@@ -99,8 +104,8 @@ def note_change(connection: Connection) -> None:
 
 def get(connection: Connection, movie_id: int, *, lock: bool = False) -> Movie:
     """One movie; `lock` holds its row until the end of the transaction. Raises `NotFound`."""
-    query = sa.select(*COLUMNS).where(movies.c.id == movie_id)
-    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
+    query = WHOLE.where(movies.c.id == movie_id)
+    row = connection.execute(query.with_for_update(of=movies) if lock else query).mappings().first()
     if row is None:
         raise NotFound(f"There is no movie {movie_id}. GET /movies lists them; POST /movies adds one.")
     return movie_of(row)
@@ -110,7 +115,7 @@ def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Movie]:
     """The movies of `ids` that exist, by id."""
     found: dict[int, Movie] = {}
     for some in database_of(connection).batches(ids):
-        query = sa.select(*COLUMNS).where(movies.c.id.in_(some))
+        query = WHOLE.where(movies.c.id.in_(some))
         found |= {movie.id: movie for movie in _all(connection, query)}
     return found
 
@@ -124,7 +129,7 @@ def listing(
     years: Years = (None, None),
 ) -> list[Movie]:
     """Movies that match every filter, by id, from the one after `after`."""
-    query = filtered(sa.select(*COLUMNS), genre, years).where(movies.c.id > after).order_by(movies.c.id)
+    query = filtered(WHOLE, genre, years).where(movies.c.id > after).order_by(movies.c.id)
     return _all(connection, query.limit(limit))
 
 
@@ -132,7 +137,7 @@ def popular(
     connection: Connection, *, limit: int, genre: str | None = None, years: Years = (None, None)
 ) -> list[Movie]:
     """Movies that match every filter by number of ratings, most first."""
-    query = filtered(sa.select(*COLUMNS), genre, years)
+    query = filtered(WHOLE, genre, years)
     return _all(connection, query.order_by(movies.c.rating_count.desc(), movies.c.id).limit(limit))
 
 
@@ -143,7 +148,7 @@ def top(connection: Connection, *, limit: int) -> list[Movie]:
     mean = float(rating_sum) / float(rating_count) if rating_count else 0.0
     damped = (movies.c.rating_sum + PRIOR_RATINGS * mean) / (movies.c.rating_count + PRIOR_RATINGS)
     order = (damped.desc(), movies.c.rating_count.desc(), movies.c.id)
-    query = sa.select(*COLUMNS).where(movies.c.rating_count > 0)
+    query = WHOLE.where(movies.c.rating_count > 0)
     return _all(connection, query.order_by(*order).limit(limit))
 
 
@@ -151,7 +156,7 @@ def newest(connection: Connection, *, limit: int) -> list[Movie]:
     """Movies without ratings before the others, the ones added last first."""
     unrated_first = sa.case((movies.c.rating_count == 0, 0), else_=1)
     order = (unrated_first, movies.c.created_at.desc(), movies.c.id.desc())
-    return _all(connection, sa.select(*COLUMNS).order_by(*order).limit(limit))
+    return _all(connection, WHOLE.order_by(*order).limit(limit))
 
 
 def filtered(query: sa.Select[Any], genre: str | None, years: Years) -> sa.Select[Any]:

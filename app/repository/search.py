@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from app.movie import FIRST_YEAR, Movie
-from app.repository.movies import COLUMNS, Years, filtered, movie_of
+from app.repository.movies import WHOLE, Years, filtered, movie_of
 from app.repository.near_words import Costs, near
 from app.storage.database import database_of
 from app.storage.schema import movies
@@ -104,7 +103,7 @@ class _Search:
     def add(self, condition: Condition, rank: Rank, years: Years = (None, None)) -> None:
         """Add the movies for which the condition holds; one that is there keeps its place."""
         matching = database_of(self.connection).titles.matching(condition)
-        query = filtered(sa.select(*COLUMNS, movies.c.search_key), self.genre, self.years)
+        query = filtered(WHOLE.add_columns(movies.c.search_key), self.genre, self.years)
         query = filtered(query, None, years).where(movies.c.id.in_(matching))
         query = query.order_by(movies.c.rating_count.desc(), movies.c.id).limit(DEPTH)
         for row in self.connection.execute(query).mappings():
