@@ -41,15 +41,14 @@ MEANT = """
 527: Schindler’s List; schindler's list; shindlers list
 1260: m
 68954: up
-1846: pi
-4888: x
+1921: pi
 1097: et
 29: la cité des enfants perdus; city of lost children
 260: star wars; starwars
 1196: star wars 1980; empire strikes back
 32: 12 monkeys; twelve monkeys
 47: seven; se7en
-293: leon; the professional
+293: leon
 1721: titanic
 3404: titanic 1953
 1200: alien 1986; aliens
@@ -59,13 +58,13 @@ MEANT = """
 356: forest gump
 318: shwashank redemption
 296: pulp fictoin
-4896: hary potter
+5816: hary potter chamber of secrets
 4993: fellowship ring
 5952: lord of the rings two towers
 750: dr strangelove
 5060: mash
 924: 2001 a space odyssey; 2001 space odissey
-7327: 8 1/2
+1251: 8 1/2
 589: terminator 2
 6: heat
 3996: crouching tiger; wo hu cang long
