@@ -1,18 +1,12 @@
-"""Movies: the type, and the rules for reading and comparing titles and genres."""
+"""Movies: the type, and how genres are compared. How titles are: `app.titles`."""
 
-import re
-import unicodedata
 from dataclasses import dataclass
+
+from app.titles import fold, words
 
 GENRE_SEPARATOR = "|"
 LONGEST_TITLE, LONGEST_GENRE = 500, 200
 FIRST_YEAR, LAST_YEAR = 1800, 2200
-_YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>\d{4})(?:[-–]\d{0,4})?\)$")
-_ARTICLE = re.compile(
-    r"^(?P<rest>.+), "
-    r"(?P<article>The|A|An|La|Le|Les|L'|El|Los|Las|Il|Lo|I|Gli|Der|Die|Das|Ein|Eine|Un|Une|Det|Den|De|Het)"
-    r"(?P<aside> \(.*\))?$"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +30,17 @@ class Movie:
         return self.genre.split(GENRE_SEPARATOR) if self.genre else []
 
 
-def search_key(text: str) -> str:
-    """The form in which titles are compared: casefolded, without accents, single spaces."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return " ".join("".join(c for c in decomposed if not unicodedata.combining(c)).split())
+def search_key(title: str) -> str:
+    """The words of a title in a form in which they are compared, with single spaces."""
+    return " ".join(words(title))
 
 
 def genre_key(genre: str | None) -> str:
-    """The form in which genres are compared: each as a title is, between two separators."""
-    parts = [search_key(part) for part in (genre or "").split(GENRE_SEPARATOR)]
+    """The form in which genres are compared: each folded, between two separators."""
+    parts = [fold(part) for part in (genre or "").split(GENRE_SEPARATOR)]
     return GENRE_SEPARATOR.join(["", *parts, ""]) if genre else ""
 
 
 def keys(title: str, genre: str | None) -> dict[str, str]:
     """The columns of a movie that are derived from its title and genre."""
     return {"search_key": search_key(title), "genre_key": genre_key(genre)}
-
-
-def split_title(text: str) -> tuple[str, int | None]:
-    """Read a catalogue title such as "Matrix, The (1999)": ("The Matrix", 1999)."""
-    text, year = text.strip(), None
-    if match := _YEAR.match(text):
-        text, year = match["title"], int(match["year"])
-    if match := _ARTICLE.match(text):
-        space = "" if match["article"].endswith("'") else " "
-        text = f"{match['article']}{space}{match['rest']}{match['aside'] or ''}"
-    return text, year

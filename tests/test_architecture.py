@@ -22,7 +22,7 @@ LAYERS = (  # packages and modules of `app`; each may import from its own layer 
     ("storage",),
     ("recommender",),
     ("movie", "rating", "task", "user", "sample", "client", "client_answers"),
-    ("retry_client", "config", "compilation", "deadline", "descriptors"),
+    ("retry_client", "config", "titles", "spelling", "compilation", "deadline", "descriptors"),
     ("errors", "network", "outcome", "arrays", "process"),
 )
 ONLY_IN = {

@@ -21,6 +21,7 @@ from app.errors import Invalid
 from app.imports.merges import MERGED_MOVIES, MergeMoviesParams
 from app.movie import Movie
 from app.repository import lookups, movie_merges, movies, ratings
+from app.repository.search import search
 from app.service import Service
 
 router = APIRouter(prefix="/movies", tags=["movies"])
@@ -68,7 +69,7 @@ def list_movies(
     request: Request,
     response: Response,
     service: ServiceDependency,
-    query: Annotated[Words, Query(description="words of the title; most rated movies first")] = "",
+    query: Annotated[Words, Query(description="what is known of the title; the closest first")] = "",
     ids: Annotated[
         list[Id] | None,
         Query(max_length=MOST, description="these, in this order, each once: ids=1&ids=2"),
@@ -96,12 +97,13 @@ def list_movies(
             return lookups.linked(connection, imdb_id=number, tmdb_id=tmdb_id)
     with service.database.read() as connection:
         if searched:
-            after = decode_cursor(cursor, 2)
-            found = movies.search(connection, query, limit=limit, after=after, genre=genre, years=years)
-        else:
-            (after_id,) = decode_cursor(cursor, 1) or (-1,)
-            found = movies.listing(connection, limit=limit, after=after_id, genre=genre, years=years)
-    link_next(request, response, limit, found, lambda m: (m.rating_count, m.id) if searched else (m.id,))
+            after = decode_cursor(cursor, 3)
+            hits = search(connection, query, limit=limit, after=after, genre=genre, years=years)
+            link_next(request, response, limit, hits, lambda hit: hit.place)
+            return [hit.movie for hit in hits]
+        (after_id,) = decode_cursor(cursor, 1) or (-1,)
+        found = movies.listing(connection, limit=limit, after=after_id, genre=genre, years=years)
+    link_next(request, response, limit, found, lambda m: (m.id,))
     return found
 
 

@@ -4,7 +4,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 
-from app.movie import search_key, split_title
+from app.movie import search_key
+from app.titles import split_title
 
 _ASIDE = re.compile(r"^(?P<title>.+?) \((?P<other>[^()]+)\)$")
 

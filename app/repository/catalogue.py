@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.movie import keys
-from app.repository import merged_movies
+from app.repository import merged_movies, title_index
 from app.storage.database import database_of
 from app.storage.schema import catalogue_before_images, links, movies
 
@@ -71,6 +71,8 @@ def put(connection: Connection, noun: str, rows: dict[int, dict[str, Any]]) -> N
         values = [{column.name: key} | _whole(noun, row) for key, row in rows.items()]
         changed = values[0].keys() - {column.name, "created_at"}
         connection.execute(database_of(connection).upsert(table, *sorted(changed)), values)
+        if noun == MOVIE:
+            title_index.put(connection, {key: row["title"] for key, row in rows.items()})
 
 
 def _whole(noun: str, row: dict[str, Any]) -> dict[str, Any]:

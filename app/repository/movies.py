@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection, RowMapping
 
 from app.errors import Conflict, NotFound
-from app.movie import Movie, genre_key, keys, search_key
-from app.repository import counters, merged_movies
+from app.movie import Movie, genre_key, keys
+from app.repository import counters, merged_movies, title_index
 from app.storage.database import database_of
 from app.storage.schema import LAST_OWN_ID, first_raters, links, movies, ratings, retired_movie_ids
 
@@ -19,6 +19,8 @@ PRIOR_RATINGS = 20
 IDS_AT_ONCE = 100
 """Ids that one query looks at for a free one."""
 
+Years = tuple[int | None, int | None]
+"""The first and the last year that are wanted, if they are bounded."""
 _COLUMNS = (
     movies.c.id,
     movies.c.title,
@@ -70,6 +72,7 @@ def create(
         statement = database_of(connection).insert(movies).values(id=movie_id, **values)
         statement = statement.on_conflict_do_nothing()  # on PostgreSQL an import may have added it just now
         if connection.execute(statement.returning(movies.c.id)).first():
+            title_index.put(connection, {movie_id: title})
             note_change(connection)
             return Movie(movie_id, title, year, genre)
 
@@ -136,34 +139,19 @@ def listing(
     limit: int,
     after: int = -1,
     genre: str | None = None,
-    years: tuple[int | None, int | None] = (None, None),
+    years: Years = (None, None),
 ) -> list[Movie]:
     """Movies that match every filter, by id, from the one after `after`."""
-    query = _filtered("", genre, years).where(movies.c.id > after).order_by(movies.c.id)
+    query = filtered(WHOLE, genre, years).where(movies.c.id > after).order_by(movies.c.id)
     return _all(connection, query.limit(limit))
 
 
-def search(
-    connection: Connection,
-    words: str,
-    *,
-    limit: int,
-    after: tuple[int, ...] | None = None,
-    genre: str | None = None,
-    years: tuple[int | None, int | None] = (None, None),
+def popular(
+    connection: Connection, *, limit: int, genre: str | None = None, years: Years = (None, None)
 ) -> list[Movie]:
-    """Movies with every one of `words` in the title, most rated first, after the place (count, id)."""
-    query = _filtered(words, genre, years)
-    if after is not None:
-        count, movie_id = after
-        same_count = sa.and_(movies.c.rating_count == count, movies.c.id > movie_id)
-        query = query.where(sa.or_(movies.c.rating_count < count, same_count))
+    """Movies that match every filter by number of ratings, most first."""
+    query = filtered(WHOLE, genre, years)
     return _all(connection, query.order_by(movies.c.rating_count.desc(), movies.c.id).limit(limit))
-
-
-def popular(connection: Connection, *, limit: int) -> list[Movie]:
-    """Movies by number of ratings, most first."""
-    return search(connection, "", limit=limit)
 
 
 def top(connection: Connection, *, limit: int) -> list[Movie]:
@@ -184,12 +172,8 @@ def newest(connection: Connection, *, limit: int) -> list[Movie]:
     return _all(connection, WHOLE.order_by(*order).limit(limit))
 
 
-def _filtered(
-    words: str = "", genre: str | None = None, years: tuple[int | None, int | None] = (None, None)
-) -> sa.Select[Any]:
-    query = WHOLE
-    for word in search_key(words).split():
-        query = query.where(movies.c.search_key.contains(word, autoescape=True))
+def filtered(query: sa.Select[Any], genre: str | None, years: Years) -> sa.Select[Any]:
+    """The query, for movies of the genre, and of the years from the first to the second."""
     if genre:
         query = query.where(movies.c.genre_key.contains(genre_key(genre), autoescape=True))
     if years[0] is not None:
@@ -204,6 +188,7 @@ def replace(connection: Connection, movie_id: int, title: str, year: int | None,
     get(connection, movie_id, lock=True)
     values = {"title": title, "year": year, "genre": genre, "source": "api"} | keys(title, genre)
     connection.execute(movies.update().where(movies.c.id == movie_id).values(**values))
+    title_index.put(connection, {movie_id: title})
     note_change(connection)
     return get(connection, movie_id)
 
@@ -243,6 +228,7 @@ def drop(connection: Connection, ids: Sequence[int]) -> None:
     """`remove`, but for the ids that lead to these: of movies that are merged into others."""
     if not ids:
         return
+    title_index.remove(connection, ids)
     gone = [{"movie": movie_id} for movie_id in ids]
     for statement in _REMOVE:
         connection.execute(statement, gone)
@@ -264,11 +250,9 @@ def _retire(connection: Connection, ids: Sequence[int]) -> None:
         connection.execute(statement.on_conflict_do_nothing(), ahead)
 
 
-def matching_ids(
-    connection: Connection, *, genre: str | None, years: tuple[int | None, int | None]
-) -> list[int]:
+def matching_ids(connection: Connection, *, genre: str | None, years: Years) -> list[int]:
     """The ids of the movies that match every filter."""
-    query = _filtered("", genre, years).with_only_columns(movies.c.id)
+    query = filtered(sa.select(movies.c.id), genre, years)
     return list(connection.execute(query).scalars())
 
 

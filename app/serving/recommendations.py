@@ -127,9 +127,8 @@ class Serving:
 
     def _popular(self, rated: list[Rating], limit: int, filters: Filters) -> list[Movie]:
         hidden = {rating.movie_id for rating in rated} | set(filters.exclude)
-        found = movies.search(
+        found = movies.popular(
             self.connection,
-            "",
             limit=limit + len(hidden),
             genre=filters.genre,
             years=(filters.year_from, filters.year_to),

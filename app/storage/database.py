@@ -20,6 +20,7 @@ from app.config import Settings
 from app.errors import AppError, ConfigurationError, Unavailable
 from app.rating import RatingColumns
 from app.storage.heartbeat import Heartbeat
+from app.storage.title_terms import TitleTerms
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE = 5.0
@@ -41,6 +42,8 @@ class Database(ABC):
 
     values_at_once: ClassVar[int]
     """Values of one IN that a statement takes, with room for some other parameters."""
+    titles: ClassVar[TitleTerms]
+    """The index by which titles are searched."""
 
     def __init__(
         self, settings: Settings, *, durable: bool = True, heartbeat: Heartbeat | None = None

@@ -18,6 +18,7 @@ from app.storage.database import PATIENCE, Database, begin, unavailable
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import locked
 from app.storage.schema import rating_before_images, ratings
+from app.storage.title_terms import PostgresTitleTerms
 
 STATEMENT_SECONDS = 30
 """The longest statement of a request; one that reads much does so in parts."""
@@ -37,6 +38,7 @@ class PostgresDatabase(Database):
     Every commit is as durable as the server makes it, whatever `durable` says.
     """
 
+    titles = PostgresTitleTerms()
     values_at_once = 10_000
     """A statement takes 65,535 parameters."""
 

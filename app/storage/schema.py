@@ -21,6 +21,9 @@ LAST_OWN_ID = 2**53 - 1
 Key = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """An integer key; on SQLite it is the rowid itself."""
 
+Plain = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""A text that is compared by the codes of its characters, so that what begins alike lies together."""
+
 movies = sa.Table(
     "movies",
     metadata,
@@ -29,8 +32,8 @@ movies = sa.Table(
     sa.Column("year", sa.Integer),
     sa.Column("genre", sa.Text),
     sa.Column("source", sa.Text, nullable=False),  # api, starter, import
-    sa.Column("search_key", sa.Text, nullable=False),  # casefolded, without accents
-    sa.Column("genre_key", sa.Text, nullable=False, server_default=""),  # likewise, between separators
+    sa.Column("search_key", sa.Text, nullable=False),  # the words of the title, folded
+    sa.Column("genre_key", sa.Text, nullable=False, server_default=""),  # folded genres between separators
     sa.Column("rating_count", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("rating_sum", sa.Double, nullable=False, server_default="0"),
     sa.Column("created_at", sa.Double, nullable=False),
@@ -40,6 +43,13 @@ movies = sa.Table(
 
 SCORED = {n: movies.c[f"scored_{n}"] for n in range(1, 11)}
 """The columns that count a movie's ratings of each score, by half steps: 1 for 0.5 to 10 for 5.0."""
+
+title_words = sa.Table(  # that titles have or had: among them a search looks for what was misspelt
+    "title_words",
+    metadata,
+    sa.Column("word", Plain, nullable=False, index=True),
+    sa.Column("reversed", Plain, nullable=False, index=True),
+)
 
 ratings = sa.Table(
     "ratings",

@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from app.config import Settings
 from app.errors import AppError, Unavailable
 from app.rating import RatingColumns
-from app.storage import attached
+from app.storage import attached, title_terms
 from app.storage.database import PATIENCE, Database, begin
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import WriteLock, file_lock, locked
@@ -49,6 +49,7 @@ class SQLiteDatabase(Database):
     A worker's is not durable, and writes through one connection only, whose cache holds what it wrote last.
     """
 
+    titles = title_terms.SQLiteTitleTerms()
     values_at_once = 900
     """By default a statement takes 32,766 parameters, before version 3.32 it took 999."""
 
@@ -197,8 +198,7 @@ class SQLiteDatabase(Database):
         super().close()
 
     def has_waiters(self) -> bool:
-        found = self._write_lock.has_waiters()
-        if found:
+        if found := self._write_lock.has_waiters():
             self._waited_for_at = time.monotonic()
         return found
 

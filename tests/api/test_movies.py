@@ -83,12 +83,32 @@ def test_movies_are_found_by_words_genre_and_year(client: TestClient, query: str
     assert [movie["title"] for movie in client.get(f"/movies?{query}").json()] == titles
 
 
-def test_a_search_lists_the_most_rated_first_and_pages(client: TestClient) -> None:
+def test_a_search_lists_the_closest_and_then_the_most_rated_first_and_pages(client: TestClient) -> None:
     for user in range(3):
         client.post("/ratings", json={"movie_id": 1221, "user_id": user, "score": 4})
-    first = client.get("/movies?query=godfather&limit=1")
+        client.post("/ratings", json={"movie_id": 3114, "user_id": user, "score": 4})
+    first = client.get("/movies?query=god&limit=1")
     assert first.json()[0]["id"] == 1221
     assert client.get(first.links["next"]["url"]).json()[0]["id"] == 858
+    first = client.get("/movies?query=toy+story&limit=1")  # the exact title before a more rated one
+    assert first.json()[0]["id"] == 1
+    assert client.get(first.links["next"]["url"]).json()[0]["id"] == 3114
+    assert client.get("/movies?query=toy+story&limit=1000").links == {}
+
+
+@pytest.mark.parametrize("query", ["a" * 201, "a" * 10_000, "%00", "toy%00story"])
+def test_a_query_that_is_too_long_or_no_text_is_refused(client: TestClient, query: str) -> None:
+    assert client.get(f"/movies?query={query}").status_code == 422
+
+
+@pytest.mark.parametrize("query", ["%25", "%3F!", "%27", "%22", "*", "%5C", "%27;--", "%ED%A0%80"])
+def test_punctuation_finds_nothing(client: TestClient, query: str) -> None:
+    assert client.get(f"/movies?query={query}").json() == []
+
+
+def test_a_cursor_of_another_list_is_refused(client: TestClient) -> None:
+    cursor = client.get("/movies?limit=1").links["next"]["url"].rpartition("cursor=")[2]
+    assert client.get("/movies", params={"query": "toy", "cursor": cursor}).status_code == 400
 
 
 def test_top_is_damped_and_popular_counts(client: TestClient) -> None:

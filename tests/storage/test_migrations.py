@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from app.config import Settings
 from app.repository import keys, tasks
 from app.repository.keys import Key
+from app.repository.search import search
 from app.storage import database as storage
 from app.storage import open_database
 from app.tasks.worker import run_next
@@ -85,4 +86,17 @@ def test_a_task_that_waits_in_an_older_database_goes_on_from_its_checkpoint(empt
     assert found is not None
     assert (found.status, found.done) == ("complete", 2)
     assert found.result == {"undo_of": "i", "deleted": 2, "restored": 0, "kept": 0, "rejects": []}
+    database.close()
+
+
+def test_movies_of_an_older_release_are_found_by_their_titles(empty: Settings) -> None:
+    columns = "id, title, genre, source, search_key, created_at"
+    insert = f"INSERT INTO movies ({columns}) VALUES (7, 'Smørrebrød: WALL·E', 'Œuvre', 'import', 'old', 1)"
+    open_older(empty, "0015", insert)
+    database = open_database(empty)
+    with database.read() as connection:
+        for text in ("smorrebrod", "smorebrod", "smørrebrødwalle"):
+            assert [found.movie.id for found in search(connection, text, limit=9, genre="oeuvre")] == [7]
+        assert search(connection, "walle smorrebrod", limit=9)[0].movie.id == 7
+        assert search(connection, "godfather 2", limit=9)[0].movie.id == 1221
     database.close()

@@ -2,7 +2,7 @@
 
 from app.imports.readers import catalogue, ratings, reader
 from app.imports.readers.lines import LineReader
-from app.movie import split_title
+from app.titles import split_title
 
 RATINGS = LineReader(
     "movielens-ratings",

@@ -1,0 +1,172 @@
+"""Finding movies by what people type of a title: all of it, its words, beginnings of them, near misses."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+from sqlalchemy.engine import Connection, RowMapping
+
+from app.movie import FIRST_YEAR, Movie
+from app.repository.movies import WHOLE, Years, filtered, movie_of
+from app.repository.near_words import Costs, near
+from app.storage.database import database_of
+from app.storage.schema import movies
+from app.storage.title_terms import Condition
+from app.titles import (
+    leading_article,
+    name_key,
+    name_term,
+    spellings,
+    split_title,
+    without_article,
+    words,
+)
+
+DEPTH = 500
+"""Movies of one group at most, the most rated ones: so a search for "the" costs little more than another."""
+FEW = 5
+"""With fewer found, a search goes on to what fits less."""
+MOST_WORDS = 20
+LAST_YEAR_MEANT = 2100
+EXACT, ALL_WORDS, BEGINNINGS, NEAR = range(4)
+_AFTER_HEAD = re.compile(r"[:(]| [-–—] ")
+
+Place = tuple[int, int, int]
+"""Of a movie in the list of what is found: (rank, ratings, id). Small ranks come first, then many ratings."""
+Rank = Callable[[RowMapping], int]
+
+
+class Found(NamedTuple):
+    movie: Movie
+    place: Place
+
+
+class Reading(NamedTuple):
+    """A way to read a query: words of a title, and the year that the movie is of, or one next to it."""
+
+    words: list[str]
+    year: int | None = None
+
+
+def readings(text: str) -> list[Reading]:
+    """The ways to read a query, the closest to its letters first. A number may be a word or the year."""
+    text, year = split_title(text)
+    found = list(dict.fromkeys(words(leading_article(text, any_case=True))))[:MOST_WORDS]
+    if year is not None and found:
+        return [Reading(found, year), Reading(found)]
+    years = [word for word in found if re.fullmatch(r"\d{4}", word, re.ASCII)]
+    years = [word for word in years if FIRST_YEAR <= int(word) <= LAST_YEAR_MEANT]
+    if not years or len(found) == 1:
+        return [Reading(found)]
+    rest = [word for word in found if word != years[-1]]
+    return [Reading(found), Reading(rest, int(years[-1])), Reading(rest)]
+
+
+def search(
+    connection: Connection,
+    text: str,
+    *,
+    limit: int,
+    after: tuple[int, ...] | None = None,
+    genre: str | None = None,
+    years: Years = (None, None),
+) -> list[Found]:
+    """Movies that match every filter and whose titles fit `text`, the best first, from the one after a place.
+
+    Four groups: the exact title, all words, beginnings of all words, near misses. Within one the closest come
+    first, then the most rated. `DEPTH` of each are found at most.
+    """
+    found = _Search(connection, genre, years)
+    ways = readings(text)
+    if not ways[0].words:
+        found.add([[(name_term(text),)]], lambda _: 0)
+        ways = []
+    for level, reading in enumerate(ways):
+        if len(found.rows) < FEW:
+            _by_words(found, reading, level)
+    if ways and len(found.rows) < FEW:
+        _by_near_words(found, ways[-1].words, len(ways))
+    return found.listed(limit, after)
+
+
+@dataclass
+class _Search:
+    """What one search has found so far: rank and row by id."""
+
+    connection: Connection
+    genre: str | None
+    years: Years
+    rows: dict[int, tuple[int, RowMapping]] = field(default_factory=dict)
+
+    def add(self, condition: Condition, rank: Rank, years: Years = (None, None)) -> None:
+        """Add the movies for which the condition holds; one that is there keeps its place."""
+        matching = database_of(self.connection).titles.matching(condition)
+        query = filtered(WHOLE.add_columns(movies.c.search_key), self.genre, self.years)
+        query = filtered(query, None, years).where(movies.c.id.in_(matching))
+        query = query.order_by(movies.c.rating_count.desc(), movies.c.id).limit(DEPTH)
+        for row in self.connection.execute(query).mappings():
+            if row["id"] not in self.rows:
+                self.rows[row["id"]] = (rank(row), row)
+
+    def listed(self, limit: int, after: tuple[int, ...] | None) -> list[Found]:
+        order = sorted((rank, -row["rating_count"], movie_id) for movie_id, (rank, row) in self.rows.items())
+        if after is not None:
+            rank, count, movie_id = after
+            order = [place for place in order if place > (rank, -count, movie_id)]
+        places = ((rank, -count, movie_id) for rank, count, movie_id in order[:limit])
+        return [Found(movie_of(self.rows[place[2]][1]), place) for place in places]
+
+
+def _by_words(found: _Search, reading: Reading, level: int) -> None:
+    """Add what has the words of a reading, in three groups."""
+    years = (reading.year - 1, reading.year + 1) if reading.year else (None, None)
+    needed = without_article(reading.words)
+    name = name_term(" ".join(reading.words))
+    begun = tuple(word if len(word) == 1 else f"{word}*" for word in needed)
+    groups: list[Condition] = [
+        [[(name,)]],
+        [[(spelt,) for spelt in spellings(word)] for word in needed],
+        [[(f"{name}*",), begun]],
+    ]
+    for group, condition in enumerate(groups):
+        found.add(condition, _rank(level, group, reading), years)
+
+
+def _rank(level: int, group: int, reading: Reading) -> Rank:
+    """Ranks by level and group, then distance in years, then how the title has the words."""
+    text = " ".join(without_article(reading.words))
+    key = name_key(text)
+
+    def rank(row: RowMapping) -> int:
+        years = abs(row["year"] - reading.year) if reading.year and row["year"] else 0
+        closeness = _closeness(row, text, " ".join(reading.words), key)
+        return ((level * 4 + group) * 100 + min(years, 9)) * 10 + closeness
+
+    return rank
+
+
+def _closeness(row: RowMapping, text: str, whole: str, key: str) -> int:
+    """From 0, the title as it was typed, over its head before a colon and its beginning to words anywhere."""
+    title = row["search_key"]
+    if title == whole:
+        return 0
+    if name_key(_AFTER_HEAD.split(row["title"])[0]) == key:
+        return 1
+    if title.startswith((text, f"the {text}")):
+        return 2
+    return 3 if f" {text}" in title else 4
+
+
+def _by_near_words(found: _Search, typed: list[str], level: int) -> None:
+    for way in near(found.connection, typed):
+        found.add([list(costs) for costs in way], partial(_near_rank, way, level))
+
+
+def _near_rank(way: list[Costs], level: int, row: RowMapping) -> int:
+    """Ranks by what the words that the title has cost in place of those that were typed, then by length."""
+    there = row["search_key"].split()
+    costs = (min((c for terms, c in some.items() if {*there}.issuperset(terms)), default=9) for some in way)
+    longer = max(0, len(without_article(there)) - len(way))
+    return ((level * 4 + NEAR) * 100 + min(sum(costs), 99)) * 10 + min(longer, 9)

@@ -1,0 +1,138 @@
+"""The full-text index of titles, of each engine: which movies have which terms.
+
+A condition is a list of which all must hold, of lists of which one must, of tuples of terms that a movie must
+all have; a term that ends with "*" stands for every one that begins so. Terms are those of `app.titles`:
+letters and digits, perhaps behind a "=", no longer than `LONGEST_TERM`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Connection
+
+Condition = Sequence[Sequence[tuple[str, ...]]]
+
+
+class TitleTerms(ABC):
+    """Writes and reads the index through the connection of the caller's transaction."""
+
+    @staticmethod
+    @abstractmethod
+    def create(connection: Connection) -> None:
+        """Create the empty index, for the migration."""
+
+    @staticmethod
+    @abstractmethod
+    def put(connection: Connection, terms: Sequence[tuple[int, list[str]]]) -> None:
+        """Index movies by their terms, in place of those that they had."""
+
+    @staticmethod
+    @abstractmethod
+    def delete(connection: Connection, ids: Sequence[int]) -> None:
+        """Take movies out of the index."""
+
+    @staticmethod
+    @abstractmethod
+    def add_words(connection: Connection, words: Sequence[str]) -> None:
+        """Add those words that are not among the words of titles yet."""
+
+    @staticmethod
+    @abstractmethod
+    def matching(condition: Condition) -> sa.Select[Any]:
+        """A query for the ids of the movies for which the condition holds."""
+
+
+class SQLiteTitleTerms(TitleTerms):
+    """FTS5. To its tokenizer "ascii" all but ASCII's punctuation is a letter: a term is a token as it is."""
+
+    @staticmethod
+    def create(connection: Connection) -> None:
+        options = "terms, detail=none, columnsize=0, tokenize=\"ascii tokenchars '='\""
+        connection.exec_driver_sql(f"CREATE VIRTUAL TABLE title_terms USING fts5({options})")
+
+    @staticmethod
+    def put(connection: Connection, terms: Sequence[tuple[int, list[str]]]) -> None:
+        rows = [(movie_id, " ".join(some)) for movie_id, some in terms]
+        if rows:
+            connection.exec_driver_sql(
+                "INSERT OR REPLACE INTO title_terms (rowid, terms) VALUES (?, ?)", rows
+            )
+
+    @staticmethod
+    def delete(connection: Connection, ids: Sequence[int]) -> None:
+        if ids:
+            statement = "DELETE FROM title_terms WHERE rowid = ?"
+            connection.exec_driver_sql(statement, [(movie_id,) for movie_id in ids])
+
+    @staticmethod
+    def add_words(connection: Connection, words: Sequence[str]) -> None:
+        if words:
+            is_there = "SELECT 1 FROM title_words WHERE word = ?1"
+            statement = (
+                f"INSERT INTO title_words (word, reversed) SELECT ?1, ?2 WHERE NOT EXISTS ({is_there})"
+            )
+            connection.exec_driver_sql(statement, [(word, word[::-1]) for word in words])
+
+    @staticmethod
+    def matching(condition: Condition) -> sa.Select[Any]:
+        match = _joined(
+            condition, " AND ", " OR ", lambda term: f'"{term.rstrip("*")}"{"*" * term.endswith("*")}'
+        )
+        table = sa.table("title_terms", sa.column("rowid", sa.Integer))
+        return sa.select(table.c.rowid).where(sa.literal_column("title_terms").op("MATCH")(match))
+
+
+class PostgresTitleTerms(TitleTerms):
+    """A tsvector of the terms as they are, in a GIN index. Few rows are pending in it: reads scan them."""
+
+    @staticmethod
+    def create(connection: Connection) -> None:
+        table = "CREATE TABLE title_terms (movie_id bigint PRIMARY KEY, terms tsvector NOT NULL)"
+        connection.exec_driver_sql(table)
+        options = "(terms) WITH (gin_pending_list_limit = 256)"  # kB
+        connection.exec_driver_sql(f"CREATE INDEX ix_title_terms_terms ON title_terms USING gin {options}")
+
+    @staticmethod
+    def put(connection: Connection, terms: Sequence[tuple[int, list[str]]]) -> None:
+        if terms:
+            ids, texts = zip(*((movie_id, " ".join(some)) for movie_id, some in terms), strict=True)
+            connection.exec_driver_sql(_PUT, (list(ids), list(texts)))
+
+    @staticmethod
+    def delete(connection: Connection, ids: Sequence[int]) -> None:
+        connection.exec_driver_sql("DELETE FROM title_terms WHERE movie_id = ANY(%s::bigint[])", (list(ids),))
+
+    @staticmethod
+    def add_words(connection: Connection, words: Sequence[str]) -> None:
+        connection.exec_driver_sql(_ADD, (list(words), [word[::-1] for word in words]))
+
+    @staticmethod
+    def matching(condition: Condition) -> sa.Select[Any]:
+        match = _joined(
+            condition, " & ", " | ", lambda term: f"'{term.rstrip('*')}'{':*' * term.endswith('*')}"
+        )
+        table = sa.table("title_terms", sa.column("movie_id", sa.BigInteger), sa.column("terms"))
+        return sa.select(table.c.movie_id).where(table.c.terms.op("@@")(sa.cast(match, postgresql.TSQUERY)))
+
+
+_PUT = (
+    "INSERT INTO title_terms SELECT given.id, array_to_tsvector(string_to_array(given.terms, ' ')) "
+    "FROM unnest(%s::bigint[], %s::text[]) AS given (id, terms) "
+    "ON CONFLICT (movie_id) DO UPDATE SET terms = excluded.terms"
+)
+_ADD = (  # two at once may add the same word: then it is there twice, and neither waits for the other
+    "INSERT INTO title_words (word, reversed) SELECT given.word, given.reversed "
+    "FROM unnest(%s::text[], %s::text[]) AS given (word, reversed) "
+    'WHERE NOT EXISTS (SELECT 1 FROM title_words WHERE title_words.word = given.word COLLATE "C")'
+)
+
+
+def _joined(condition: Condition, and_: str, or_: str, quoted: Any) -> str:
+    def all_of(parts: Iterable[str]) -> str:
+        return f"({and_.join(parts)})"
+
+    alternatives = ((all_of(map(quoted, terms)) for terms in some) for some in condition)
+    return all_of(f"({or_.join(some)})" for some in alternatives)
