@@ -10,7 +10,10 @@ FIRST_YEAR, LAST_YEAR = 1800, 2200
 
 @dataclass(frozen=True, slots=True)
 class Movie:
-    """A movie; `genre` may hold several, separated by "|". `mean_score` is None without ratings."""
+    """A movie; `genre` may hold several, separated by "|". `mean_score` is None without ratings.
+
+    `imdb_id` is like "tt0114709"; it and `tmdb_id` are None unless links were imported.
+    """
 
     id: int
     title: str
@@ -18,6 +21,8 @@ class Movie:
     genre: str | None = None
     rating_count: int = 0
     mean_score: float | None = None
+    imdb_id: str | None = None
+    tmdb_id: int | None = None
 
     @property
     def genres(self) -> list[str]:
