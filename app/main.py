@@ -18,6 +18,7 @@ from app.api import (
     discretion,
     etags,
     exports,
+    feedback,
     genres,
     imports,
     invitations,
@@ -35,6 +36,7 @@ from app.api import (
     user_export,
     user_ratings,
     users,
+    waiting,
 )
 from app.api.edge import Edge, layers
 from app.api.edge.root_path import require_free
@@ -52,7 +54,7 @@ log = logging.getLogger("matinee.service")
 
 API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings, user_export)
 API += (recommendations, rebuilds, imports, exports, tasks, models, token, description)
-API += (accounts, invitations, keys, audit, undos)
+API += (accounts, invitations, keys, audit, undos, feedback, waiting)
 
 
 @asynccontextmanager

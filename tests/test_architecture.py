@@ -20,7 +20,7 @@ LAYERS = (  # packages and modules of `app`; each may import from its own layer 
     ("repository",),
     ("storage",),
     ("recommender",),
-    ("movie", "rating", "task", "user", "sample", "client"),
+    ("movie", "rating", "mark", "task", "user", "sample", "client"),
     ("retry_client", "config", "titles", "compilation", "deadline", "descriptors"),
     ("errors", "network", "outcome", "arrays", "process"),
 )

@@ -39,6 +39,16 @@ class Work:
     tmdb_id: int | None = None
     other: str | None = None
 
+    @property
+    def key(self) -> str:
+        """What rows of the same work have in common: an id, else title and year."""
+        if self.imdb_id is not None:
+            return f"imdb:{self.imdb_id}"
+        if self.tmdb_id is not None:
+            return f"tmdb:{self.tmdb_id}"
+        title = title_key(self.titles[0][:LONGEST_TITLE])
+        return f"title:{title}:{'' if self.year is None else self.year}"
+
 
 class Candidate(NamedTuple):
     """A movie that may be meant, and why."""
@@ -67,20 +77,11 @@ class Claims:
     """Which work each movie was matched with first: a second work must not become the same movie's rating."""
 
     def __init__(self) -> None:
-        self._first: dict[int, tuple[str, int | str, int | None]] = {}
+        self._first: dict[int, str] = {}
 
     def is_taken(self, movie_id: int, work: Work) -> bool:
         """Whether another work has the movie; otherwise this one has it from now on."""
-        mine = _identity(work)
-        return self._first.setdefault(movie_id, mine) != mine
-
-
-def _identity(work: Work) -> tuple[str, int | str, int | None]:
-    if work.imdb_id is not None:
-        return "imdb", work.imdb_id, None
-    if work.tmdb_id is not None:
-        return "tmdb", work.tmdb_id, None
-    return "title", title_key(work.titles[0][:LONGEST_TITLE]), work.year
+        return self._first.setdefault(movie_id, work.key) != work.key
 
 
 class Matcher:

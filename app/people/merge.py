@@ -2,7 +2,8 @@
 
 A range is written like one of an import: under the number of the task, with before-images of all that it
 replaces and deletes, in the transaction of its checkpoint. So a kill loses and doubles nothing, and the undo
-of an import undoes a merge too.
+of an import undoes a merge too. Marks, rows that wait and what was chosen for titles follow in the last
+transaction; an undo leaves them where they are then.
 """
 
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from app.imports.kinds import has_begun
 from app.imports.sizes import DEFAULT, Sizes
 from app.people.kinds import MERGE
 from app.rating import RatingColumns, matches
-from app.repository import import_order, imports, ratings
+from app.repository import aliases, import_order, imports, marks, ratings, waiting
 from app.repository.count_changes import changes_of
 from app.storage import database_of
 from app.tasks.attempt import Attempt
@@ -77,8 +78,9 @@ class _Merge:
         figures = self._checkpoint.figures
         result = {"user_id": self._params.user_id, "from": self._params.from_id, "moved": figures.new}
         result |= {"replaced": figures.replaced, "older": figures.deleted, "left": left}
-        with self._attempt.transaction(result=result):
-            pass
+        with self._attempt.transaction(result=result) as connection:
+            for rest in (marks, waiting, aliases):
+                rest.move(connection, self._params.from_id, self._params.user_id)
 
     def _range(self) -> bool:
         """Merge the next ratings in one transaction; returns whether there were any."""

@@ -44,6 +44,11 @@ OWN       204  DELETE  /ratings/{user_id}/{movie_id}
 EDITOR    200  GET     /ratings.csv
 OWN       200  GET     /users/{user_id}/ratings
 OWN       200  GET     /users/{user_id}/recommendations
+OWN       200  GET     /users/{user_id}/feedback
+OWN       200  PUT     /users/{user_id}/feedback/{movie_id}   {"watched": true, "like": false}
+OWN       200  GET     /users/{user_id}/waiting
+OWN       404  PUT     /users/{user_id}/waiting/{number}      {"movie_id": 1}
+OWN       404  DELETE  /users/{user_id}/waiting/{number}
 OWN       200  GET     /recommendations/{user_id}
 VIEWER    200  POST    /recommendations                  {"ratings": [{"movie_id": 1, "score": 5}]}
 
