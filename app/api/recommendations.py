@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from anyio import from_thread
@@ -16,8 +17,8 @@ from app.api.edge.rules import OWN, VIEWER
 from app.api.values import MOST, NUMBER, Count, Genre, Id, Score, Share, Year
 from app.movie import Movie
 from app.rating import Rating
-from app.repository import ratings
 from app.serving.recommendations import Filters, Recommendation, Serving
+from app.serving.taste import Taste, Watchlist, taste_of
 
 router = APIRouter(tags=["recommendations"])
 
@@ -84,9 +85,9 @@ def recommend(
     """Movie ids, best first. `X-Source`: personal, own (the movies that the user liked) or popular."""
     with service.database.read() as connection:
         serving = service.model.serve(connection)
-        rated = ratings.of_user(connection, user_id)
-        tags = _Tags(request, serving, rated)
-        ids, source = serving.plain(rated, limit)
+        taste = taste_of(connection, user_id)
+        tags = _Tags(request, serving, taste)
+        ids, source = serving.plain(taste.rated, limit, taste.hidden)
     tags.mark(response, source)
     response.headers["X-Source"] = source
     response.headers["X-Model-Version"] = str(serving.version)
@@ -105,15 +106,19 @@ def recommend_richly(
     year_to: Year | None = None,
     exclude: Annotated[list[Id] | None, Query(max_length=MOST)] = None,
     diversity: Share = 0.0,
+    watchlist: Annotated[
+        Watchlist | None, Query(description="movies on the user's watchlist alone, or none of them")
+    ] = None,
 ) -> Any:
-    """Movies with titles and the reasons for each, never one that the user rated."""
+    """Movies with titles and the reasons for each, never one that the user rated or that a mark hides."""
     filters = Filters(genre, year_from, year_to, tuple(exclude or ()))
     with service.database.read() as connection:
         serving = service.model.serve(connection)
-        rated = ratings.of_user(connection, user_id)
-        tags = _Tags(request, serving, rated)
-        with service.heavy.turn(len(rated) * limit, _departure(request)) as step:
-            found, source = serving.rich(rated, limit, filters, diversity, step=step)
+        taste = taste_of(connection, user_id)
+        tags = _Tags(request, serving, taste)
+        filters = taste.narrow(replace(filters, exclude=(*filters.exclude, *taste.hidden)), watchlist)
+        with service.heavy.turn(len(taste.rated) * limit, _departure(request)) as step:
+            found, source = serving.rich(taste.rated, limit, filters, diversity, step=step)
     tags.mark(response, source)
     return _answer(found, source, serving.version)
 
@@ -151,9 +156,9 @@ def _departure(request: Request) -> Callable[[], bool]:
 class _Tags:
     """The two possible tags of a user's list: a personal list depends on fewer versions than another."""
 
-    def __init__(self, request: Request, serving: Serving, rated: list[Rating]) -> None:
+    def __init__(self, request: Request, serving: Serving, taste: Taste) -> None:
         """Raises `NotModified` if the caller has one of them."""
-        mine = [(r.movie_id, r.score, r.rated_at) for r in rated]
+        mine = taste.key
         self._personal = etags.tag_of(request, serving.version, serving.state, mine)
         self._other = etags.tag_of(request, serving.version, serving.state, mine, serving.shown)
         self._request = request
