@@ -20,6 +20,7 @@ from app.api import (
     etags,
     explanations,
     exports,
+    feedback,
     genres,
     imports,
     invitations,
@@ -39,6 +40,7 @@ from app.api import (
     user_export,
     user_ratings,
     users,
+    waiting,
 )
 from app.api.edge import Edge, layers
 from app.api.edge.root_path import require_free
@@ -57,7 +59,7 @@ log = logging.getLogger("matinee.service")
 API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings, user_export)
 API += (recommendations, recommendation_batches, rebuilds, imports, exports, tasks, dumps, models, token)
 API += (explanations, description, accounts, invitations, keys, audit, undos)
-API += (rating_batches,)
+API += (rating_batches, feedback, waiting)
 
 
 @asynccontextmanager

@@ -115,6 +115,7 @@ class Town:
             "user_id": lambda: target,
             "movie_id": lambda: 1,
             "version": lambda: 1,
+            "number": lambda: 1,
             "path": lambda: "matinee.css",
             "task_id": lambda: self.imported(target),
             "cancelled": lambda: self._cancelled(target),

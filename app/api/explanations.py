@@ -13,9 +13,9 @@ from app.api.movie_lists import Reason, Source
 from app.api.movies import NO_MOVIE
 from app.api.recommendations import departure, tag_of_list
 from app.api.values import MOST, Count, Genre, Id, Year
-from app.repository import ratings
 from app.serving.explanation import Explanation, explain
 from app.serving.recommendations import Filters
+from app.serving.taste import taste_of
 
 router = APIRouter(prefix="/users", tags=["recommendations"])
 
@@ -76,11 +76,11 @@ def explain_movie(
     filters = Filters(genre, year_from, year_to, tuple(exclude or ()))
     with service.database.read() as connection:
         serving = service.model.serve(connection)
-        rated = ratings.of_user(connection, user_id)
-        tag = tag_of_list(request, serving, rated, serving.shown)
+        taste = taste_of(connection, user_id)
+        tag = tag_of_list(request, serving, taste, serving.shown)
         etags.check(request, tag)
-        with service.heavy.turn(len(rated) * limit, departure(request)):
-            found = explain(serving, rated, movie_id, filters, limit)
+        with service.heavy.turn(len(taste.rated) * limit, departure(request)):
+            found = explain(serving, taste, movie_id, filters, limit)
     etags.mark(request, response, tag)
     return movie_lists.written(_answer(found, serving.version), response)
 

@@ -10,8 +10,9 @@ from app.api.edge.rules import EDITOR, OWN_TASK, CallerDependency
 from app.api.idempotency import OnceDependency, Reply, accepted
 from app.api.tasks import Started
 from app.api.values import TaskId
-from app.repository import ratings, tasks
+from app.repository import tasks
 from app.serving.kinds import REBUILD_MODEL
+from app.serving.taste import taste_of
 from app.task import COMPLETE
 from app.tasks.start import queue
 
@@ -47,7 +48,7 @@ def rebuild_status(task_id: TaskId, response: Response, service: ServiceDependen
         task = tasks.get(connection, task_id)
         if task is None or task.kind != REBUILD_MODEL:
             return {"task_id": task_id, "status": "unknown", "sample": sample}
-        if task.status == COMPLETE and (rated := ratings.of_user(connection, SAMPLE_USER)):
-            sample, _ = service.model.serve(connection).plain(rated, SAMPLE_SIZE)
+        if task.status == COMPLETE and (taste := taste_of(connection, SAMPLE_USER)).rated:
+            sample, _ = service.model.serve(connection).plain(taste.rated, SAMPLE_SIZE, taste.hidden)
     poll_again(response, task)
     return {"task_id": task_id, "status": task.status, "sample": sample}

@@ -12,8 +12,8 @@ from app.api.edge.rules import EDITOR
 from app.api.movie_lists import BatchAnswer
 from app.api.recommendations import Wish, departure
 from app.api.values import NUMBER, Id
-from app.repository import ratings
 from app.serving import heavy
+from app.serving.taste import taste_of
 
 router = APIRouter(tags=["recommendations"])
 
@@ -46,9 +46,10 @@ def recommend_in_batch(
         serving = service.model.serve(connection)
         for user_id in body.user_ids:
             step()
-            rated = ratings.of_user(connection, user_id)  # of one at a time: one may have many
+            taste = taste_of(connection, user_id)  # of one at a time: one may have many ratings
+            filters = taste.narrow(body.filters)
             found, source = serving.rich(
-                rated, body.limit, body.filters, body.diversity, reasons=body.reasons, step=step
+                taste.rated, body.limit, filters, body.diversity, reasons=body.reasons, step=step
             )
             listed = movie_lists.recommended(found, fields)
             users.append({"user_id": user_id, "source": source, "recommendations": listed})

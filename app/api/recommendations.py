@@ -17,8 +17,8 @@ from app.api.movie_lists import Recommendations, SimilarMovie
 from app.api.movies import NO_MOVIE
 from app.api.values import MOST, NUMBER, Count, Genre, Id, Score, Share, Year
 from app.rating import Rating
-from app.repository import ratings
 from app.serving.recommendations import Filters, Serving
+from app.serving.taste import Taste, Watchlist, taste_of
 
 router = APIRouter(tags=["recommendations"])
 
@@ -67,9 +67,9 @@ def recommend(
     """Movie ids, best first. `X-Source`: personal, own (the movies that the user liked) or popular."""
     with service.database.read() as connection:
         serving = service.model.serve(connection)
-        rated = ratings.of_user(connection, user_id)
-        tags = _Tags(request, serving, rated)
-        ids, source = serving.plain(rated, limit)
+        taste = taste_of(connection, user_id)
+        tags = _Tags(request, serving, taste)
+        ids, source = serving.plain(taste.rated, limit, taste.hidden)
     tags.mark(response, source)
     response.headers["X-Source"] = source
     response.headers["X-Model-Version"] = str(serving.version)
@@ -88,16 +88,20 @@ def recommend_movies(
     year_to: Year | None = None,
     exclude: Annotated[list[Id] | None, Query(max_length=MOST)] = None,
     diversity: Share = 0.0,
+    watchlist: Annotated[
+        Watchlist | None, Query(description="movies on the user's watchlist alone, or none of them")
+    ] = None,
 ) -> Response:
-    """Movies with the reasons for each, never one that the user rated."""
+    """Movies with the reasons for each, never one that the user rated or that a mark hides."""
     filters = Filters(genre, year_from, year_to, tuple(exclude or ()))
     with service.database.read() as connection:
         serving = service.model.serve(connection)
-        rated = ratings.of_user(connection, user_id)
-        tag = tag_of_list(request, serving, rated, serving.shown)
+        taste = taste_of(connection, user_id)
+        tag = tag_of_list(request, serving, taste, serving.shown)
         etags.check(request, tag)
-        with service.heavy.turn(len(rated) * limit, departure(request)) as step:
-            found, source = serving.rich(rated, limit, filters, diversity, step=step)
+        filters = taste.narrow(filters, watchlist)
+        with service.heavy.turn(len(taste.rated) * limit, departure(request)) as step:
+            found, source = serving.rich(taste.rated, limit, filters, diversity, step=step)
     etags.mark(request, response, tag)
     return movie_lists.written(movie_lists.recommendations(found, source, serving.version), response)
 
@@ -133,19 +137,18 @@ def departure(request: Request) -> Callable[[], bool]:
     return lambda: from_thread.run(request.is_disconnected)
 
 
-def tag_of_list(request: Request, serving: Serving, rated: list[Rating], *more: int) -> str:
-    """The tag of a list that is made from these ratings, and shows what the versions `more` stand for."""
-    mine = [(r.movie_id, r.score, r.rated_at) for r in rated]
-    return etags.tag_of(request, serving.version, serving.state, mine, *more)
+def tag_of_list(request: Request, serving: Serving, taste: Taste, *more: int) -> str:
+    """The tag of a list that is made from this taste, and shows what the versions `more` stand for."""
+    return etags.tag_of(request, serving.version, serving.state, taste.key, *more)
 
 
 class _Tags:
     """The two possible tags of a user's plain list: a personal one depends on fewer versions than another."""
 
-    def __init__(self, request: Request, serving: Serving, rated: list[Rating]) -> None:
+    def __init__(self, request: Request, serving: Serving, taste: Taste) -> None:
         """Raises `NotModified` if the caller has one of them."""
-        self._personal = tag_of_list(request, serving, rated)
-        self._other = tag_of_list(request, serving, rated, serving.shown)
+        self._personal = tag_of_list(request, serving, taste)
+        self._other = tag_of_list(request, serving, taste, serving.shown)
         self._request = request
         etags.check(request, self._personal, self._other)
 

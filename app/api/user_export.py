@@ -12,6 +12,7 @@ from app.api.dependencies import ServiceDependency, UserId
 from app.api.edge.manners import Manner, served
 from app.api.edge.rules import OWN
 from app.api.exports import download
+from app.mark import Mark
 from app.people.export import user_json
 from app.service import Service
 from app.user import Role
@@ -50,6 +51,38 @@ class BeforeImage(Kept):
 
     score: float
     rated_at: datetime
+
+
+class ExportedMark(BaseModel):
+    """`is_set`: false for one that was taken away."""
+
+    movie_id: int
+    mark: Mark
+    is_set: bool
+    marked_at: datetime
+
+
+class ExportedWaiting(BaseModel):
+    """A row whose movie is not there. `marks`: whether each is set, and since when (epoch seconds)."""
+
+    number: int
+    title: str
+    year: int | None
+    imdb_id: int | None
+    tmdb_id: int | None
+    score: float | None
+    rated_at: datetime | None
+    marks: dict[Mark, tuple[bool, int]]
+    reason: str
+    created_at: datetime
+
+
+class ExportedAlias(BaseModel):
+    """The movie that was chosen for a work."""
+
+    work: str
+    movie_id: int
+    created_at: datetime
 
 
 class FirstRating(BaseModel):
@@ -114,6 +147,9 @@ class UserExport(BaseModel):
     accounts: list[ExportedAccount]
     ratings: list[Rated]
     before_images: list[BeforeImage]
+    marks: list[ExportedMark]
+    waiting: list[ExportedWaiting]
+    aliases: list[ExportedAlias]
     later_writes: list[Kept]
     first_ratings: list[FirstRating]
     tasks: list[ExportedTask]

@@ -140,6 +140,9 @@ class Deleted(BaseModel):
     before_images: int
     later_writes: int
     idempotency_records: int
+    marks: int
+    waiting: int
+    aliases: int
     accounts: int
     sessions: int
     invitations: int

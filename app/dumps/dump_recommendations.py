@@ -19,11 +19,12 @@ from app.dumps.kinds import DUMP, folder_of, path_of
 from app.dumps.lines import HEADERS, LINES
 from app.errors import NotFound
 from app.recommender.model import Model
-from app.repository import models, movies, ratings, tasks, users
+from app.repository import models, movies, tasks, users
 from app.serving.cold_start import fold_in, with_cold_start_movies
 from app.serving.model_file import CorruptModel
 from app.serving.model_store import ModelStore
 from app.serving.recommendations import Filters, Serving
+from app.serving.taste import taste_of
 from app.tasks.attempt import Attempt, Cancelled
 
 USERS_AT_ONCE = 200
@@ -163,8 +164,9 @@ class _Dump:
         existing = None if self._model is None else movies.exist(connection, self._model.movie_ids)
         serving, lines = Serving(connection, self._model, existing), list[str]()
         for user_id in ids:
-            rated = ratings.of_user(connection, user_id)  # of one at a time: one may have many
-            found, source = serving.rich(rated, self._params.limit, Filters(), reasons=False)
+            taste = taste_of(connection, user_id)  # of one at a time: one may have many ratings
+            filters = taste.narrow(Filters())
+            found, source = serving.rich(taste.rated, self._params.limit, filters, reasons=False)
             lines.append(LINES[self._params.format](user_id, source, found))
             done.after, done.users = user_id, done.users + 1
             done.recommendations += len(found)

@@ -109,6 +109,7 @@ def _forget(connection: Connection, settings: Settings, user_id: int, theirs: li
         "later_writes": later,
         "idempotency_records": forgetting.forget_answers(connection, user_id, prefixes),
     }
+    deleted |= forgetting.forget_rest(connection, user_id)
     deleted |= _forget_account(connection, user_id)
     deleted |= _forget_tasks(connection, settings, user_id, theirs)
     deleted["audit_rows_without_person"] = forgetting.forget_in_audit(connection, user_id, prefixes)

@@ -15,6 +15,7 @@ from app.repository.count_changes import changes_of
 from app.repository.import_order import UNDO_IMPORT, UNDO_OF, WRITERS
 from app.repository.models import FORGOTTEN
 from app.storage.database import database_of
+from app.storage.personal import aliases, marks, waiting
 from app.storage.schema import (
     api_keys,
     audit,
@@ -63,6 +64,14 @@ def forget_first_raters(connection: Connection, user_id: int) -> int:
         rows = [{"movie_id": movie_id, "user_id": NO_ONE} for movie_id in some]
         connection.execute(first_raters.insert(), rows)
     return len(movie_ids)
+
+
+def forget_rest(connection: Connection, user_id: int) -> dict[str, int]:
+    """Delete marks, rows that wait, and what was chosen for titles; returns how many of each."""
+    return {
+        table.name: connection.execute(table.delete().where(table.c.user_id == user_id)).rowcount
+        for table in (marks, waiting, aliases)
+    }
 
 
 def forget_undos(connection: Connection, user_id: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from app.errors import Conflict, NotFound
 from app.movie import Movie, genre_key, keys
 from app.repository import counters, merged_movies, title_index
 from app.storage.database import database_of
+from app.storage.personal import aliases, marks
 from app.storage.schema import LAST_OWN_ID, first_raters, links, movies, ratings, retired_movie_ids
 
 PRIOR_RATINGS = 20
@@ -238,7 +239,10 @@ def drop(connection: Connection, ids: Sequence[int]) -> None:
 
 _REMOVE: Any = tuple(
     column.table.delete().where(column == sa.bindparam("movie"))
-    for column in (first_raters.c.movie_id, links.c.movie_id, movies.c.id)
+    for column in (
+        *(first_raters.c.movie_id, links.c.movie_id, marks.c.movie_id, aliases.c.movie_id),
+        movies.c.id,
+    )
 )
 
 

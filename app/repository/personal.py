@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from app.repository import forgetting
 from app.repository.import_order import WRITERS
+from app.storage.personal import aliases, marks, waiting
 from app.storage.schema import (
     accounts,
     api_keys,
@@ -100,6 +101,10 @@ def _rows(table: sa.Table, *names: str, user_id: str = "user_id") -> Callable[[i
 
 _IMAGE, _KEY = rating_before_images.c, api_keys.c
 _SHOWN_OF_KEY = ("prefix", "name", "role", "address", "created_at", "expires_at", "used_at")
+_SHOWN_OF_WAITING = (
+    *("number", "title", "year", "imdb_id", "tmdb_id", "score", "rated_at", "marks", "reason"),
+    "created_at",
+)
 SECTIONS = (
     Section("names", _rows(users, "name", "created_at", user_id="id"), (users.c.id,)),
     Section("accounts", _rows(accounts, "role", "created_at"), (accounts.c.user_id,)),
@@ -109,6 +114,11 @@ SECTIONS = (
         _kept(rating_before_images, _IMAGE.score, _IMAGE.rated_at),
         (_IMAGE.import_seq, _IMAGE.movie_id),
     ),
+    Section(
+        "marks", _rows(marks, "movie_id", "mark", "is_set", "marked_at"), (marks.c.movie_id, marks.c.mark)
+    ),
+    Section("waiting", _rows(waiting, *_SHOWN_OF_WAITING), (waiting.c.number,)),
+    Section("aliases", _rows(aliases, "work", "movie_id", "created_at"), (aliases.c.work,)),
     Section("later_writes", _kept(later_writes), (later_writes.c.import_seq, later_writes.c.movie_id)),
     Section("first_ratings", _rows(first_raters, "movie_id"), (first_raters.c.number,)),
     Section("tasks", _tasks, (tasks.c.seq,)),

@@ -12,6 +12,7 @@ from app.recommender.model import Model
 from app.recommender.ranking import Ranking, rank
 from app.repository import movies
 from app.serving.recommendations import Filters, Reason, Serving, Source
+from app.serving.taste import Taste
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,14 @@ class Explanation:
     rest_contribution: float = 0.0
 
 
-def explain(
-    serving: Serving, rated: list[Rating], movie_id: int, filters: Filters, limit: int
-) -> Explanation:
+def explain(serving: Serving, taste: Taste, movie_id: int, filters: Filters, limit: int) -> Explanation:
     """With the `limit` largest contributions, by size, those that speak for the movie first.
 
     Raises `NotFound` if there is no such movie.
     """
     movie, model = movies.get(serving.connection, movie_id), serving.model
-    excluded = _exclusions(serving.connection, rated, movie, filters)
+    excluded = _exclusions(serving.connection, taste, movie, filters)
+    rated, filters = taste.rated, taste.narrow(filters)
     ranking = None if model is None else _ranking(serving, model, rated, filters)
     if model is None or ranking is None or ranking.source != "personal":
         return Explanation(movie, "popular", excluded)
@@ -96,13 +96,15 @@ def _because(
     return because, parts[order[limit:]]
 
 
-def _exclusions(
-    connection: Connection, rated: list[Rating], movie: Movie, filters: Filters
-) -> list[Exclusion]:
+def _exclusions(connection: Connection, taste: Taste, movie: Movie, filters: Filters) -> list[Exclusion]:
     """What keeps the movie out of any list with these filters."""
     found = []
-    if score := next((r.score for r in rated if r.movie_id == movie.id), None):
-        found.append(Exclusion("rated", f"The user has rated it: {score:g}."))
+    if score := next((r.score for r in taste.rated if r.movie_id == movie.id), None):
+        is_like = movie.id in taste.liked
+        detail = "The user likes it." if is_like else f"The user has rated it: {score:g}."
+        found.append(Exclusion("liked" if is_like else "rated", detail))
+    if movie.id in taste.hidden:
+        found.append(Exclusion("marked", "The user has watched it, or is not interested in it."))
     if movie.id in filters.exclude:
         found.append(Exclusion("excluded", "It is among the movies that the request excludes."))
     if filters.genre and movie.id not in movies.matching_ids(

@@ -1,8 +1,8 @@
 """Recommendations from the active model: plain lists of ids, rich ones with reasons, similar movies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,16 +23,26 @@ Source = Literal["personal", "own", "popular"]
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which movies may be listed."""
+    """Which movies may be listed. `only`: these alone; None: all."""
 
     genre: str | None = None
     year_from: int | None = None
     year_to: int | None = None
     exclude: tuple[int, ...] = ()
+    only: frozenset[int] | None = None
 
     @property
     def any(self) -> bool:
         return self != Filters()
+
+    @property
+    def years(self) -> tuple[int | None, int | None]:
+        return self.year_from, self.year_to
+
+    @property
+    def of_movies(self) -> bool:
+        """Whether they ask what only the database knows."""
+        return self.genre is not None or self.years != (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +76,7 @@ class Serving:
     existing: Mask | None = None
     state: tuple[int, ...] = ()
     shown: int = 0
-    _masks: dict[Filters, Mask | None] = field(default_factory=dict)
+    _masks: dict[tuple[Any, ...], Mask] = field(default_factory=dict)
 
     @property
     def version(self) -> int:
@@ -83,21 +93,31 @@ class Serving:
             found &= np.append(self.existing, False)[rows]
         return found
 
-    def plain(self, rated: list[Rating], limit: int) -> tuple[list[int], Source]:
-        """Movie ids, best first: unrated movies by preference; rated ones fill up a short list."""
+    def plain(
+        self, rated: list[Rating], limit: int, hidden: frozenset[int] = frozenset()
+    ) -> tuple[list[int], Source]:
+        """Movie ids, best first: unrated movies by preference; rated ones fill up a short list.
+
+        None of `hidden` is listed, rated or not.
+        """
         if self.model is None:
-            return self._filled([], limit), "popular"
-        ranking = _rank(self.model, rated, limit, self.existing)
+            return self._filled([], limit, hidden), "popular"
+        mask = self.mask(Filters(exclude=tuple(hidden)))
+        if hidden:  # the mask says nothing of movies outside the model
+            known = self.model.rows([rating.movie_id for rating in rated]) >= 0
+            pairs = zip(rated, known.tolist(), strict=True)
+            rated = [one for one, is_known in pairs if is_known or one.movie_id not in hidden]
+        ranking = _rank(self.model, rated, limit, mask)
         ids: list[int] = ranking.movie_ids.tolist()
         if not ids:
-            return self._filled([], limit), "popular"
+            return self._filled([], limit, hidden), "popular"
         if len(ids) < limit and ranking.source != "personal":
-            ids = self._filled(ids, limit)
+            ids = self._filled(ids, limit, hidden)
         return ids, ranking.source
 
-    def _filled(self, ids: list[int], limit: int) -> list[int]:
-        seen = set(ids)
-        popular = (movie.id for movie in movies.popular(self.connection, limit=limit + len(ids)))
+    def _filled(self, ids: list[int], limit: int, hidden: frozenset[int]) -> list[int]:
+        seen = hidden.union(ids)
+        popular = (movie.id for movie in movies.popular(self.connection, limit=limit + len(seen)))
         return (ids + [movie_id for movie_id in popular if movie_id not in seen])[:limit]
 
     def rich(
@@ -127,27 +147,46 @@ class Serving:
 
     def _popular(self, rated: list[Rating], limit: int, filters: Filters) -> list[Movie]:
         hidden = {rating.movie_id for rating in rated} | set(filters.exclude)
+        if filters.only is not None:
+            return self._popular_of(filters.only - hidden, filters)[:limit]
         found = movies.popular(
             self.connection,
             limit=limit + len(hidden),
             genre=filters.genre,
-            years=(filters.year_from, filters.year_to),
+            years=filters.years,
         )
         return [movie for movie in found if movie.id not in hidden][:limit]
+
+    def _popular_of(self, ids: frozenset[int], filters: Filters) -> list[Movie]:
+        if filters.of_movies:
+            ids &= set(movies.matching_ids(self.connection, genre=filters.genre, years=filters.years))
+        found = movies.by_ids(self.connection, ids)
+        return sorted(found.values(), key=lambda movie: (-movie.rating_count, movie.id))
 
     def mask(self, filters: Filters) -> Mask | None:
         if self.model is None or not filters.any:
             return self.existing
-        if filters not in self._masks:
-            self._masks[filters] = self._matching(self.model, filters)
-        return self._masks[filters]
+        every = np.ones(len(self.model.movie_ids), np.bool_)
+        mask: Mask = every if self.existing is None else self.existing.copy()
+        if filters.of_movies:
+            mask &= self._matching(self.model, filters)
+        if filters.only is not None:
+            mask &= self._among(filters.only)
+        return mask & ~self._among(filters.exclude)
 
     def _matching(self, model: Model, filters: Filters) -> Mask:
-        years = (filters.year_from, filters.year_to)
-        wanted = movies.matching_ids(self.connection, genre=filters.genre, years=years)
-        mask: Mask = np.isin(model.movie_ids, wanted)
-        mask &= ~np.isin(model.movie_ids, filters.exclude)
-        return mask
+        asked = (filters.genre, filters.years)
+        if asked not in self._masks:
+            wanted = movies.matching_ids(self.connection, genre=filters.genre, years=filters.years)
+            self._masks[asked] = np.isin(model.movie_ids, wanted)
+        return self._masks[asked]
+
+    def _among(self, ids: Iterable[int]) -> Mask:
+        """[movies of the model]: which of them are among these."""
+        found = np.zeros(len(self.model.movie_ids) + 1 if self.model else 0, np.bool_)
+        if self.model is not None:
+            found[self.model.rows(list(ids))] = True  # the row of those outside is -1
+        return found[:-1]
 
     def _titled(self, ranking: Ranking) -> list[Recommendation]:
         by_id = movies.by_ids(self.connection, ranking.movie_ids.tolist())

@@ -14,6 +14,7 @@ from app.rating import Rating
 from app.sample import FIRST_USER
 from app.serving.explanation import explain
 from app.serving.recommendations import Filters
+from app.serving.taste import Taste
 from benchmarks.sample import TASTES
 
 FILMS = sorted({film for films in TASTES.values() for film in films})
@@ -36,7 +37,7 @@ def test_contributions_add_up_and_the_place_is_that_in_the_list(
         listed, source = serving.rich(rated, 1000, filters)
         places = {one.movie.id: (place, one.preference) for place, one in enumerate(listed, 1)}
         for film in FILMS[::4]:
-            found = explain(serving, rated, film, filters, limit)
+            found = explain(serving, Taste(rated), film, filters, limit)
             assert found.source == source
             assert bool(found.excluded) == (film not in places)
             assert ("rated" in {one.reason for one in found.excluded}) == (film in profile)

@@ -51,6 +51,11 @@ OWN       200  GET     /users/{user_id}/ratings/{movie_id}
 OWN       204  DELETE  /users/{user_id}/ratings/{movie_id}
 OWN       200  GET     /users/{user_id}/recommendations
 OWN       200  GET     /users/{user_id}/movies/{movie_id}/explanation
+OWN       200  GET     /users/{user_id}/feedback
+OWN       200  PUT     /users/{user_id}/feedback/{movie_id}   {"watched": true, "like": false}
+OWN       200  GET     /users/{user_id}/waiting
+OWN       404  PUT     /users/{user_id}/waiting/{number}      {"movie_id": 1}
+OWN       404  DELETE  /users/{user_id}/waiting/{number}
 OWN       200  GET     /recommendations/{user_id}
 VIEWER    200  POST    /recommendations                  {"ratings": [{"movie_id": 1, "score": 5}]}
 EDITOR    202  POST    /recommendations/dump

@@ -6,6 +6,9 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
+from app.repository import waiting
+from app.repository.waiting import Waiting
+
 RARE = 4_813_162_342_108_150_919
 NAME, FILE = "Quetzalcoatlus Xyzzy", "plughlist-frobozz.csv"
 HEADER = "user_id,movie_id,score,rated_at\n"
@@ -59,6 +62,14 @@ def send(client: TestClient, text: str, filename: str = "several.csv", **params:
     return str(answer.json()["task_id"])
 
 
+def wait(client: TestClient, *rows: Waiting) -> None:
+    """Rows of a person wait; the movie of the first is chosen."""
+    with client.app.state.service.database.write() as connection:  # type: ignore[attr-defined]
+        waiting.put(connection, rows[0].user_id, rows)
+        number = waiting.listing(connection, rows[0].user_id, limit=1)[0].number
+    assert client.put(f"/users/{rows[0].user_id}/waiting/{number}", json={"movie_id": 32}).is_success
+
+
 def live(client: TestClient, run_tasks: Run) -> None:
     """A person comes to the service, and leaves a trace of every kind."""
     send(client, OTHERS)
@@ -69,6 +80,8 @@ def live(client: TestClient, run_tasks: Run) -> None:
     rating = {"user_id": RARE, "movie_id": 1, "score": 2.5}
     post(client, "/ratings", rating, headers={"Idempotency-Key": "a"})
     post(client, "/ratings", rating | {"movie_id": 318})
+    assert client.put(f"/users/{RARE}/feedback/6", json={"like": True, "watched": False}).is_success
+    wait(client, Waiting(RARE, f"title:{NAME}:1", NAME, score=4.5), Waiting(RARE, "imdb:7", NAME))
     send(client, LETTERBOXD, FILE, user_id=RARE)
     run_tasks()
     client.delete(f"/ratings/{RARE}/2")

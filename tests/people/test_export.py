@@ -34,7 +34,11 @@ def test_all_that_is_kept_comes_out(client: TestClient, run_tasks: Run) -> None:
     assert [row.name for row in all_of_it.names] == [NAME]
     rated = {row.movie_id: (row.score, row.title) for row in all_of_it.ratings}
     assert rated[6] == (4.0, "Heat")
-    assert {movie: score for movie, (score, _) in rated.items()} == {1: 2.5, 6: 4.0, 318: 2.5, 4306: 2.5}
+    scores = {1: 2.5, 6: 4.0, 32: 4.5, 318: 2.5, 4306: 2.5}
+    assert {movie: score for movie, (score, _) in rated.items()} == scores
+    assert {row.mark.value: row.is_set for row in all_of_it.marks} == {"like": True, "watched": False}
+    assert [(row.title, row.imdb_id) for row in all_of_it.waiting] == [(NAME, None)]
+    assert [row.movie_id for row in all_of_it.aliases] == [32]
     assert {row.movie_id for row in all_of_it.later_writes} == {1, 2}
     assert [row.params["filename"] for row in all_of_it.tasks] == [FILE, FILE]
     assert [row.key for row in all_of_it.idempotency_records] == ["a"]

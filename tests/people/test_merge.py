@@ -6,10 +6,13 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.config import Settings
+from app.mark import Mark
 from app.people import merge
 from app.people.kinds import MERGE, MergeParams
 from app.rating import Rating
+from app.repository import aliases, marks, waiting
 from app.repository import ratings as rating_queries
+from app.repository.waiting import Waiting
 from app.storage import Database
 from app.task import Task
 from app.tasks.start import queue
@@ -39,6 +42,18 @@ def state(database: Database) -> dict[str, Any]:
 
 def of(database: Database, user: int) -> dict[int, tuple[float, int]]:
     return {movie: row for (other, movie), row in ratings(database).items() if other == user}
+
+
+def test_marks_rows_that_wait_and_chosen_titles_follow(rated: Database, settings: Settings) -> None:
+    with rated.write() as connection:
+        marks.set_marks(connection, 7, 1, {Mark.LIKE: True}, now=1)
+        waiting.put(connection, 7, [Waiting(7, "imdb:1", "Dune")])
+        aliases.remember(connection, 7, "imdb:2", 1, now=1.0)
+    assert run(rated, settings, started(rated), merge.run).status == "complete"
+    with rated.read() as connection:
+        assert marks.of_user(connection, 8).liked == {1: 1}
+        assert waiting.count(connection, 8) == len(aliases.of_user(connection, 8)) == 1
+        assert waiting.count(connection, 7) == len(marks.of_user(connection, 7).liked) == 0
 
 
 def started(database: Database) -> Task:

@@ -1,0 +1,233 @@
+"""The names by which a movie may be called: its title, its asides, and shorter or plainer forms of these.
+
+Names are compared by keys: letters and digits without accents, case, spaces or punctuation, with numbers and
+spellings in one form: a catalogue writes "Godfather: Part II, The", a person "The Godfather 2".
+`app.titles` has the rules by which text is folded.
+"""
+
+import re
+from enum import IntEnum
+
+from app import titles
+
+
+class Form(IntEnum):
+    """How near a name is to the title. The order is that of certainty."""
+
+    TITLE = 0
+    """The title, or an aside or a.k.a. of it, as it is written."""
+    PLAIN = 1
+    """Without articles, or without whose it is."""
+    NUMBERED = 2
+    """Without "part" before a number, without "part one", or without what is between title and subtitle."""
+    SHORT = 3
+    """What stands before a subtitle."""
+    SUBTITLE = 4
+    """The subtitle alone, or one of several names between commas."""
+
+
+_NO_FORM = len(Form)
+_ASIDES = re.compile(r"^(?P<title>\S.*?)(?P<asides>(?:\s*\([^()]*\))+)$")
+_ASIDE = re.compile(r"\(([^()]*)\)")
+_YEAR_ASIDE = re.compile(r"\s*\(\d{4}(?:\s*[-–]\s*\d{0,4})?\)\s*$")
+_AKA = re.compile(r"[\s,;]*(?<!\w)(?:a\.\s?k\.\s?a\.?|a\.k\.a|aka)(?!\w)[\s:]*", re.IGNORECASE)
+_AKA_WORD = re.compile(r"a\.\s?k\.\s?a|(?<!\w)aka(?!\w)", re.IGNORECASE)
+_NO_NAME = re.compile(
+    r"(?:part|pt|vol|volume|chapter|episode|season|disc)?[ .]*(?:[0-9]+|[ivx]+)|tv.*|v|vg|short|imax|3-?d"
+    r"|uncut|unrated|video|documentary|sub(?:bed|titled)|dubbed|.*(?:cut|version|edition|remaster(?:ed)?)",
+    re.IGNORECASE,
+)
+_ARTICLES = (
+    "the|an?|der|die|das|den|dem|eine?|les?|la|l'|une?|des|el|los|las|lo|unos?|unas?|il|i|gli|un'|o|os|as|um|uma"
+    "|de|het|een|'t|det|en|ett"
+)
+"""Of English, German, French, Spanish, Italian, Portuguese, Dutch, and of the Nordic languages."""
+_INVERTED = re.compile(rf"^(?P<rest>.+),\s(?P<article>{_ARTICLES})$", re.IGNORECASE)
+_SUBTITLE = re.compile(
+    r"\s*:\s+(?:or[:,]?\s+)?|\s+[-–—]\s+|\s*/\s+|,?\s+or:?\s+(?=\()|,?\s+or:\s+", re.IGNORECASE
+)
+_NUMBERED = re.compile(
+    r"^(?:the\s)?(?:(?:part|pt\.?|vol\.?|volume|chapter|episode|book)\s)?"
+    r"(?!(?:1|i|one)\b)(?:[0-9]+|[ivx]+|two|three|four|five|six|second|last|final)(?:\s(?:part|chapter))?$",
+    re.IGNORECASE,
+)
+_FIRST = re.compile(r"^(?:part|pt\.?|vol\.?|volume|chapter|episode)\s(?:1|i|one)$", re.IGNORECASE)
+_BELONGS = re.compile(
+    r"^(?:(?:walt )?disney|marvel(?: studios)?|national lampoon|bram stoker|mary shelley|william shakespeare"
+    r"|shakespeare|tyler perry|dr\.? seuss|john carpenter|wes craven|roald dahl|stephen king|clive barker"
+    r"|tim burton|dave chappelle|jim henson|neil simon|tom clancy"
+    r"|agatha christie|jane austen|emily brontë|george orwell|fellini|lee daniels|monty python)"
+    r"(?:'s?|s)\s(?=\S)",
+    re.IGNORECASE,
+)
+_APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ`´′＇", "'"))
+_TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
+_TEENS = ("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty")
+_ORDINALS = (
+    *("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"),
+    *("eleventh", "twelfth", "thirteenth"),
+)
+_ENDINGS = {1: "st", 2: "nd", 3: "rd"}
+_SPELLINGS = {
+    "colour": "color", "colours": "colors", "coloured": "colored", "favour": "favor", "favourite": "favorite",
+    "honour": "honor", "honourable": "honorable", "honours": "honors", "dishonour": "dishonor",
+    "neighbour": "neighbor", "neighbours": "neighbors", "neighbourhood": "neighborhood", "harbour": "harbor",
+    "armour": "armor", "labour": "labor", "labours": "labors", "rumour": "rumor", "rumours": "rumors",
+    "behaviour": "behavior", "humour": "humor", "odour": "odor", "parlour": "parlor", "saviour": "savior",
+    "savour": "savor", "splendour": "splendor", "valour": "valor", "vapour": "vapor", "vigour": "vigor",
+    "glamour": "glamor", "clamour": "clamor", "flavour": "flavor", "fervour": "fervor", "ardour": "ardor",
+    "theatre": "theater", "centre": "center", "metre": "meter", "spectre": "specter", "sombre": "somber",
+    "sabre": "saber", "calibre": "caliber", "lustre": "luster", "litre": "liter", "fibre": "fiber",
+    "grey": "gray", "greys": "grays", "defence": "defense", "offence": "offense", "licence": "license",
+    "pretence": "pretense", "programme": "program", "catalogue": "catalog", "dialogue": "dialog",
+    "jewellery": "jewelry", "jeweller": "jeweler", "traveller": "traveler", "travellers": "travelers",
+    "travelling": "traveling", "counsellor": "counselor", "marvellous": "marvelous",
+    "mum": "mom", "mums": "moms", "tyre": "tire", "cheque": "check", "mould": "mold",
+    "pyjamas": "pajamas", "pyjama": "pajama", "plough": "plow", "storey": "story", "aluminium": "aluminum",
+    "woollen": "woolen", "fulfil": "fulfill", "analyse": "analyze", "organised": "organized",
+    "civilisation": "civilization", "realise": "realize", "paralysed": "paralyzed", "cosy": "cozy",
+    "moustache": "mustache", "axe": "ax", "whisky": "whiskey", "doughnut": "donut", "judgement": "judgment",
+    "until": "till", "til": "till", "ok": "okay", "n": "and", "doctor": "dr", "mister": "mr", "missus": "mrs",
+    "saint": "st", "sainte": "ste", "versus": "vs", "boulevard": "blvd", "street": "st", "mount": "mt",
+    "sergeant": "sgt", "lieutenant": "lt", "captain": "capt", "number": "no", "vol": "volume", "pt": "part",
+    "ep": "episode",
+}  # fmt: skip
+_WORDS = (
+    _SPELLINGS
+    | {word: str(n) for n, word in enumerate(_TEENS, 13)}
+    | {word: f"{n}{_ENDINGS.get(n, 'th')}" for n, word in enumerate(_ORDINALS, 1)}
+)
+_PARTS = frozenset(("part", "episode", "chapter", "volume"))
+_LEFT_OUT = frozenset(("the", "a", "an"))
+_LEADING = frozenset(
+    (
+        *("der", "das", "ein", "eine", "le", "la", "les", "l", "un", "une", "el", "los", "las", "una", "il"),
+        *("gli", "uno", "um", "uma", "het", "een", "det"),
+    )
+)
+"""Articles left out at the head of a name; those that are words elsewhere ("die", "o", "de") stay."""
+_DROPPED = _LEFT_OUT | _PARTS
+_PUNCTUATION = frozenset(":-–—/(,'.")
+_COMMON = frozenset(("movie", "film", "beginning", "sequel", "musical", "series", "end", "return"))
+
+
+def words(text: str) -> list[str]:
+    """The words of a name in the form in which they are compared: folded, numbers in digits, one spelling."""
+    return titles.numerals([_WORDS.get(word, word) for word in titles.words(text)])
+
+
+def title_key(text: str) -> str:
+    """The key of a name as it is written; of one without letters and digits the text itself."""
+    return "".join(words(text)) or titles.name_key(text)
+
+
+def names(title: str) -> dict[str, Form]:
+    """Every name in a title such as "Trou, Le (Hole, The) (Night Watch, The)", each with its nearest form."""
+    title = title.strip()
+    if _PUNCTUATION.isdisjoint(title) and title.isascii() and "aka" not in title:
+        said = words(title)  # most titles: one name, and perhaps one without its articles
+        found = {"".join(said) or titles.name_key(title): Form.TITLE}
+        if len(said) > 1 and (said[0] in _LEADING or not _DROPPED.isdisjoint(said)):
+            for key, form in _plainer(title, said):
+                found.setdefault(key, form)
+    else:
+        whole, written = _written(title)
+        found = {title_key(whole): Form.TITLE}
+        for text in written:
+            for key, form in _forms(text):
+                if form < found.get(key, _NO_FORM):
+                    found[key] = form
+    found.pop("", None)
+    return found
+
+
+def _written(title: str) -> tuple[str, list[str]]:
+    """The title whole, and what it consists of: itself without asides, and each aside, as they are spoken."""
+    title = title.translate(_APOSTROPHES)
+    if "(" not in title:
+        return title, _spoken(title) if _AKA_WORD.search(title) else [_upright(title)]
+    title = _YEAR_ASIDE.sub("", title) or title
+    if not (match := _ASIDES.match(title)):
+        return title, [_upright(title)]
+    asides = [aside.strip() for aside in _ASIDE.findall(match["asides"])]
+    found = [aside for aside in asides if aside and not _NO_NAME.fullmatch(aside)]
+    return title, [name for text in (match["title"], *found) for name in _spoken(text)]
+
+
+def _spoken(text: str) -> list[str]:
+    parts = _AKA.split(text) if _AKA_WORD.search(text) else [text]
+    return [_upright(part.strip()) for part in parts if part.strip()]
+
+
+def _upright(text: str) -> str:
+    """ "Matrix, The" as "The Matrix"."""
+    if ", " in text and (match := _INVERTED.match(text)):
+        article = match["article"]
+        return f"{article}{'' if article.endswith(chr(39)) else ' '}{match['rest']}"
+    return text
+
+
+def _forms(text: str) -> list[tuple[str, Form]]:
+    said = words(text)
+    found = [("".join(said) or titles.name_key(text), Form.TITLE), *_plainer(text, said)]
+    if _PUNCTUATION.isdisjoint(text):
+        return found
+    if _SUBTITLE.search(text):
+        found += _shorter(text, [part for part in _SUBTITLE.split(text) if part and part.strip("( )")])
+    if "'" in text and (match := _BELONGS.match(text)):
+        said = words(text[match.end() :])
+        found += [("".join(said), Form.PLAIN), *_plainer(text[match.end() :], said)]
+    if ", " in text:
+        parts = [words(part) for part in text.split(", ")]
+        found += [("".join(part), Form.SUBTITLE) for part in parts if _is_telling(part)]
+    return found
+
+
+def _plainer(text: str, said: list[str]) -> list[tuple[str, Form]]:
+    """The keys of a name without its articles and parts, and with two letters for an umlaut."""
+    found = []
+    if len(said) > 1 and (said[0] in _LEADING or not _DROPPED.isdisjoint(said)):
+        kept = [word for word in said[said[0] in _LEADING :] if word not in _LEFT_OUT]
+        found.append(("".join(kept), Form.PLAIN))
+        if not _PARTS.isdisjoint(kept):
+            found.append(("".join(_without_parts(kept)), Form.NUMBERED))
+    if not text.isascii() and (other := text.casefold().translate(_TWO_LETTERS)) != text.casefold():
+        found.append((title_key(other), Form.PLAIN))
+    return found
+
+
+def _without_parts(said: list[str]) -> list[str]:
+    """Without "part" and the like before a number."""
+    return [
+        word
+        for at, word in enumerate(said)
+        if not (at and word in _PARTS and said[at + 1 : at + 2] and said[at + 1].isdigit())
+    ]
+
+
+def _shorter(text: str, parts: list[str]) -> list[tuple[str, Form]]:
+    """Names before and after a subtitle; none before a later part's number, since that is another movie."""
+    found: list[tuple[str, Form]] = []
+    if len(parts) < 2:
+        return found
+    rest = text[len(parts[0]) :].strip(" :-–—/")
+    if not _NUMBERED.match(rest):
+        found += _all(parts[0], Form.NUMBERED if _FIRST.match(rest) else Form.SHORT)
+    if len(parts) > 2:
+        found += _all(f"{parts[0]} {parts[-1]}", Form.NUMBERED)
+    for subtitle in {rest, parts[-1].strip()}:
+        if _is_telling(words(subtitle)):
+            found += _all(subtitle, Form.SUBTITLE)
+    return found
+
+
+def _all(text: str, form: Form) -> list[tuple[str, Form]]:
+    """The keys of part of a title, each no nearer than `form`."""
+    said = words(text)
+    return [("".join(said), form), *((key, form) for key, _ in _plainer(text, said))]
+
+
+def _is_telling(said: list[str]) -> bool:
+    """Whether part of a title can stand for it: two words or more that are not in many titles."""
+    telling = [word for word in said if word not in _DROPPED]
+    return len(telling) > 1 and not all(word in _COMMON or word.isdigit() for word in telling)

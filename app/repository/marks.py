@@ -1,0 +1,135 @@
+"""Queries on marks: what a person says of a movie beside a score."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.mark import HIDING, Mark, Marked, changed
+from app.repository import movies as movie_queries
+from app.storage.database import database_of
+from app.storage.personal import marks
+from app.storage.schema import movies
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedMovie:
+    """A movie and what a person marked it as, each with its time."""
+
+    movie_id: int
+    title: str
+    year: int | None
+    marks: dict[Mark, Marked]
+
+
+@dataclass(frozen=True, slots=True)
+class UserMarks:
+    """The set marks of a person. `hidden`: ids not to be recommended; `liked`: id to time."""
+
+    hidden: frozenset[int] = frozenset()
+    liked: Mapping[int, int] = field(default_factory=dict)
+    watchlist: frozenset[int] = frozenset()
+
+
+def of_movie(connection: Connection, user_id: int, movie_id: int) -> dict[Mark, Marked]:
+    """A person's marks of a movie, those that were taken away too."""
+    mine = marks.c.user_id == user_id, marks.c.movie_id == movie_id
+    query = sa.select(marks.c.mark, marks.c.is_set, marks.c.marked_at).where(*mine)
+    return {Mark(row.mark): Marked(row.is_set, row.marked_at) for row in connection.execute(query)}
+
+
+def set_marks(
+    connection: Connection, user_id: int, movie_id: int, wanted: Mapping[Mark, bool], *, now: int
+) -> dict[Mark, Marked]:
+    """Change the marks that are named, over whatever is there; returns all. Raises `NotFound`."""
+    movie_queries.get(
+        connection, movie_id, lock=True
+    )  # one writer of a movie at a time, and none of a deleted
+    before = of_movie(connection, user_id, movie_id)
+    latest = max(
+        (now, *(state.at for state in before.values()))
+    )  # a person's word stands, whatever the clock
+    given = {mark: Marked(is_set, latest) for mark, is_set in wanted.items()}
+    return before | _write(connection, user_id, movie_id, before, given)
+
+
+def add(
+    connection: Connection,
+    user_id: int,
+    movie_id: int,
+    given: Mapping[Mark, Marked],
+    *,
+    import_seq: int | None = None,
+) -> dict[Mark, Marked]:
+    """Write marks with times of their own, of which the newer one wins; returns those that changed."""
+    before = of_movie(connection, user_id, movie_id)
+    return _write(connection, user_id, movie_id, before, given, import_seq)
+
+
+def _write(
+    connection: Connection,
+    user_id: int,
+    movie_id: int,
+    before: Mapping[Mark, Marked],
+    given: Mapping[Mark, Marked],
+    import_seq: int | None = None,
+) -> dict[Mark, Marked]:
+    written = changed(before, given)
+    if written:
+        key: dict[str, Any] = {"user_id": user_id, "movie_id": movie_id, "import_seq": import_seq}
+        rows: list[dict[str, Any]] = [
+            key | {"mark": mark.value, "is_set": state.is_set, "marked_at": state.at}
+            for mark, state in written.items()
+        ]
+        upsert = database_of(connection).upsert(marks, "is_set", "marked_at", "import_seq")
+        connection.execute(upsert, rows)
+    return written
+
+
+def of_user(connection: Connection, user_id: int) -> UserMarks:
+    """What recommendations need of a person's marks."""
+    query = sa.select(marks.c.movie_id, marks.c.mark, marks.c.marked_at)
+    hidden, liked, watchlist = set(), {}, set()
+    for movie_id, mark, at in connection.execute(query.where(marks.c.user_id == user_id, marks.c.is_set)):
+        if mark in HIDING:
+            hidden.add(movie_id)
+        elif mark == Mark.LIKE:
+            liked[movie_id] = at
+        else:
+            watchlist.add(movie_id)
+    return UserMarks(frozenset(hidden), liked, frozenset(watchlist))
+
+
+def listing(
+    connection: Connection, user_id: int, *, limit: int, after: int = -1, mark: Mark | None = None
+) -> list[MarkedMovie]:
+    """The movies that a person marked, by id; with `mark` those that have it."""
+    mine = [marks.c.user_id == user_id, marks.c.is_set]
+    ids = sa.select(marks.c.movie_id).where(*mine, marks.c.movie_id > after)
+    if mark is not None:
+        ids = ids.where(marks.c.mark == mark.value)
+    page = connection.execute(ids.distinct().order_by(marks.c.movie_id).limit(limit)).scalars().all()
+    found: dict[int, MarkedMovie] = {}
+    shown = sa.select(marks, movies.c.title, movies.c.year).join(movies, movies.c.id == marks.c.movie_id)
+    for row in connection.execute(shown.where(*mine, marks.c.movie_id.in_(page)).order_by(marks.c.movie_id)):
+        movie = MarkedMovie(row.movie_id, row.title, row.year, {})
+        kept = found.setdefault(row.movie_id, movie)
+        kept.marks[Mark(row.mark)] = Marked(row.is_set, row.marked_at)
+    return list(found.values())
+
+
+def move(connection: Connection, before: int, after: int) -> int:
+    """Give a person's marks to another, of two the newer one; returns how many there were."""
+    theirs = marks.c.user_id == before
+    other = marks.alias()
+    shared = sa.exists().where(other.c.user_id == after, other.c.movie_id == marks.c.movie_id)
+    by_movie: dict[int, dict[Mark, Marked]] = {}
+    rows = connection.execute(sa.select(marks).where(theirs, shared).order_by(marks.c.movie_id)).all()
+    for row in rows:
+        by_movie.setdefault(row.movie_id, {})[Mark(row.mark)] = Marked(row.is_set, row.marked_at)
+    for movie_id, given in by_movie.items():
+        add(connection, after, movie_id, given)
+    connection.execute(marks.delete().where(theirs, shared))
+    return len(rows) + connection.execute(marks.update().where(theirs).values(user_id=after)).rowcount

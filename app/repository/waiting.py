@@ -1,0 +1,161 @@
+"""Queries on rows that wait: of a person, whose movie is not there yet."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from app.errors import NotFound
+from app.mark import Mark, Marked, changed
+from app.rating import Rating
+from app.repository import aliases, marks, movies, ratings
+from app.storage.personal import waiting
+from app.storage.schema import ratings as rating_rows
+
+MOST = 100_000
+"""Rows of a person that wait at most."""
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A row whose movie is not there. `work`: what rows of the same work have in common (`Work.key`).
+
+    `candidates`: (movie id, why), best first; `import_seq`: of the import that brought it.
+    `number` is 0 before it is kept.
+    """
+
+    user_id: int
+    work: str
+    title: str
+    year: int | None = None
+    imdb_id: int | None = None
+    tmdb_id: int | None = None
+    score: float | None = None
+    rated_at: int | None = None
+    marks: Mapping[Mark, Marked] = field(default_factory=dict)
+    reason: str = ""
+    candidates: tuple[tuple[int, str], ...] = ()
+    import_seq: int | None = None
+    created_at: float = 0.0
+    number: int = 0
+
+
+def put(connection: Connection, user_id: int, rows: Iterable[Waiting]) -> list[Waiting]:
+    """Keep a person's rows, one a work: its newest score and marks. Returns those that have no room."""
+    by_work: dict[str, Waiting] = {}
+    for row in rows:
+        by_work[row.work] = _joined(by_work[row.work], row) if row.work in by_work else row
+    room, refused = MOST - count(connection, user_id), list[Waiting]()
+    given = list(by_work.values())
+    for some in (given[at : at + _BATCH] for at in range(0, len(given), _BATCH)):
+        known = _of_works(connection, user_id, [row.work for row in some])
+        new = [row for row in some if row.work not in known]
+        refused += new[max(0, room) :]
+        new = new[: max(0, room)]
+        room -= len(new)
+        if new:
+            connection.execute(waiting.insert(), [_values(row) | {"user_id": user_id} for row in new])
+        for row in some:
+            if row.work in known:
+                _replace(connection, known[row.work], row)
+    return refused
+
+
+def _joined(old: Waiting, new: Waiting) -> Waiting:
+    """What two rows of one work come to; title, ids and candidates are those of the later one."""
+    keeps = old.score is not None and (new.score is None or (old.rated_at or 0) > (new.rated_at or 0))
+    score, rated_at = (old.score, old.rated_at) if keeps else (new.score, new.rated_at)
+    merged = {**old.marks, **changed(old.marks, new.marks)}
+    return replace(new, score=score, rated_at=rated_at, marks=merged)
+
+
+def _replace(connection: Connection, old: Waiting, new: Waiting) -> None:
+    joined = replace(_joined(old, new), created_at=old.created_at, import_seq=old.import_seq)
+    if _values(joined) != _values(old):
+        same = waiting.c.number == old.number
+        connection.execute(waiting.update().where(same).values(_values(joined)))
+
+
+def _values(row: Waiting) -> dict[str, Any]:
+    kept = {mark.value: [state.is_set, state.at] for mark, state in row.marks.items()}
+    names = ("work", "title", "year", "imdb_id", "tmdb_id", "score", "rated_at", "reason", "import_seq")
+    values = {name: getattr(row, name) for name in (*names, "created_at")}
+    return values | {"marks": kept, "candidates": [list(one) for one in row.candidates]}
+
+
+def _read(row: Any) -> Waiting:
+    values = dict(row)
+    values["marks"] = {Mark(name): Marked(*state) for name, state in row["marks"].items()}
+    values["candidates"] = tuple((movie_id, why) for movie_id, why in row["candidates"])
+    return Waiting(**values)
+
+
+def _of_works(connection: Connection, user_id: int, works: list[str]) -> dict[str, Waiting]:
+    query = sa.select(waiting).where(waiting.c.user_id == user_id, waiting.c.work.in_(works))
+    return {row["work"]: _read(row) for row in connection.execute(query).mappings()}
+
+
+def count(connection: Connection, user_id: int) -> int:
+    """How many rows of a person wait."""
+    query = sa.select(sa.func.count()).select_from(waiting).where(waiting.c.user_id == user_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def listing(connection: Connection, user_id: int, *, limit: int, after: int = 0) -> list[Waiting]:
+    """A person's rows by number, after that one."""
+    query = sa.select(waiting).where(waiting.c.user_id == user_id, waiting.c.number > after)
+    rows = connection.execute(query.order_by(waiting.c.number).limit(limit)).mappings()
+    return [_read(row) for row in rows]
+
+
+def get(connection: Connection, user_id: int, number: int) -> Waiting:
+    """Raises `NotFound`; another person's row is none."""
+    query = sa.select(waiting).where(waiting.c.user_id == user_id, waiting.c.number == number)
+    row = connection.execute(query.with_for_update()).mappings().first()
+    if row is None:
+        raise NotFound(f"No row {number} of user {user_id} waits. GET /users/{user_id}/waiting lists them.")
+    return _read(row)
+
+
+def remove(connection: Connection, user_id: int, number: int) -> None:
+    """Raises `NotFound`."""
+    get(connection, user_id, number)
+    connection.execute(waiting.delete().where(waiting.c.number == number))
+
+
+def resolve(connection: Connection, user_id: int, number: int, movie_id: int, *, now: float) -> Waiting:
+    """Give a row its movie: score and marks become the movie's unless newer ones are there.
+
+    The choice is remembered. Raises `NotFound` for the row or the movie.
+    """
+    row = get(connection, user_id, number)
+    movies.get(connection, movie_id, lock=True)
+    rated_at = int(row.created_at) if row.rated_at is None else row.rated_at
+    if row.score is not None and not _has_newer(connection, user_id, movie_id, rated_at):
+        ratings.put(connection, Rating(user_id, movie_id, row.score, rated_at))
+    marks.add(connection, user_id, movie_id, row.marks)
+    aliases.remember(connection, user_id, row.work, movie_id, now=now)
+    connection.execute(waiting.delete().where(waiting.c.number == number))
+    return row
+
+
+def _has_newer(connection: Connection, user_id: int, movie_id: int, rated_at: int) -> bool:
+    mine = rating_rows.c.user_id == user_id, rating_rows.c.movie_id == movie_id
+    there = connection.execute(sa.select(rating_rows.c.rated_at).where(*mine)).scalar()
+    return there is not None and there > rated_at
+
+
+def move(connection: Connection, before: int, after: int) -> int:
+    """Give a person's rows to another, of two of a work the newest of each; returns how many there were."""
+    theirs = waiting.c.user_id == before
+    other = waiting.alias()
+    double = sa.exists().where(other.c.user_id == after, other.c.work == waiting.c.work)
+    rows = connection.execute(sa.select(waiting).where(theirs, double)).mappings().all()
+    put(connection, after, [_read(row) for row in rows])
+    for row in rows:
+        connection.execute(waiting.delete().where(waiting.c.number == row["number"]))
+    moved = connection.execute(waiting.update().where(theirs).values(user_id=after)).rowcount
+    return len(rows) + moved

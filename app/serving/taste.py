@@ -1,0 +1,54 @@
+"""What a user's list is made from: ratings, likes that count as ratings, and movies that it must not hold."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sqlalchemy.engine import Connection
+
+from app.mark import LIKED_SCORE
+from app.rating import Rating
+from app.repository import marks, ratings
+from app.serving.recommendations import Filters
+
+Watchlist = Literal["only", "without"]
+
+
+@dataclass(frozen=True, slots=True)
+class Taste:
+    """`rated`: with a rating of `LIKED_SCORE` for each of `liked`, by movie id.
+
+    `liked`: those that have no rating. `hidden`: watched, or of no interest.
+    """
+
+    rated: list[Rating]
+    hidden: frozenset[int] = frozenset()
+    watchlist: frozenset[int] = frozenset()
+    liked: frozenset[int] = frozenset()
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """All that a list depends on, for its tag."""
+        rated = [(rating.movie_id, rating.score, rating.rated_at) for rating in self.rated]
+        return rated, sorted(self.hidden), sorted(self.watchlist)
+
+    def narrow(self, filters: Filters, watchlist: Watchlist | None = None) -> Filters:
+        """The filters without what marks hide, and with what the watchlist takes away, or leaves."""
+        if self.hidden:
+            filters = replace(filters, exclude=(*filters.exclude, *sorted(self.hidden)))
+        if watchlist == "only":
+            return replace(filters, only=self.watchlist)
+        if watchlist == "without":
+            return replace(filters, exclude=(*filters.exclude, *sorted(self.watchlist)))
+        return filters
+
+
+def taste_of(connection: Connection, user_id: int) -> Taste:
+    """A user's ratings and marks, of one transaction."""
+    rated = ratings.of_user(connection, user_id)
+    marked = marks.of_user(connection, user_id)
+    liked = frozenset[int]()
+    if marked.liked:
+        liked = frozenset(marked.liked) - {rating.movie_id for rating in rated}
+        rated += [Rating(user_id, movie_id, LIKED_SCORE, marked.liked[movie_id]) for movie_id in liked]
+        rated.sort(key=lambda rating: rating.movie_id)
+    return Taste(rated, marked.hidden, marked.watchlist, liked)

@@ -1,0 +1,120 @@
+"""Finding the film that a row means, by ids and by titles: never a wrong one."""
+
+from itertools import count
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.imports.matching import MOST_CANDIDATES, Candidate, Claims, Matcher, Work
+from app.imports.names import title_key
+from app.movie import LONGEST_TITLE
+from app.titles import split_title
+
+TABLE = Path(__file__).with_name("titles.txt")
+
+
+def pairs() -> tuple[list[tuple[int, str, int | None]], list[tuple[str, int | None, int | None]]]:
+    """The films of the table, and the names asked for: (name, year, film or None)."""
+    films, asked, numbers = [], [], count(1)
+    for line in TABLE.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            continue
+        title, *names = line.split("=")
+        film, year = next(numbers), None
+        if title.strip():
+            text, year = split_title(title)
+            films.append((film, text, year))
+        for name in names:
+            text, _, given_year = name.strip().partition(" @")
+            wanted = year if not given_year else None if given_year == "-" else int(given_year)
+            asked.append((text, wanted, film if title.strip() else None))
+    return films, asked
+
+
+def test_no_name_of_the_table_finds_a_wrong_film_and_nearly_all_find_theirs() -> None:
+    films, asked = pairs()
+    matcher = Matcher(films, {})
+    found = [(name, year, film, matcher.find(name, year)) for name, year, film in asked]
+    wrong = [one for one in found if one[3] is not None and one[3] != one[2]]
+    there = [one for one in found if one[2] is not None]
+    missed = [one[:3] for one in there if one[3] is None]
+    assert len(asked) >= 300
+    assert not wrong
+    assert len(missed) <= len(there) * 0.05, missed
+
+
+@settings(max_examples=40)
+@given(
+    st.text(min_size=1, max_size=60).filter(lambda text: title_key(text) != ""),
+    st.text(max_size=LONGEST_TITLE + 100),
+)
+def test_a_film_is_found_by_its_own_title_whatever_that_is(title: str, other: str) -> None:
+    matcher = Matcher([(1, title, 2000)], {})
+    assert matcher.find(title, 2000) == 1
+    assert matcher.find(title, 2001) == 1
+    assert matcher.find(title, 2005) is None
+    assert len(matcher.match(Work((other,), 2000)).candidates) <= MOST_CANDIDATES
+
+
+def test_hostile_titles_cost_no_more_than_others() -> None:
+    hostile = ["(" * 10_000, " (x)" * 2_500, ", The" * 2_000, ": " * 5_000, "a.k.a. " * 1_500, "II " * 3_000]
+    matcher = Matcher([(n, title, 2000) for n, title in enumerate(hostile)], {})
+    for n, title in enumerate(hostile):
+        assert matcher.match(Work((title,), 2000)).movie_id in (n, None)
+
+
+def test_ids_come_before_titles() -> None:
+    matcher = Matcher([(1, "Heat", 1995), (2, "Dune", 2021)], {113277: 1}, {438631: 2})
+    assert matcher.find("Dune", 2021, imdb_id=113277) == 1
+    assert matcher.find("Anything", None, tmdb_id=438631) == 2
+    both = matcher.match(Work(("Heat",), 1995, imdb_id=113277, tmdb_id=438631))
+    assert both.movie_id is None
+    assert [one.movie_id for one in both.candidates] == [1, 2]
+
+
+def test_what_is_no_film_is_found_by_its_id_alone() -> None:
+    matcher = Matcher([(1, "Toy Story", 1995)], {114709: 1})
+    game = matcher.match(Work(("Toy Story",), 1995, imdb_id=205214, other="a video game"))
+    assert (game.movie_id, game.why, game.candidates) == (None, "It is a video game, not a movie.", ())
+    assert matcher.match(Work(("x",), 1995, imdb_id=114709, other="a series")).movie_id == 1
+
+
+def test_a_film_that_has_another_id_is_another_work() -> None:
+    matcher = Matcher([(1, "Heat", 1995), (2, "Heat", 1986)], {113277: 1}, {949: 1})
+    for other in (Work(("Heat",), 1995, imdb_id=7), Work(("Heat",), 1995, tmdb_id=7)):
+        match = matcher.match(other)
+        assert match.movie_id is None
+        assert match.candidates[0] == Candidate(1, "the same title, but another id and year")
+    assert matcher.find("Heat", 1986, imdb_id=7) == 2  # its own id is not known
+
+
+def test_original_titles_count_as_titles() -> None:
+    matcher = Matcher([(1, "Downfall", 2004)], {})
+    assert matcher.match(Work(("Der Untergang", "Downfall"), 2004)).movie_id == 1
+
+
+def test_candidates_are_the_nearest_best_first() -> None:
+    films = [
+        (1, "Dune", 1984),
+        (2, "Dune", 2021),
+        (3, "Dune: Part Two", 2024),
+        (4, "The Last Days of a Star", 1999),
+    ]
+    match = Matcher(films, {}).match(Work(("Dune",), 2005))
+    assert match.movie_id is None
+    assert match.candidates == (
+        Candidate(2, "the same title, of 2021"),
+        Candidate(1, "the same title, of 1984"),
+        Candidate(3, "a similar title"),
+    )
+    similar = Matcher(films, {}).match(Work(("The Last Day of Stars",), 1999))
+    assert similar.candidates == (Candidate(4, "a similar title"),)
+
+
+def test_a_movie_is_claimed_by_the_first_work_that_it_is_matched_with() -> None:
+    claims = Claims()
+    assert not claims.is_taken(1, Work(("Heat",), 1995))
+    assert not claims.is_taken(1, Work(("HEAT",), 1995))
+    assert claims.is_taken(1, Work(("Heat",), 1996))
+    assert claims.is_taken(1, Work(("Heat",), 1995, imdb_id=113277))
