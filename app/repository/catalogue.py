@@ -148,3 +148,9 @@ def imdb_ids(connection: Connection) -> dict[int, int]:
     """Movie ids by the number of their IMDb id."""
     query = sa.select(links.c.imdb_id, links.c.movie_id).where(links.c.imdb_id.is_not(None))
     return {row[0]: row[1] for row in connection.execute(query.order_by(links.c.movie_id.desc()))}
+
+
+def tmdb_ids(connection: Connection) -> dict[int, int]:
+    """Movie ids by their TMDB id."""
+    query = sa.select(links.c.tmdb_id, links.c.movie_id).where(links.c.tmdb_id.is_not(None))
+    return {row[0]: row[1] for row in connection.execute(query.order_by(links.c.movie_id.desc()))}
