@@ -55,7 +55,7 @@ def test_formats_are_known_by_their_header(tmp_path: Path, header: str, name: st
         (b"<films><film>x</film></films>", "XML or HTML"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Excel workbook"),
         (b'{"rating": 8}', "no export of Trakt"),
-        (b'[{"rated_at": "2024-01-01", "type": "show", "show": {}}]', "no films"),
+        (b'[{"rated_at": "2024-01-01", "type": "show", "show": {}}]', "no movies"),
         (b"[" * 100_000, "cannot be read"),
         (b"user_id,movie_id,score\r1,2,3\r", "CR alone"),
         (b"\x1f\x8b\x08nonsense", "damaged"),
@@ -66,5 +66,5 @@ def test_what_cannot_be_imported_is_refused_with_a_way_out(tmp_path: Path, conte
         checked(tmp_path, content)
     assert any(
         word in refused.value.detail
-        for word in ("xpected", "Save", "again", "Say which", "Send it", "no films")
+        for word in ("xpected", "Save", "again", "Say which", "Send it", "no movies")
     )

@@ -176,9 +176,10 @@ def run_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 STEP = 1 if os.environ.get("CI") else 5
 
 
-@pytest.mark.parametrize("undo", [False, True], ids=["import", "undo"])
 @pytest.mark.parametrize(
-    "content", [RATINGS, MOVIES, SCALED, TABLE], ids=["ratings", "movies", "scaled", "table"]
+    ("content", "undo"),
+    [(RATINGS, False), (RATINGS, True), (MOVIES, False), (MOVIES, True), (SCALED, False), (TABLE, False)],
+    ids=["ratings", "ratings-undo", "movies", "movies-undo", "scaled", "table"],
 )
 def test_a_kill_at_any_moment_changes_nothing(run_killed: Run, content: str, undo: bool) -> None:
     expected, _ = run_killed(content, [], undo=undo)

@@ -119,7 +119,7 @@ def test_imdb_in_old_and_new_columns_by_the_type_of_the_title(run_import: Import
     task = run_import(OLD_IMDB.encode("latin-1"), "ratings.csv", user_id=7)
     assert figures(task) == {"read": 2, "new": 1, "rejected": 1}
     assert task.result is not None
-    assert task.result["rejects"][0]["reason"] == "is no film but another work (Video Game)"
+    assert task.result["rejects"][0]["reason"] == "is no movie but another work (Video Game)"
     assert ratings(database)[7, 22] == (4.5, 1_611_964_800)
     task = run_import(IMDB_LIST, "My list.csv", user_id=7)
     assert figures(task) == {"read": 4, "new": 2, "rejected": 2}

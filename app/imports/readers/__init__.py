@@ -17,12 +17,12 @@ READERS: list[reader.Reader] = [native.RATINGS, movielens.RATINGS, movielens.DAT
 """Readers that take a file line by line as it comes; what none of them recognises may be a table or JSON."""
 
 EXPECTED = (
-    "Expected a table with a column that tells the film (an IMDb or TMDB id, or a title, with the year) and "
+    "Expected a table with a column that tells the movie (an IMDb or TMDB id, or a title, with the year) and "
     "one with the score; or user_id,movie_id,score,rated_at (rated_at may lack) or id,title,year,genre; or a "
     "file of MovieLens, Letterboxd, IMDb, Trakt or Netflix, as it is."
 )
 _LEFT_OUT = {"deleted", "orphaned", "lists"}
-"""Folders of an export of Letterboxd whose films are not among those that its owner sees as rated."""
+"""Folders of an export of Letterboxd whose movies are not among those that its owner sees as rated."""
 _SCORES = [formats.LETTERBOXD, formats.DIARY, formats.REVIEWS]
 """Of these files of one export the first that is there has the scores, and the others only marks."""
 

@@ -116,7 +116,7 @@ def recognise(header: Sequence[str], chosen: dict[str, int]) -> Columns:
                 places[role] = found[0]
                 break
     if MOVIE in places and MOVIE not in chosen and USER not in places and {TITLE, IMDB, TMDB} & places.keys():
-        del places[MOVIE]  # in one person's list it is the number that some other site gives the film
+        del places[MOVIE]  # in one person's list it is the number that some other site gives the movie
     if MOVIE in places:
         for role in (IMDB, TMDB, TITLE, ORIGINAL, YEAR, RELEASED, TYPE):
             if role not in chosen:
@@ -138,7 +138,7 @@ def refuse_ambiguous(name: str, error: Ambiguous) -> Invalid:
 
 
 def choice(text: str, header: Sequence[str]) -> dict[str, int]:
-    """What a caller says of columns: "title:Film,score:3" by names or numbers from 1. Raises `Invalid`."""
+    """What a caller says of columns: "title:Name,score:3", by names or numbers from 1. Raises `Invalid`."""
     found: dict[str, int] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         role, _, name = (piece.strip() for piece in part.partition(":"))

@@ -94,9 +94,9 @@ _EPISODE = re.compile(
 
 def _netflix_title(text: Texts) -> Texts:
     if _EPISODE.search(text[TITLE]):
-        raise BadField("Title", text[TITLE], "is no film but an episode of a series")
+        raise BadField("Title", text[TITLE], "is no movie but an episode of a series")
     if text.get(EXTRA):
-        raise BadField("Supplemental Video Type", text[EXTRA], "is no film but a trailer or the like")
+        raise BadField("Supplemental Video Type", text[EXTRA], "is no movie but a trailer or the like")
     return text
 
 
@@ -195,5 +195,5 @@ FORMATS = [
 
 
 def is_list_of_letterboxd(header: Sequence[str]) -> bool:
-    """Whether a file has the columns of a list of films, whatever the list says of them."""
+    """Whether a file has the columns of a list of movies, whatever the list says of them."""
     return {key(name) for name in header} == _FILMS

@@ -61,7 +61,7 @@ def _names(line: str, separator: str) -> list[str]:
 
 
 def _layout(header: _Header, name: str, options: reader.Options) -> Layout | None:
-    """None for a header that lacks what tells the film, or its score. Raises `Ambiguous`."""
+    """None for a header that lacks what tells the movie, or its score. Raises `Ambiguous`."""
     known = [(one, one.fit(header.names, name)) for one in formats.FORMATS]
     for one, found in known:
         if found and not options.columns:
@@ -85,7 +85,7 @@ def _chosen(header: _Header, options: reader.Options) -> dict[str, int] | None:
 def _unknown(name: str, first: str, header: _Header, expected: str) -> Invalid:
     if formats.is_list_of_letterboxd(header.names):
         return Invalid(
-            f"{name} lists films of Letterboxd; what it says of them only its name tells. Send it under its "
+            f"{name} lists movies of Letterboxd; what it says of them only its name tells. Send it under its "
             "own: watched.csv, watchlist.csv or films.csv (likes), as a form's file or with X-Filename."
         )
     shown = repr(first if len(first) <= 100 else first[:100] + "...")
@@ -95,7 +95,7 @@ def _unknown(name: str, first: str, header: _Header, expected: str) -> Invalid:
         "what, by name or number: POST /imports?columns=title:1,year:2,score:3.",
         errors=[
             {
-                "detail": "which columns are the film and its score?",
+                "detail": "which columns are the movie and its score?",
                 "parameter": "columns",
                 "candidates": names,
             }

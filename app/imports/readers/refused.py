@@ -26,13 +26,13 @@ def refuse(head: bytes, name: str) -> None:
         )
     if _MARKUP.match(head):
         raise Invalid(
-            f"{name} is XML or HTML, which cannot be read. Save its films as a CSV with the columns title, "
+            f"{name} is XML or HTML, which cannot be read. Save its movies as a CSV with the columns title, "
             "year and rating."
         )
 
 
 def refuse_books(name: str) -> None:
     raise Invalid(
-        f"{name} rates books (Goodbooks, Book-Crossing, Goodreads and the like). Matinee is for films: "
-        "nothing in it can be imported. Expected a file of films."
+        f"{name} rates books (Goodbooks, Book-Crossing, Goodreads and the like). Matinee is for movies: "
+        "nothing in it can be imported. Expected a file of movies."
     )

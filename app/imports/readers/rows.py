@@ -8,9 +8,9 @@ from app.imports.readers import (
     catalogue,
     columns,
     fields,
-    films,
     formats,
     movielens,
+    movies,
     ratings,
     reader,
     scales,
@@ -31,7 +31,7 @@ def batch(layout: formats.Layout, rows: str, assumed: dict[str, Any], context: r
 
 
 def whose(name: str) -> Invalid:
-    """That a file needs to be told whose it is."""
+    """A file that does not say whose it is, and whose caller did not either."""
     return Invalid(
         f"A file of {name} holds one person's ratings. Say whose: POST /imports?user_id=7.",
         errors=[{"detail": "whose ratings the file holds is missing", "parameter": "user_id"}],
@@ -76,7 +76,7 @@ class _Ratings:
         )
         if self._user is None and columns.USER not in self._places:
             raise whose(layout.format.name)
-        self._finder = films.Finder(context, layout.columns)
+        self._finder = movies.Finder(context, layout.columns)
 
     def batch(self, some: Sequence[Record]) -> reader.Batch:
         good, marks = list[tuple[int, int, int, int, bool, int]](), list[reader.Mark]()

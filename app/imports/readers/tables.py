@@ -1,5 +1,5 @@
 """The reader of any table: bytes to text (`encodings`), to records (`records`), to columns (`columns`,
-`formats`), to rows (`scales`, `times`, `films`).
+`formats`), to rows (`scales`, `times`, `movies`).
 
 The first bytes of a file say how it is laid out; the encoding, the scale of the scores and the order of its
 dates are judged over the whole of it, before any row is read, and stand in the report.

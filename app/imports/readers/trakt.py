@@ -12,15 +12,15 @@ from typing import Any
 
 from app.errors import Invalid
 from app.imports import files
-from app.imports.readers import columns, films, ratings, reader, rows, scales, times
+from app.imports.readers import columns, movies, ratings, reader, rows, scales, times
 from app.imports.readers.fields import BadField
 from app.imports.rejects import Reject
 
 CHUNK = 65_536
 LONGEST_OBJECT = 1 << 20
-"""Letters. No film has as many."""
+"""Letters. No movie has as many."""
 BATCH = 2_000
-OBJECT = 'an object that tells a film: {"rated_at": ..., "rating": ..., "type": "movie", "movie": {...}}'
+OBJECT = 'an object that tells a movie: {"rated_at": ..., "rating": ..., "type": "movie", "movie": {...}}'
 _TIMES = {
     "rated_at": "",
     "last_watched_at": reader.WATCHED,
@@ -45,8 +45,8 @@ def recognise(head: bytes, name: str) -> "Json":
     first = next(_objects(iter([text]), name), None)
     if isinstance(first, dict):
         kind = str(first.get("type", "movie"))
-        if films.another_work(kind) or not isinstance(first.get("movie"), dict):
-            raise Invalid(f"{name} holds {kind[:40]}s of Trakt, and no films.")
+        if movies.another_work(kind) or not isinstance(first.get("movie"), dict):
+            raise Invalid(f"{name} holds {kind[:40]}s of Trakt, and no movies.")
         for key, mark in _TIMES.items():
             if key in first:
                 named = f"trakt-{mark or 'ratings'}"
@@ -72,7 +72,7 @@ class Json:
     def read(self, source: files.Source, context: reader.Context) -> Iterator[reader.Batch]:
         if context.user_id is None:
             raise rows.whose(self.name)
-        finder, line = films.Finder(context, _NAMES), 0
+        finder, line = movies.Finder(context, _NAMES), 0
         good, marks, rejects, read = list[Any](), list[reader.Mark](), list[Reject](), 0
         for line, item in enumerate(_objects(_texts(source), self.file), 1):
             read += 1
@@ -89,7 +89,7 @@ class Json:
         self,
         line: int,
         item: Any,
-        finder: films.Finder,
+        finder: movies.Finder,
         context: reader.Context,
         good: list[Any],
         marks: list[Any],
@@ -97,7 +97,7 @@ class Json:
         """Append an object to what it is. Raises `BadField`."""
         if not isinstance(item, dict) or not isinstance(item.get("movie"), dict):
             kind = _text(item, "type") if isinstance(item, dict) else ""
-            reason = f"{films.OTHER_WORK} ({kind})" if films.another_work(kind) else f"not {OBJECT}"
+            reason = f"{movies.OTHER_WORK} ({kind})" if movies.another_work(kind) else f"not {OBJECT}"
             raise BadField("", json.dumps(item)[:200], reason)
         at = times.epoch(self.time, _text(item, self.time), context.start)
         steps = None if self.mark else scales.TEN.half_steps("rating", _text(item, "rating"))

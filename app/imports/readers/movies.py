@@ -1,4 +1,4 @@
-"""The film that a row is about: by its id here, by those of IMDb and TMDB, or by title and year."""
+"""The movie that a row is about: by its id here, by those of IMDb and TMDB, or by title and year."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from app.imports.readers.fields import BadField
 from app.imports.readers.ratings import UNKNOWN_MOVIE
 from app.movie import split_title
 
-OTHER_WORK = "is no film but another work"
+OTHER_WORK = "is no movie but another work"
 NOT_FOUND = "no movie of that title and year is known"
 _IMDB = re.compile(r"(?:.*\btt|tt)?([0-9]{1,12})(?:\.0)?(?:/.*)?", re.ASCII)
 _YEAR = re.compile(r"\b(1[89][0-9]{2}|2[01][0-9]{2})\b", re.ASCII)
@@ -20,7 +20,7 @@ _TELEVISION = ("tv", "musicvideo")
 
 
 class Finder:
-    """Finds films by the texts of a row, whose roles `names` maps to the columns' names in the file."""
+    """Finds movies by the texts of a row, whose roles `names` maps to the columns' names in the file."""
 
     def __init__(self, context: reader.Context, names: columns.Columns) -> None:
         self._known, self._names = context.known_movies, names
@@ -65,7 +65,7 @@ class Finder:
 
 
 def another_work(kind: str) -> str:
-    """What a type says of a work that is no film, "" for a film."""
+    """What a type says of a work that is no movie, "" for a movie."""
     name = columns.key(kind)
     return kind if name in _TELEVISION or _OTHER_WORKS.search(name) else ""
 
@@ -83,7 +83,7 @@ def _year(text: Mapping[str, str]) -> int | None:
 
 
 def _shown(text: Mapping[str, str]) -> str:
-    """A row as a person would say which film it is about."""
+    """A row as a person would say which movie it is about."""
     title = text.get(columns.TITLE) or text.get(columns.ORIGINAL)
     if not title:
         return text.get(columns.IMDB) or text.get(columns.TMDB) or ""
