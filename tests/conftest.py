@@ -25,6 +25,7 @@ LONG = (
     "api/test_scarce.py",
     "api/test_values.py",
     "imports/test_damaged_archives.py",
+    "imports/test_fuzz.py",
     "imports/test_lanes.py",
     "imports/test_kills.py",
     "imports/test_merge_movies.py",

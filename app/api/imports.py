@@ -16,10 +16,12 @@ from app.api.edge.rules import OWN, OWN_TASK, VIEWER, CallerDependency
 from app.api.idempotency import Once, OnceDependency, Reply, accepted
 from app.api.tasks import ExistingTask, Started, Status, TaskAnswer, list_tasks, task_answer
 from app.api.uploads import Receiver, Upload
-from app.api.values import Id, TaskId
-from app.errors import Forbidden, Invalid, NotFound
+from app.api.values import Id, ShortWords, TaskId, Words
+from app.errors import Forbidden, NotFound
 from app.imports import readers
 from app.imports.kinds import IMPORT, UNDO, ImportParams
+from app.imports.readers.reader import Options
+from app.imports.readers.rows import whose
 from app.imports.rejects import rejects_path
 from app.repository import tasks
 from app.service import Service
@@ -39,13 +41,24 @@ async def start_import(
     once: OnceDependency,
     user_id: Annotated[Id | None, Query(description="whose ratings they are")] = None,
     dry_run: Annotated[bool, Query(description="make the report, write nothing")] = False,
+    columns: Annotated[Words, Query(description="which column is what, as in title:Film,score:3")] = "",
+    scale: Annotated[ShortWords, Query(description="of the scores: 5, 10, 100 or thumbs")] = "",
+    charset: Annotated[ShortWords, Query(description="how the text is encoded, such as windows-1252")] = "",
+    dates: Annotated[ShortWords, Query(description="what comes first in 5/1/2024: day or month")] = "",
 ) -> Any:
     """Import a CSV of ratings or movies. With no body and no Content-Type: the bundled sample."""
     folder, limit = service.settings.uploads_dir, service.settings.max_upload
     receiver = await run_in_threadpool(Receiver, folder, limit, once.name)
     try:
         upload = await receiver.receive(request)
-        params = ImportParams(user_id=user_id, dry_run=dry_run)
+        params = ImportParams(
+            user_id=user_id,
+            dry_run=dry_run,
+            columns=columns,
+            scale=scale,
+            charset=charset or upload.charset,
+            dates=dates,
+        )
         sample = upload.size == 0 and "content-type" not in request.headers
         async with place(request):
             answer = await run_in_threadpool(
@@ -65,20 +78,19 @@ def _start(
     params: ImportParams,
     once: Once,
 ) -> Any:
-    payload = f"{upload.sha256 if upload else ''} {params.user_id} {params.dry_run}"
+    options = Options(params.columns, params.scale, params.charset, params.dates)
+    said = "" if options == Options() else f" {options}"
+    payload = f"{upload.sha256 if upload else ''} {params.user_id} {params.dry_run}{said}"
     task_id = str(uuid.uuid4())
     kept = service.settings.uploads_dir / task_id
     if upload is None:
         _refuse_confined(caller)
     else:
-        reader = readers.check(upload.path, upload.filename)
+        reader = readers.check(upload.path, upload.filename, options)
         if not reader.personal:
             _refuse_confined(caller)
         if reader.personal and params.user_id is None:
-            raise Invalid(
-                f"A {reader.name} export holds one person's ratings. Say whose: POST /imports?user_id=7.",
-                errors=[{"detail": "whose ratings the file holds is missing", "parameter": "user_id"}],
-            )
+            raise whose(reader.name)
         receiver.keep(kept)
         params = replace(
             params,

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
 
 from app.api.forms import FRAMING, FileOfForm
 from app.errors import AppError, Conflict, TooLarge, UnsupportedMediaType
+from app.imports.readers.encodings import is_known
 from app.storage.files import replace_durably
 from app.storage.locks import try_lock
 
@@ -22,18 +24,27 @@ WRITE_SIZE = 1 << 18
 """Bytes in memory for each upload, of which there may be hundreds."""
 DISK = ThreadPoolExecutor(4, thread_name_prefix="upload")
 """Threads of their own: a stalled disk must not block those of other requests."""
-CSV_TYPES = ("text/csv", "application/csv", "text/plain", "application/octet-stream")
-PACKED_TYPES = ("application/gzip", "application/x-gzip", "application/zip", "application/x-zip-compressed")
+CSV_TYPES = (
+    *("text/csv", "application/csv", "text/plain", "application/octet-stream", "text/tab-separated-values"),
+    *("text/x-csv", "application/x-csv", "text/comma-separated-values", "application/vnd.ms-excel"),
+    *("application/json", "text/json"),
+)
+"""Windows takes a CSV for what opens it; an export of Trakt is JSON."""
+PACKED_TYPES = (
+    *("application/gzip", "application/x-gzip", "application/zip", "application/x-zip-compressed"),
+    *("application/x-zip", "multipart/x-zip", "application/x-compressed"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A completely received file. `sha256` in hexadecimal, `size` in bytes."""
+    """A completely received file. `sha256` in hexadecimal, `size` in bytes; `charset`: as declared, or ""."""
 
     path: Path
     filename: str
     size: int
     sha256: str
+    charset: str = ""
 
 
 class Receiver:
@@ -79,7 +90,13 @@ class Receiver:
             )
         else:
             await self._write_all(request.stream())
-        return Upload(self.path, _printable(Path(filename).name[:200]), self._size, self._hash.hexdigest())
+        return Upload(
+            self.path,
+            _printable(Path(filename).name[:200]),
+            self._size,
+            self._hash.hexdigest(),
+            _charset(request.headers.get("content-type", "")),
+        )
 
     async def _write_all(self, chunks: AsyncIterator[bytes]) -> None:
         waiting = bytearray()
@@ -119,6 +136,13 @@ class Receiver:
         if not self._kept:  # a kept one has left the path, which another receiver may use by now
             self.path.unlink(missing_ok=True)
         self._file.close()
+
+
+def _charset(content_type: str) -> str:
+    """What the header declares; nothing for UTF-8, which clients say of whatever they send, or nonsense."""
+    _, options = parse_options_header(content_type)
+    charset = options.get(b"charset", b"").decode("latin-1").strip().lower()
+    return charset if is_known(charset) and charset not in ("utf-8", "utf8") else ""
 
 
 def _printable(filename: str) -> str:

@@ -123,7 +123,7 @@ def import_file(client: MatineeClient, path: Path | None, user_id: int | None = 
     report = _result(client, started, f"import {name}")
     if report is None:
         return False
-    figures = ("new", "replaced", "unchanged", "older", "duplicate", "rejected")
+    figures = ("new", "replaced", "unchanged", "older", "duplicate", "marks", "rejected")
     parts = (f"{report[figure]:,} {figure}" for figure in figures if report.get(figure))
     print(f"  {report['read']:,} rows read: {', '.join(parts)}")
     for reject in report.get("rejects", [])[:5]:

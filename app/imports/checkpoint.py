@@ -20,7 +20,11 @@ UPLOAD_GONE = "The upload is gone from the data directory."
 
 @dataclass
 class Parsed:
-    """What the parse found. `left_out`: files of a zip that are no ratings, movies or links."""
+    """What the parse found. `left_out`: files of a zip that are no ratings, movies, links or marks.
+
+    `marks`: rows that are no ratings. `assumed`: of each file what was judged over the whole of it, None for
+    one that says everything itself.
+    """
 
     read: int = 0
     duplicate: int = 0
@@ -28,10 +32,12 @@ class Parsed:
     unknown_movies: int = 0
     formats: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    marks: dict[str, int] = field(default_factory=dict)
+    assumed: list[dict[str, Any] | None] = field(default_factory=list)
 
     @property
     def good(self) -> int:
-        return self.read - self.duplicate - self.rejected
+        return self.read - self.duplicate - self.rejected - sum(self.marks.values())
 
 
 @dataclass
@@ -44,6 +50,7 @@ class Figures:
     unchanged: int = 0
     older: int = 0
     duplicate: int = 0
+    marks: int = 0
     rejected: int = 0
 
 
@@ -79,7 +86,9 @@ class Checkpoint:
     @classmethod
     def of(cls, parsed: Parsed) -> "Checkpoint":
         """Before the first range."""
-        return cls(parsed, Figures(parsed.read, duplicate=parsed.duplicate, rejected=parsed.rejected))
+        marks = sum(parsed.marks.values())
+        figures = Figures(parsed.read, duplicate=parsed.duplicate, marks=marks, rejected=parsed.rejected)
+        return cls(parsed, figures)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Checkpoint":

@@ -9,7 +9,7 @@ import io
 import itertools
 import struct
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,6 +18,9 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from app.errors import AppError, Damaged, Invalid, TooLarge
 
 MOST_ENTRIES = 1000
+READ = (".csv", ".tsv", ".dat", ".data", ".item", ".json")
+"""How names of files in a zip end that are looked at."""
+_WORKBOOKS = {"xl/workbook.xml": "an Excel workbook (.xlsx)", "content.xml": "an OpenDocument file (.ods)"}
 HARMLESS = 100 << 20
 """Bytes that anything may unpack to; above, it must not be `MOST_PACKED` times what is stored."""
 DEFLATE_MOST = 1032
@@ -84,6 +87,7 @@ def _zip_members(path: Path, filename: str) -> list[Member]:
     with _damage(filename), zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         _refuse_overlaps(filename, entries, archive.start_dir)
+    _refuse_workbook(filename, {entry.filename for entry in entries})
     if len(entries) > MOST_ENTRIES:
         raise Invalid(f"{filename} holds {len(entries)} files. Pack only the CSV files to import.")
     found = []
@@ -91,7 +95,7 @@ def _zip_members(path: Path, filename: str) -> list[Member]:
         name = PurePosixPath(entry.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts or ":" in entry.filename:
             raise Invalid(f"{filename} holds a file named {entry.filename!r}, which leads out of it.")
-        if name.suffix.lower() == ".csv" and "__MACOSX" not in name.parts and not entry.is_dir():
+        if name.suffix.lower() in READ and "__MACOSX" not in name.parts and not entry.is_dir():
             if entry.flag_bits & 1:
                 raise Invalid(f"{name} in {filename} is encrypted. Pack it without a password.")
             _refuse_bomb(filename, entry.file_size, entry.compress_size)
@@ -99,6 +103,15 @@ def _zip_members(path: Path, filename: str) -> list[Member]:
     if not found:
         raise Invalid(f"{filename} holds no CSV file. Pack the CSV files to import.")
     return found
+
+
+def _refuse_workbook(filename: str, names: Container[str]) -> None:
+    for name, what in _WORKBOOKS.items():
+        if name in names:
+            raise Invalid(
+                f"{filename} is {what}, which cannot be read. In the spreadsheet choose File, Save as, "
+                "CSV UTF-8 (comma delimited), and send that file."
+            )
 
 
 def _zip_member(path: Path, filename: str, entry: zipfile.ZipInfo) -> Member:

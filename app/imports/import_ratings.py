@@ -1,7 +1,7 @@
 """Import a file: parse it to sorted runs, merge them range by range, exactly once, and report."""
 
 import errno
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -75,13 +75,19 @@ def _start(attempt: Attempt) -> int:
     return int(attempt.task.started_at or attempt.task.created_at)
 
 
+def _options(attempt: Attempt) -> reader.Options:
+    params = IMPORT.params_of(attempt.task)
+    return reader.Options(params.columns, params.scale, params.charset, params.dates)
+
+
 def _files(attempt: Attempt) -> tuple[list[readers.Recognised], list[str]]:
     params = IMPORT.params_of(attempt.task)
     if params.file is None:
         return readers.recognise_all(SAMPLE, SAMPLE.name)
     if lacking := missing_upload(attempt.settings, attempt.task):
         raise Invalid(f"{lacking} Send the file again.")
-    return readers.recognise_all(upload_path(attempt.settings, params.file), params.filename)
+    path = upload_path(attempt.settings, params.file)
+    return readers.recognise_all(path, params.filename, _options(attempt))
 
 
 def _parse(
@@ -89,27 +95,37 @@ def _parse(
 ) -> tuple[Checkpoint, list[parse.Part]]:
     """The first phase: the checkpoint from which the second one goes on, and what it merges.
 
-    `before`: the checkpoint of a merge that was cut short.
+    `before`: the checkpoint of a merge that was cut short; what it assumed of the files still holds.
     """
-    directory, (found, left_out) = workspace.parse_directory(), _files(attempt)
+    found, left_out = _files(attempt)
     attempt.report(phase="parse", done=0, total=sum(file.member.size for file in found), unit="bytes")
     kept = partial(workspace.read, attempt.database, going_on=before is not None)
     deleted, known_movies = kept("catalogue", _catalogue)
-    rejects = None if before else workspace.rejects(None)
-    user_id, titles = IMPORT.params_of(attempt.task).user_id, partial(kept, "titles", _titles)
+    titles, tmdb_ids = partial(kept, "titles", _titles), partial(kept, "tmdb_ids", _tmdb_ids)
     merged = dict(kept("merged", _merged))
-    known = {*known_movies, *merged}
-    context = reader.Context(known, _start(attempt), user_id, titles, sizes, merged)
-    parser = parse.Parser(directory, context, rejects.add if rejects else lambda _: None, attempt.report)
-    with attempt.database.busy():  # blocks beat; the first one may have to compile its lane
-        for file in found:
-            parser.parse(file)
+    user_id, judged = IMPORT.params_of(attempt.task).user_id, before.parsed.assumed if before else []
+    for place, assumed in enumerate(judged):
+        if assumed and not isinstance(found[place].reader, reader.Judging):
+            found[place] = readers.as_table(found[place], _options(attempt))
+    while True:
+        directory, rejects = workspace.parse_directory(), None if before else workspace.rejects(None)
+        known = {*known_movies, *merged}
+        context = reader.Context(known, _start(attempt), user_id, titles, sizes, merged, tmdb_ids)
+        reject = rejects.add if rejects else lambda _: None
+        parser = parse.Parser(directory, context, reject, attempt.report, judged)
+        try:
+            with attempt.database.busy():  # blocks beat; the first one may have to compile its lane
+                for file in found:
+                    parser.parse(file)
+            break
+        except parse.OffScale as error:  # nothing is written yet: all files are read again
+            found[error.args[0]] = readers.as_table(found[error.args[0]], _options(attempt))
     parser.parsed.left_out = left_out
     checkpoint = before or Checkpoint.of(parser.parsed)
     if rejects:
         checkpoint.rejects, checkpoint.kept = rejects.checkpoint, workspace.kept
         checkpoint.movies_deleted = deleted
-    elif checkpoint.parsed != parser.parsed:
+    elif checkpoint.parsed != replace(parser.parsed, assumed=checkpoint.parsed.assumed):
         raise Conflict("The upload does not read as it did before. Send the file again.")
     progress = {"phase": "merge", "done": checkpoint.done, "total": parser.parsed.good, "unit": "rows"}
     with saving(attempt, checkpoint, **progress) as connection:
@@ -130,6 +146,10 @@ def _titles(connection: Connection) -> Any:
     return list(catalogue.titles(connection)), list(catalogue.imdb_ids(connection).items())
 
 
+def _tmdb_ids(connection: Connection) -> Any:
+    return list(catalogue.tmdb_ids(connection).items())
+
+
 def _report(
     attempt: Attempt, workspace: Workspace, checkpoint: Checkpoint, shown: list[dict[str, Any]]
 ) -> None:
@@ -141,7 +161,9 @@ def _report(
         raise _no_good_row(checkpoint, shown)
     dry_run = IMPORT.params_of(attempt.task).dry_run
     result: dict[str, Any] = {"format": parsed.formats[-1], "formats": parsed.formats}
-    result |= {"left_out": parsed.left_out, **asdict(figures), "rejects": shown, "dry_run": dry_run}
+    marks = [f"{count:,} rows of {mark}: marks are not kept yet" for mark, count in parsed.marks.items()]
+    result |= {"left_out": parsed.left_out + marks, "assumed": [one for one in parsed.assumed if one]}
+    result |= {**asdict(figures), "rejects": shown, "dry_run": dry_run}
     workspace.clear()  # before the end: nothing would do it after
     seconds = attempt.clock() - (attempt.task.started_at or attempt.clock())
     with attempt.transaction(result=result | {"seconds": round(seconds, 3)}):

@@ -20,7 +20,10 @@ from app.tasks.kinds import RATINGS, Kind, Shown, later
 
 @dataclass(frozen=True, slots=True)
 class ImportParams:
-    """`file`: the upload, relative to the data directory, sent as `filename`; None: the bundled sample."""
+    """`file`: the upload, relative to the data directory, sent as `filename`; None: the bundled sample.
+
+    The last four are what the caller says of the file, see `app.imports.readers.reader.Options`.
+    """
 
     file: str | None = None
     filename: str = ""
@@ -28,6 +31,10 @@ class ImportParams:
     sha256: str = ""
     user_id: int | None = None
     dry_run: bool = False
+    columns: str = ""
+    scale: str = ""
+    charset: str = ""
+    dates: str = ""
 
 
 @dataclass(frozen=True, slots=True)

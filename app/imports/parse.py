@@ -15,11 +15,17 @@ import numpy as np
 from app.imports import readers, rejects, runs
 from app.imports.checkpoint import Parsed
 from app.imports.readers import reader
+from app.imports.readers.fields import OFF_SCALE
+from app.imports.readers.lines import LineReader
 from app.imports.readers.ratings import UNKNOWN_MOVIE
 from app.rating import RatingColumns
 
 ROW_BYTES = 25
 """Of a rating in a file: user, movie, score, time."""
+
+
+MOST_OFF = 0.01
+"""Share of scores off 0.5 to 5 above which a file of ratings is on another scale."""
 
 
 def _of_merged(ratings: RatingColumns, merged: dict[int, int]) -> RatingColumns:
@@ -36,6 +42,10 @@ def _of_merged(ratings: RatingColumns, merged: dict[int, int]) -> RatingColumns:
     return replace(ratings, movie_id=movie_id)
 
 
+class OffScale(Exception):
+    """So many scores of a file lie off the scale that it has to be judged as a whole: (place of the file)."""
+
+
 class Part(NamedTuple):
     """What one file came to. `rows`: ratings, which have runs, or movies or links, which have a spool."""
 
@@ -48,24 +58,43 @@ class Part(NamedTuple):
 class Parser:
     """Parses the files of one upload; what does not stay in memory goes to `directory`.
 
-    `reject` takes the rows that are no good. `parts` are in the order in which they are merged.
+    `reject` takes the rows that are no good. `parts` are in the order in which they are merged. `judged`:
+    what an earlier attempt assumed of each file.
     """
 
     directory: Path
     context: reader.Context
     reject: Callable[[list[rejects.Reject]], object]
     report: Callable[..., object]
+    judged: Sequence[dict[str, Any] | None] = ()
     parsed: Parsed = field(default_factory=Parsed)
     parts: list[Part] = field(default_factory=list)
     done: int = 0
     """Stored bytes that were read."""
+    scored: int = 0
+    """Scores of the file that is read, of which `off_scale` are off the scale."""
+    off_scale: int = 0
 
     def parse(self, file: readers.Recognised) -> None:
-        """Read one file whole. Raises `Invalid`, `TooLarge`."""
-        self.parsed.formats.append(file.reader.name)
-        path = self.directory / str(len(self.parts))
-        parse = self._ratings if file.reader.rows == reader.RATINGS else self._spool
+        """Read one file whole. Raises `Invalid`, `TooLarge`, and `OffScale` if it has to be judged first."""
+        place, read = len(self.parsed.formats), file.reader
+        assumed = None
+        if isinstance(read, reader.Judging):
+            known = self.judged[place] if self.judged else None
+            assumed = known or read.judge(file.member, self.context.sizes)
+            file = file._replace(reader=read.settled(assumed))
+        self.parsed.formats.append(read.name)
+        self.parsed.assumed.append(assumed)
+        path = self.directory / str(place)
+        self.scored = self.off_scale = 0
+        if read.rows == reader.MARKS:
+            for _ in self._good(file):
+                pass
+            return
+        parse = self._ratings if read.rows == reader.RATINGS else self._spool
         self.parts.append(parse(file, path))
+        if isinstance(read, LineReader) and self.off_scale > MOST_OFF * self.scored:
+            raise OffScale(place)
 
     def _ratings(self, file: readers.Recognised, directory: Path) -> Part:
         directory.mkdir(parents=True)
@@ -102,6 +131,12 @@ class Parser:
     def _count(self, batch: reader.Batch) -> None:
         self.parsed.read += batch.read
         self.parsed.rejected += len(batch.rejects)
-        self.parsed.unknown_movies += sum(reject.reason == UNKNOWN_MOVIE for reject in batch.rejects)
+        unknown = sum(reject.reason == UNKNOWN_MOVIE for reject in batch.rejects)
+        off = sum(reject.reason == OFF_SCALE for reject in batch.rejects)
+        self.parsed.unknown_movies += unknown
+        self.scored += len(batch.good) + unknown + off
+        self.off_scale += off
+        for mark in batch.marks:
+            self.parsed.marks[mark.mark] = self.parsed.marks.get(mark.mark, 0) + 1
         if batch.rejects:
             self.reject(batch.rejects)

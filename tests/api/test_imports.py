@@ -20,7 +20,7 @@ GOOD = b"user_id,movie_id,score\n7,1,5\n7,2,0.5\n"
 
 
 def run_import(client: TestClient, run_tasks: Callable[[], None], **request: Any) -> dict[str, Any]:
-    started = client.post("/imports", **request)
+    started = client.post(request.pop("url", "/imports"), **request)
     assert started.status_code == 202, started.text
     run_tasks()
     task: dict[str, Any] = client.get(started.headers["location"]).json()
@@ -56,7 +56,7 @@ def test_a_csv_is_taken_raw_or_as_a_form(
 
 
 def test_one_bad_row_costs_no_good_one(client: TestClient, run_tasks: Callable[[], None]) -> None:
-    content = b"user_id,movie_id,score\n7,1,5\n7,2,9\nx,2,4\n7,424242,4\n8,1,4\n"
+    content = b"user_id,movie_id,score\n7,1,5\n7,2,nine\nx,2,4\n7,424242,4\n8,1,4\n"
     result = run_import(client, run_tasks, content=content, headers=CSV)["result"]
     assert (result["read"], result["new"], result["rejected"]) == (5, 2, 3)
     assert sorted(reject["line"] for reject in result["rejects"]) == [3, 4, 5]
@@ -69,7 +69,7 @@ def test_one_bad_row_costs_no_good_one(client: TestClient, run_tasks: Callable[[
         (b"name,age\n1,2\n", CSV, 422),
         (b"\xff\xfeu\x00s\x00e\x00r\x00", CSV, 422),
         (b"user_id,movie_id,score\r7,1,5\r", CSV, 422),
-        (GOOD, {"Content-Type": "application/json"}, 415),
+        (GOOD, {"Content-Type": "application/pdf"}, 415),
         (GOOD, {"Content-Type": "image/png"}, 415),
     ],
 )
@@ -147,6 +147,35 @@ def test_a_large_upload_is_refused(settings: Settings, declared: bool, form: boo
     assert list(settings.uploads_dir.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", ["application/vnd.ms-excel", "text/x-csv", "TEXT/CSV; header=present"])
+def test_a_csv_is_taken_by_the_types_that_systems_give_it(
+    client: TestClient, run_tasks: Callable[[], None], kind: str
+) -> None:
+    task = run_import(client, run_tasks, content=GOOD, headers={"Content-Type": kind})
+    assert task["result"]["new"] == 2
+
+
+def test_what_the_caller_says_of_a_file_is_followed_and_part_of_the_request(
+    client: TestClient, run_tasks: Callable[[], None]
+) -> None:
+    content = "who;what;mark\n7;1;10\n7;2;\u00e9\n".encode("cp1252")
+    asked = client.post("/imports", content=content, headers=CSV)
+    assert asked.status_code == 422
+    assert asked.json()["errors"][0]["parameter"] == "columns"
+    assert asked.json()["errors"][0]["candidates"] == ["who", "what", "mark"]
+    query = "columns=user_id:who,movie_id:2,score:mark&scale=10"
+    keyed = {"Idempotency-Key": "k", "Content-Type": "text/csv; charset=ISO-8859-1"}
+    task = run_import(client, run_tasks, url=f"/imports?{query}", content=content, headers=keyed)
+    assumed = task["result"]["assumed"][0]
+    assert (assumed["scale"], assumed["encoding"], task["result"]["new"]) == ("0-10", "cp1252", 1)
+    other = client.post("/imports?columns=user_id:1&scale=5", content=content, headers=keyed)
+    assert other.status_code == 422
+    for wrong in ("scale=7", "charset=base64", "columns=x:y", "dates=year"):
+        refused = client.post(f"/imports?{wrong}", content=content, headers=CSV)
+        assert refused.status_code == 422, wrong
+        assert refused.json()["errors"][0]["parameter"] == wrong.partition("=")[0]
+
+
 def test_unknown_imports_are_unknown(client: TestClient) -> None:
     assert client.get("/imports/nope").json() == {"task_id": "nope", "status": "unknown"}
     rebuild = client.post("/recommender/rebuild").json()["task_id"]
@@ -162,7 +191,7 @@ def test_unknown_imports_are_unknown(client: TestClient) -> None:
 
 
 def test_rejects_are_a_csv_to_download(client: TestClient, run_tasks: Callable[[], None]) -> None:
-    content = b"user_id,movie_id,score\n7,1,5\n7,2,9\n=1+1,2,4\n"
+    content = b"user_id,movie_id,score\n7,1,5\n7,2,nine\n=1+1,2,4\n"
     task = run_import(client, run_tasks, content=content, headers=CSV)
     answer = client.get(f"/imports/{task['task_id']}/rejects")
     assert answer.headers["content-type"].startswith("text/csv")

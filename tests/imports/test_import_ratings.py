@@ -35,6 +35,7 @@ from tests.imports.conftest import (
 )
 
 pytestmark = pytest.mark.usefixtures("catalogue")
+UNKNOWN_TIME = "not a time that is known (epoch seconds, ISO 8601, or a date)"
 HEADER = "user_id,movie_id,score,rated_at\n"
 
 
@@ -69,28 +70,29 @@ def test_every_bad_row_is_rejected_by_itself_with_its_reason(
         ("x,3,4,1000", ("user_id", "not a whole number from 0")),
         (",3,4,1000", ("user_id", "missing")),
         ("9223372036854775808,3,4,1000", ("user_id", "above 9223372036854775807")),
-        ("1,3.0,4,1000", ("movie_id", "not a whole number from 0")),
+        ("1,3.5,4,1000", ("movie_id", "not a whole number from 0")),
         ("1,99,4,1000", ("movie_id", "unknown movie")),
         ("1,3,4.25,1000", ("score", "not on the scale of 0.5 to 5 in steps of 0.5")),
         ("1,3,nan,1000", ("score", "not a number")),
-        ("1,3,4,soon", ("rated_at", "neither epoch seconds nor an ISO 8601 time")),
+        ("1,3,4,soon", ("rated_at", UNKNOWN_TIME)),
         ("1,3,4,1700000901", ("rated_at", "in the future (times are epoch seconds or ISO 8601)")),
         ("1,3,4,1700000300", None),
         ("1,3,4", ("", "3 columns where the header has 4")),
         ("1,3,4,1000,5", ("", "5 columns where the header has 4")),
         ("", ("", "blank line")),
-        ("1,4,4,\x00", ("rated_at", "neither epoch seconds nor an ISO 8601 time")),
+        ("1,4,4,\x00", ("rated_at", UNKNOWN_TIME)),
         ("1,4,4,1000", None),
     ]
-    task = run_import(HEADER + "".join(row + "\n" for row, _ in rows))
+    more = "".join(f"{user},1,4,1000\n" for user in range(2, 102))  # one score off the scale is a mistake
+    task = run_import(HEADER + "".join(row + "\n" for row, _ in rows) + more)
     expected = [(n, *bad) for n, (_, bad) in enumerate(rows, 2) if bad]
     with rejects_path(engine_settings.data_dir, task.id).open(newline="") as file:
         found = [(int(r["line"]), r["column"], r["reason"]) for r in csv.DictReader(file)]
     assert found == expected
     assert task.result is not None
     assert [r["line"] for r in task.result["rejects"]] == [row[0] for row in expected][:20]
-    assert figures(task.result) == {"read": 18, "new": 3, "duplicate": 1, "rejected": 14}
-    assert set(ratings(database)) == {(1, 1), (1, 3), (1, 4)}
+    assert figures(task.result) == {"read": 118, "new": 103, "duplicate": 1, "rejected": 14}
+    assert {key for key in ratings(database) if key[0] == 1} == {(1, 1), (1, 3), (1, 4)}
 
 
 def test_a_line_that_is_not_utf_8_or_too_long_spoils_no_other(run_import: Import, database: Database) -> None:

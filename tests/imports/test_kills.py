@@ -29,6 +29,15 @@ RATINGS = "user_id,movie_id,score,rated_at\n" + "".join(
     for movie in (3, 1, 2, 99, 3, 4)
     for user in (5, 2, 9, 1)
 )
+SCALED = "user_id,movie_id,score\n" + "".join(
+    f"{user},{movie},{(user + movie) % 10 + 1}\n" for movie in (3, 1, 2, 99, 3, 4) for user in (5, 2, 9, 1)
+)
+"""Of a scale of ten: read once as if of five, and then as a whole."""
+TABLE = "user_id;movie_id;my rating;date\n" + "".join(
+    f"{user};{movie};{(user + movie) % 5 + 1},5;{movie}/31/2020\n"
+    for movie in (3, 1, 7, 8)
+    for user in (5, 2)
+)
 MOVIES = "id,title,year,genre\n" + "".join(f"{i},Film {i} new,2000,\n" for i in (1, 2, 3, 20, 3, 21)) + "x\n"
 SMALL = Sizes(run_rows=7, block=64, rejects=2, catalogue_rows=2, rows_in_memory=8)
 KEPT = ("ratings", "movies", "rating_before_images", "catalogue_before_images", "links", "count_changes")
@@ -167,8 +176,11 @@ def run_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 STEP = 1 if os.environ.get("CI") else 5
 
 
-@pytest.mark.parametrize("undo", [False, True], ids=["import", "undo"])
-@pytest.mark.parametrize("content", [RATINGS, MOVIES], ids=["ratings", "movies"])
+@pytest.mark.parametrize(
+    ("content", "undo"),
+    [(RATINGS, False), (RATINGS, True), (MOVIES, False), (MOVIES, True), (SCALED, False), (TABLE, False)],
+    ids=["ratings", "ratings-undo", "movies", "movies-undo", "scaled", "table"],
+)
 def test_a_kill_at_any_moment_changes_nothing(run_killed: Run, content: str, undo: bool) -> None:
     expected, _ = run_killed(content, [], undo=undo)
     assert expected["status"] == "complete"

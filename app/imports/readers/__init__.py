@@ -1,51 +1,46 @@
 """Readers, one a source: the first bytes of a file say which of them reads it."""
 
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from app.errors import Damaged, Invalid
 from app.imports import files
-from app.imports.readers import imdb, letterboxd, movielens, native, reader
-from app.imports.readers.lines import first_line
+from app.imports.readers import formats, layouts, movielens, native, reader, refused, survey, trakt
+from app.imports.readers.reader import Options
+from app.imports.readers.tables import HEAD, Table
 
-HEAD = 65_536
-"""Bytes that are read to recognise a file; no header is longer."""
+NOTHING_SAID = Options()
+_ORDER = (reader.MOVIES, reader.LINKS, reader.MARKS, reader.RATINGS)
 
-_ORDER = (reader.MOVIES, reader.LINKS, reader.RATINGS)
-
-READERS: list[reader.Reader] = [
-    native.RATINGS,
-    native.MOVIES,
-    movielens.RATINGS,
-    movielens.MOVIES,
-    movielens.LINKS,
-    letterboxd.RATINGS,
-    imdb.RATINGS,
-]
-"""Every reader; the first one that recognises a file reads it. A new source is a line here."""
+READERS: list[reader.Reader] = [native.RATINGS, movielens.RATINGS, movielens.DAT, movielens.DATA]
+"""Readers that take a file line by line as it comes; what none of them recognises may be a table or JSON."""
 
 EXPECTED = (
-    "Expected one of these header lines: user_id,movie_id,score,rated_at (rated_at may lack) or "
-    "id,title,year,genre, or a ratings.csv, movies.csv or links.csv of MovieLens or a ratings export of "
-    "Letterboxd or IMDb, as it is."
+    "Expected a table with a column that tells the movie (an IMDb or TMDB id, or a title, with the year) and "
+    "one with the score; or user_id,movie_id,score,rated_at (rated_at may lack) or id,title,year,genre; or a "
+    "file of MovieLens, Letterboxd, IMDb, Trakt or Netflix, as it is."
 )
+_LEFT_OUT = {"deleted", "orphaned", "lists"}
+"""Folders of an export of Letterboxd whose movies are not among those that its owner sees as rated."""
+_SCORES = [formats.LETTERBOXD, formats.DIARY, formats.REVIEWS]
+"""Of these files of one export the first that is there has the scores, and the others only marks."""
 
 
-def recognise(head: bytes, name: str) -> reader.Reader:
+def recognise(head: bytes, name: str, options: Options = NOTHING_SAID) -> reader.Reader:
     """The reader of a file, from its first bytes. Raises `Invalid` that says what is expected instead."""
-    if not head.strip(b"\r\n\t \0\xef\xbb\xbf"):
+    if not head.strip(b"\r\n\t \0\xef\xbb\xbf\xff\xfe"):
         raise Invalid(f"{name} is empty. {EXPECTED}")
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in head[:4]:
-        raise Invalid(f"{name} is encoded in UTF-16 or UTF-32. Save it as UTF-8 and send it again.")
-    line = first_line(head)
-    if b"\r" in line:
-        raise Invalid(f"{name} ends its lines with CR alone. Save it with LF or CRLF line ends.")
-    for known in READERS:
-        if known.recognises(head):
-            return known
-    text = line.decode("utf-8", "replace")
-    shown = repr(text if len(text) <= 100 else text[:100] + "...")
-    raise Invalid(f"{name} begins with {shown}, which is no header that we know. {EXPECTED}")
+    if head[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        raise Invalid(f"{name} is encoded in UTF-32. Save it as UTF-8 and send it again.")
+    refused.refuse(head, name)
+    if not (options.columns or options.scale):
+        for known in READERS:
+            if known.recognises(head):
+                return known
+    if trakt.is_json(head):
+        return trakt.recognise(head, name)
+    return layouts.recognise(head, name, options, EXPECTED)
 
 
 class Recognised(NamedTuple):
@@ -55,17 +50,24 @@ class Recognised(NamedTuple):
     reader: reader.Reader
 
 
-def recognise_all(path: Path, filename: str) -> tuple[list[Recognised], list[str]]:
+def recognise_all(
+    path: Path, filename: str, options: Options = NOTHING_SAID
+) -> tuple[list[Recognised], list[str]]:
     """The files of an upload in the order in which they are imported, and the names of those left out.
 
     Raises `Invalid` for what cannot be imported, `TooLarge` for what is out of all proportion unpacked.
     """
-    found, left_out, refusal = [], [], None
+    found, left_out, refusal = list[Recognised](), list[str](), None
     filename = filename or "The file"  # begins a sentence of every refusal
-    for member in files.members(path, filename):
+    survey.check(options)
+    members = files.members(path, filename)
+    for member in members:
+        if len(members) > 1 and _is_left_out(member.name):
+            left_out.append(member.name)
+            continue
         try:
             with member.open() as source:
-                found.append(Recognised(member, recognise(source.stream.read(HEAD), member.name)))
+                found.append(Recognised(member, recognise(source.stream.read(HEAD), member.name, options)))
         except Damaged:
             raise
         except Invalid as error:
@@ -73,7 +75,8 @@ def recognise_all(path: Path, filename: str) -> tuple[list[Recognised], list[str
             refusal = error
     if refusal and not found:
         raise refusal
-    for rows in _ORDER:
+    found = _with_one_of_scores(found)
+    for rows in (reader.MOVIES, reader.LINKS, reader.RATINGS):
         same = [one.member.name for one in found if one.reader.rows == rows]
         if len(same) > 1:
             raise Invalid(
@@ -82,9 +85,33 @@ def recognise_all(path: Path, filename: str) -> tuple[list[Recognised], list[str
     return sorted(found, key=lambda one: _ORDER.index(one.reader.rows)), left_out
 
 
-def check(path: Path, filename: str) -> reader.Reader:
+def _is_left_out(name: str) -> bool:
+    folders = PurePosixPath(name.replace("\\", "/")).parts[:-1]
+    return bool(_LEFT_OUT & {folder.lower() for folder in folders})
+
+
+def _with_one_of_scores(found: list[Recognised]) -> list[Recognised]:
+    """An export's diary repeats what its ratings say, without the later changes."""
+    names = [one.reader.name for one in found]
+    first = next((name for name in _SCORES if name in names), None)
+    return [
+        Recognised(member, replace(read, only_marks=True))
+        if isinstance(read, Table) and read.name in _SCORES and read.name != first
+        else Recognised(member, read)
+        for member, read in found
+    ]
+
+
+def as_table(file: Recognised, options: Options) -> Recognised:
+    """The same file, to be read as any table is: judged as a whole first."""
+    with file.member.open() as source:
+        head = source.stream.read(HEAD)
+    return Recognised(file.member, layouts.recognise(head, file.member.name, options, EXPECTED))
+
+
+def check(path: Path, filename: str, options: Options = NOTHING_SAID) -> reader.Reader:
     """The reader of an upload, from its head (also inside .gz and .zip).
 
     Of a zip with several files it is that of the ratings. Raises `Invalid`, `TooLarge`.
     """
-    return recognise_all(path, filename)[0][-1].reader
+    return recognise_all(path, filename, options)[0][-1].reader

@@ -1,62 +1,51 @@
-"""Files of movies and of links: a line each, by itself."""
+"""Tables of movies and of links: a record each, by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from app.imports.readers import fields, lines, reader
+from app.imports.readers import columns, fields, reader
 from app.imports.readers.ratings import UNKNOWN_MOVIE
-from app.imports.rejects import Reject
+from app.imports.spreadsheets import unescape
 from app.movie import LONGEST_GENRE, LONGEST_TITLE
+from app.titles import split_title
 
-Row = dict[str, str]
-"""The fields of a line by the names in the header."""
-
-
-def movies(
-    title_and_year: Callable[[str, Row], tuple[str, int | None]], text: Callable[[str], str] = str
-) -> lines.MakeLane:
-    """What makes the lane of a file of movies. `text`: a text as it was before it came to that file."""
-
-    def make(source: lines.LineReader, header: list[str], context: reader.Context, _size: int) -> lines.Lane:
-        key, name, genre_name = (source.columns[column] for column in ("id", "title", "genre"))
-
-        def read(row: Row) -> tuple[Any, ...]:
-            movie_id = fields.integer(key, row[key])
-            title = fields.text(name, text(row[name]), LONGEST_TITLE)
-            genre = fields.text(genre_name, text(row[genre_name]), LONGEST_GENRE)
-            if not title:
-                raise fields.BadField(name, "", "missing")
-            title, year = title_and_year(title, row)
-            context.known_movies.add(movie_id)
-            return movie_id, title, year, None if genre in ("", "(no genres listed)") else genre
-
-        return _lane(header, read)
-
-    return make
+Texts = Mapping[str, str]
+"""The fields of a record by role."""
+Read = Callable[[Texts], tuple[Any, ...]]
+"""What a record comes to, after its line: (id, title, year, genre) or (movie id, IMDb id, TMDB id)."""
+NO_GENRES = ("", "(no genres listed)")
 
 
-def links(source: lines.LineReader, header: list[str], context: reader.Context, _size: int) -> lines.Lane:
-    """The lane of a file of links."""
-    key, *others = (source.columns[name] for name in ("id", "imdb_id", "tmdb_id"))
+def movies(names: columns.Columns, context: reader.Context, *, ours: bool) -> Read:
+    """What reads a movie. `ours`: as the export writes it, else as MovieLens does: "Matrix, The (1999)"."""
+    key, name, genre_name = (names.name(role) for role in (columns.ID, columns.TITLE, columns.GENRE))
+    unescaped = unescape if ours else str
 
-    def read(row: Row) -> tuple[Any, ...]:
-        movie_id = fields.integer(key, row[key])
+    def read(text: Texts) -> tuple[Any, ...]:
+        movie_id = fields.integer(key, text[columns.ID])
+        title = fields.text(name, unescaped(text[columns.TITLE]), LONGEST_TITLE)
+        genre = fields.text(genre_name, unescaped(text[columns.GENRE]), LONGEST_GENRE)
+        if not title:
+            raise fields.BadField(name, "", "missing")
+        if ours:
+            year = fields.year(names.name(columns.YEAR), text[columns.YEAR])
+        else:
+            title, year = split_title(title)
+        context.known_movies.add(movie_id)
+        return movie_id, title, year, None if genre in NO_GENRES else genre
+
+    return read
+
+
+def links(names: columns.Columns, context: reader.Context) -> Read:
+    """What reads a link."""
+    key = names.name(columns.ID)
+
+    def read(text: Texts) -> tuple[Any, ...]:
+        movie_id = fields.integer(key, text[columns.ID])
         if movie_id not in context.known_movies:
-            raise fields.BadField(key, row[key], UNKNOWN_MOVIE)
-        return movie_id, *(fields.integer(name, row[name]) if row[name] else None for name in others)
+            raise fields.BadField(key, text[columns.ID], UNKNOWN_MOVIE)
+        others = (columns.IMDB, columns.TMDB)
+        return movie_id, *(fields.integer(names.name(r), text[r]) if text[r] else None for r in others)
 
-    return _lane(header, read)
-
-
-def _lane(header: list[str], read: Callable[[Row], tuple[Any, ...]]) -> lines.Lane:
-    def lane(block: bytes, first: int) -> reader.Batch:
-        good, rejects, found = list[tuple[Any, ...]](), list[Reject](), lines.split(block)
-        for number, line in enumerate(found, first):
-            try:
-                row = dict(zip(header, fields.split(line, len(header)), strict=True))
-                good.append((number, *read(row)))
-            except fields.BadField as bad:
-                rejects.append(Reject(number, *bad.args))
-        return reader.Batch(good, rejects, len(found))
-
-    return lane
+    return read

@@ -1,7 +1,8 @@
 """The fast lane: reads clean lines of ratings, compiled by numba, and leaves every other to the strict lane.
 
 It takes a line only if the strict lane would take it, and reads it alike: plain digits for ids and times,
-a score such as 4, 4.0 or 4.5, no blanks, no quotes, a movie that is known, a time that is not in the future.
+a score such as 4, 4.0 or 4.5, no blanks, no quotes, a movie that is known, a time that is not in the future
+and does not read as a date.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.arrays import Integers
 from app.compilation import compiled
+from app.imports.readers.times import FIRST_DATE, LAST_DATE
 from app.rating import CLOCK_TOLERANCE, RatingColumns
 
 USER, MOVIE, SCORE, TIME = range(4)
@@ -23,6 +25,7 @@ TABLE = 1 << 22
 
 _COMMA, _POINT, _ZERO, _FIVE, _LF, _CR = (ord(c) for c in ",.05\n\r")
 _ID_DIGITS, _TIME_DIGITS, _DECIMALS = 18, 11, 9
+_FIRST_DATE, _LAST_DATE = FIRST_DATE, LAST_DATE
 
 
 class Scan(NamedTuple):
@@ -119,6 +122,7 @@ def _scan(
                 break
             position += 1
         clean = fields == len(kinds) and user >= 0 and movie >= 0 and steps > 0 and 0 <= time <= latest
+        clean = clean and not _FIRST_DATE <= time <= _LAST_DATE
         if buffer[position] == _CR:
             position += 1
         if clean and buffer[position] == _LF and _known(table, ids, movie):

@@ -1,22 +1,20 @@
-"""One line at a time, each kept or rejected by itself, with its place and the reason.
-
-A record is a line, whatever its quotes say: an open quote spoils its own line and no other.
-"""
+"""One record at a time, each kept or rejected by itself, with its place and the reason."""
 
 import csv
 import re
-from datetime import UTC, datetime
 
 from app.imports.readers.lines import LONGEST_LINE
 from app.movie import FIRST_YEAR, LAST_YEAR
 from app.rating import HIGHEST, LOWEST, MAX_ID, STEP
 
 _INTEGER = re.compile(r"[0-9]{1,19}", re.ASCII)
-_DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", re.ASCII)
+_WHOLE = re.compile(r"([0-9]{1,19})\.0{1,9}", re.ASCII)
+_GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{3}){1,6}", re.ASCII)
+_SCIENTIFIC = re.compile(r"([0-9])(?:\.([0-9]{1,17}))?[eE]\+?([0-9]{1,2})", re.ASCII)
+_DECIMAL = re.compile(r"-?[0-9]{1,9}(?:[.,][0-9]{1,9})?", re.ASCII)
+OFF_SCALE = f"not on the scale of {LOWEST} to {HIGHEST:g} in steps of {STEP}"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BLANKS = " \t"
-LATEST_TIME = 253_402_300_799
-"""The last second of the year 9999."""
 
 
 class BadField(Exception):
@@ -47,46 +45,42 @@ def _quoted(text: str) -> list[str]:
 
 
 def integer(column: str, text: str) -> int:
-    """An id. Raises `BadField`."""
-    if not _INTEGER.fullmatch(text):
-        raise BadField(column, text, "missing" if not text else "not a whole number from 0")
-    number = int(text)
+    """An id, also as spreadsheets write it: 7.0, "1,270", 1.0E+0. Raises `BadField`."""
+    number = int(text) if _INTEGER.fullmatch(text) else _written_otherwise(column, text)
     if number > MAX_ID:
         raise BadField(column, text, f"above {MAX_ID}")
     return number
 
 
-def half_steps(column: str, text: str) -> int:
-    """A score in half steps. Raises `BadField`."""
+def _written_otherwise(column: str, text: str) -> int:
+    if match := _WHOLE.fullmatch(text):
+        return int(match[1])
+    if _GROUPED.fullmatch(text):
+        return int(text.replace(",", ""))
+    match = _SCIENTIFIC.fullmatch(text)
+    if not match:
+        raise BadField(column, text, "missing" if not text else "not a whole number from 0")
+    decimals, zeros = match[2] or "", int(match[3])
+    if len(decimals) < zeros:
+        raise BadField(column, text, "shortened by a spreadsheet: save the column as whole numbers")
+    if decimals[zeros:].strip("0"):
+        raise BadField(column, text, "not a whole number from 0")
+    return int(match[1] + decimals[:zeros])
+
+
+def decimal(column: str, text: str) -> float:
+    """A number with a point or a comma before its decimals. Raises `BadField`."""
     if not _DECIMAL.fullmatch(text):
         raise BadField(column, text, "missing" if not text else "not a number")
-    steps = float(text) / STEP
+    return float(text.replace(",", "."))
+
+
+def half_steps(column: str, text: str) -> int:
+    """A score in half steps. Raises `BadField`."""
+    steps = decimal(column, text) / STEP
     if not LOWEST / STEP <= steps <= HIGHEST / STEP or not steps.is_integer():
-        raise BadField(column, text, f"not on the scale of {LOWEST} to {HIGHEST:g} in steps of {STEP}")
+        raise BadField(column, text, OFF_SCALE)
     return int(steps)
-
-
-def epoch(column: str, text: str, latest: int) -> int | None:
-    """A time in epoch seconds from such, or from ISO 8601 (UTC unless it says); None for no text.
-
-    Raises `BadField`, also for a time after `latest`.
-    """
-    if not text:
-        return None
-    seconds = int(text) if _INTEGER.fullmatch(text) else _iso(column, text)
-    if not 0 <= seconds <= min(latest, LATEST_TIME):
-        reason = "before 1970" if seconds < 0 else "in the future (times are epoch seconds or ISO 8601)"
-        raise BadField(column, text, reason)
-    return seconds
-
-
-def _iso(column: str, text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return int(moment.timestamp() // 1)
-    except (ValueError, OverflowError):
-        raise BadField(column, text, "neither epoch seconds nor an ISO 8601 time") from None
 
 
 def text(column: str, value: str, longest: int) -> str:

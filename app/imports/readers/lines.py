@@ -1,7 +1,8 @@
 """Files of one record a line: line-aligned blocks, in bounded memory whatever the lines are like."""
 
+import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from app.imports import files
@@ -22,7 +23,8 @@ MakeLane = Callable[["LineReader", list[str], reader.Context, int], Lane]
 class LineReader:
     """A `Reader` of files with a header line. `columns` maps our names to those in the header.
 
-    Columns that are `optional`, by our names, may be missing; `others` may be there, and are not read.
+    Columns that are `optional`, by our names, may be missing. A file without a header is known by a `pattern`
+    of its first line, has the columns `fixed`, and another `separator`.
     """
 
     name: str
@@ -30,30 +32,39 @@ class LineReader:
     columns: dict[str, str]
     lane: MakeLane
     optional: Collection[str] = ()
-    others: bool = False
+    fixed: list[str] = field(default_factory=list)
+    separator: bytes = b","
+    pattern: re.Pattern[bytes] | None = None
     personal: bool = False
 
     def recognises(self, head: bytes) -> bool:
+        if self.pattern:
+            return bool(self.pattern.match(head))
         names, known = self.header(head), set(self.columns.values())
         needed = known - {self.columns[name] for name in self.optional}
-        is_whole = needed <= set(names) and len(set(names)) == len(names)
-        return is_whole and (self.others or known.issuperset(names))
+        return needed <= set(names) <= known and len(set(names)) == len(names)
 
     def header(self, head: bytes) -> list[str]:
         """The names in the first line."""
+        if self.fixed:
+            return self.fixed
         text = first_line(head).decode("utf-8", "replace")
         return [part.strip().strip('"') for part in text.split(",")]
 
     def read(self, source: files.Source, context: reader.Context) -> Iterator[reader.Batch]:
-        lane, line = None, 2
+        lane, line = None, 1 if self.fixed else 2
         for block in blocks(source.stream, context.sizes):
             start = 0
             if lane is None:
-                start = block.find(b"\n") + 1 or len(block)
+                start = 0 if self.fixed else block.find(b"\n") + 1 or len(block)
                 lane = self.lane(self, self.header(block[:start]), context, source.size)
-            batch = lane(block[start:], line)
+            batch = lane(self._with_commas(block[start:]), line)
             line += batch.read
             yield batch
+
+    def _with_commas(self, block: bytes) -> bytes:
+        """The block with commas for its separators; one that was there makes its line a bad one."""
+        return block if self.separator == b"," else block.replace(b",", b"\0").replace(self.separator, b",")
 
 
 def first_line(head: bytes) -> bytes:

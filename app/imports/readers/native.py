@@ -1,8 +1,7 @@
-"""Matinee's own files, as its export writes them."""
+"""Ratings as Matinee's own export writes them; what is like them, and the movies, are read as tables."""
 
-from app.imports.readers import catalogue, fields, ratings, reader
+from app.imports.readers import ratings, reader
 from app.imports.readers.lines import LineReader
-from app.imports.spreadsheets import unescape
 
 RATINGS = LineReader(
     "ratings",
@@ -10,10 +9,4 @@ RATINGS = LineReader(
     {"user_id": "user_id", "movie_id": "movie_id", "score": "score", "rated_at": "rated_at"},
     ratings.lane,
     optional={"rated_at"},
-)
-MOVIES = LineReader(
-    "movies",
-    reader.MOVIES,
-    {"id": "id", "title": "title", "year": "year", "genre": "genre"},
-    catalogue.movies(lambda title, row: (title, fields.year("year", row["year"])), unescape),
 )

@@ -1,13 +1,13 @@
 """Files of ratings: a strict lane judges each line by itself, a compiled one takes the clean ones at once."""
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from app.arrays import Integers
-from app.imports.readers import fields, lines, reader
+from app.imports.readers import fields, lines, reader, times
 from app.imports.rejects import Reject
-from app.rating import CLOCK_TOLERANCE, RatingColumns
+from app.rating import RatingColumns
 
 UNKNOWN_MOVIE = "unknown movie"
 
@@ -75,11 +75,11 @@ def _parser(columns: Mapping[str, str], header: list[str], start: int) -> Parse:
     user, movie, score = (columns[name] for name in ("user_id", "movie_id", "score"))
     user_at, movie_at, score_at = place["user_id"], place["movie_id"], place["score"]
     time_at, time = place.get("rated_at"), columns.get("rated_at", "")
-    count, latest = len(header), start + CLOCK_TOLERANCE
+    count = len(header)
 
     def parse(line: bytes) -> Row:
         row = fields.split(line, count)
-        rated_at = None if time_at is None else fields.epoch(time, row[time_at], latest)
+        rated_at = None if time_at is None else times.epoch(time, row[time_at], start)
         return (
             fields.integer(user, row[user_at]),
             fields.integer(movie, row[movie_at]),
@@ -106,7 +106,13 @@ def _read(
             continue
         at = start if rated_at is None else rated_at
         good.append((user_id, movie_id, score, at, rated_at is not None, number))
+    columns, numbers = in_columns(good)
+    return columns, numbers, rejects
+
+
+def in_columns(good: Sequence[tuple[int, int, int, int, bool, int]]) -> tuple[RatingColumns, Integers]:
+    """Rows of (user, movie, half steps, time, whether it has one, line) as columns, and the lines."""
     table = np.array(good, dtype=np.int64).reshape(-1, 6)
     timed = table[:, 4].astype(np.bool_)
     columns = (table[:, 0], table[:, 1], table[:, 2].astype(np.uint8), table[:, 3])
-    return RatingColumns(*columns, timed=True if timed.all() else timed), table[:, 5], rejects
+    return RatingColumns(*columns, timed=True if timed.all() else timed), table[:, 5]

@@ -1,26 +1,48 @@
 """What a reader is: it recognises the files of one source, and reads them in batches."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 from app.imports import files
 from app.imports.rejects import Reject
 from app.imports.sizes import Sizes
 
-RATINGS, MOVIES, LINKS = "ratings", "movies", "links"
+RATINGS, MOVIES, LINKS, MARKS = "ratings", "movies", "links", "marks"
+WATCHED, WATCHLIST, LIKE = "watched", "watchlist", "like"
+
+
+class Mark(NamedTuple):
+    """What a row says of a movie that is no rating: `WATCHED`, `WATCHLIST` or `LIKE`, `at` epoch seconds."""
+
+    line: int
+    user_id: int
+    movie_id: int
+    mark: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the caller says of a file, as the query parameters are; "" for nothing."""
+
+    columns: str = ""
+    scale: str = ""
+    charset: str = ""
+    dates: str = ""
 
 
 class Batch(NamedTuple):
     """Some rows of a file. `read`: how many, good or not.
 
     `good`, in the order of the file: `RatingColumns`; of movies a list of (line, id, title, year, genre); of
-    links a list of (line, movie id, IMDb id, TMDB id).
+    links a list of (line, movie id, IMDb id, TMDB id). `marks`: of the rows that have no rating.
     """
 
     good: Any
     rejects: list[Reject]
     read: int
+    marks: Sequence[Mark] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +50,8 @@ class Context:
     """What a reader is given. `start`: of the import, epoch seconds; `user_id`: whose ratings, if known.
 
     `known_movies` are the ids in the database; a reader of movies adds those that it reads. `titles` reads
-    (id, title, year) of each movie and [IMDb id, movie id] of each link. `merged`: the ids of movies that
-    were merged into others, known as well, and what they are now.
+    (id, title, year) of each movie and [IMDb id, movie id] of each link; `tmdb_ids` [TMDB id, movie id].
+    `merged`: the ids of movies that were merged into others, known as well, and what they are now.
     """
 
     known_movies: set[int]
@@ -38,20 +60,35 @@ class Context:
     titles: Callable[[], tuple[list[Any], list[Any]]]
     sizes: Sizes
     merged: dict[int, int] = field(default_factory=dict)
+    tmdb_ids: Callable[[], list[Any]] = list
 
 
 class Reader(Protocol):
-    """Reads one kind of file. `name`: of its format; `rows`: whether it yields ratings, movies or links.
+    """Reads one kind of file. `name`: of its format; `rows`: what it yields, such as `RATINGS`.
 
     `personal`: such files are one user's ratings, so that the caller has to say whose.
     """
 
-    name: str
-    rows: str
-    personal: bool
+    @property
+    def name(self) -> str: ...
+    @property
+    def rows(self) -> str: ...
+    @property
+    def personal(self) -> bool: ...
 
-    def recognises(self, head: bytes) -> bool:
+    def recognises(self, head: bytes, /) -> bool:
         """Whether a file is of its kind, from its first bytes."""
 
     def read(self, source: files.Source, context: Context) -> Iterator[Batch]:
         """All rows of a file. Raises `Invalid`, and what reading the source raises."""
+
+
+@runtime_checkable
+class Judging(Reader, Protocol):
+    """A reader that has to see a file whole before it can read any row of it."""
+
+    def judge(self, member: files.Member, sizes: Sizes) -> dict[str, Any]:
+        """What the file as a whole says, for the report. Raises `Invalid` that asks for the rest."""
+
+    def settled(self, assumed: dict[str, Any]) -> Self:
+        """The reader that goes by it."""

@@ -8,7 +8,8 @@ import { withUser } from "./user.js";
 
 const COUNTS = [
   ["read", "rows read"], ["new", "new"], ["replaced", "replaced"], ["unchanged", "unchanged"],
-  ["older", "older than what is there"], ["duplicate", "twice in the file"], ["rejected", "rejected"],
+  ["older", "older than what is there"], ["duplicate", "twice in the file"], ["marks", "marks"],
+  ["rejected", "rejected"],
   ["deleted", "deleted"], ["restored", "put back"], ["kept", "kept, changed since"],
 ];
 
