@@ -31,7 +31,7 @@ def plain(client: TestClient, user: int, limit: int = 100) -> tuple[list[int], s
 
 def rich(client: TestClient, user: int, **params: str) -> tuple[list[int], str]:
     answer = client.get(f"/users/{user}/recommendations", params={"limit": "100"} | params).json()
-    return [row["movie_id"] for row in answer["recommendations"]], answer["source"]
+    return [row["movie"]["id"] for row in answer["recommendations"]], answer["source"]
 
 
 def mark(client: TestClient, user: int, movie: int, **marks: bool) -> None:
