@@ -142,8 +142,11 @@ def name_key(text: str) -> str:
 
     Of a title without letters and digits, such as "$", what it is made of.
     """
-    key = "".join(numerals(without_article(words(text))))
-    return key or "".join(c for c in fold(text) if c.isprintable() and c != " ")
+    return _key(words(text)) or "".join(c for c in fold(text) if c.isprintable() and c != " ")
+
+
+def _key(found: Sequence[str]) -> str:
+    return "".join(numerals(without_article(found)))
 
 
 def names(title: str) -> list[str]:
@@ -158,16 +161,28 @@ def names(title: str) -> list[str]:
     return [leading_article(name) for name in (head, *asides) if name] or [title]
 
 
-def terms(title: str) -> list[str]:
-    """By what a search finds a title: its words, and each of its names as `name_term` writes it."""
-    found = [word[:LONGEST_TERM] for word in words(title)]
-    return list(dict.fromkeys((*found, *map(name_term, names(title)))))
+def terms(title: str, found: Sequence[str] | None = None) -> list[str]:
+    """By what a search finds a title: its words, and each of its names as `name_term` writes it.
+
+    `found`: its words, from a caller that has them, which saves most of the work.
+    """
+    found = words(title) if found is None else found
+    if found and "(" not in title and ", " not in title:  # it is its only name
+        whole = [_name_term(_key(found))]
+    else:
+        whole = [name_term(name) for name in names(title)]
+    return list(dict.fromkeys([word[:LONGEST_TERM] for word in found] + whole))
 
 
 def name_term(name: str) -> str:
     """ "=" and the key of a whole name; a sign that is neither letter nor digit by its number."""
-    signs = (c if c.isalnum() or not c.isascii() else f"u{ord(c):x}" for c in name_key(name))
-    return (NAME + "".join(signs))[:LONGEST_TERM]
+    return _name_term(name_key(name))
+
+
+def _name_term(key: str) -> str:
+    if not key.isalnum():
+        key = "".join(c if c.isalnum() or not c.isascii() else f"u{ord(c):x}" for c in key)
+    return (NAME + key)[:LONGEST_TERM]
 
 
 def leading_article(text: str, *, any_case: bool = False) -> str:

@@ -71,7 +71,7 @@ TITLES = (
     "8½", "Spider-Man", "Spider-Man 2", "Romeo + Juliet", "千と千尋の神隠し", "Сталкер", "O Brother", "Love",
     "Love Story", "Love Actually", "The Love Letter", "Crazy Love", "From Love to War", "1984", "1941",
     "Blade Runner 2049", "Final Fantasy", "L.A. Confidential", "100% Wolf", "Das Boot", "The Thing",
-    "Thing",
+    "Thing", "WALL·E and the Smorgasbord",
 )  # fmt: skip
 OWN = {
     "persona": "Persona",
@@ -123,5 +123,6 @@ OWN = {
     "the thing": "The Thing",
     "thing": "Thing",
     "fanal fantasi": "Final Fantasy",
+    "walle smor": "WALL·E and the Smorgasbord",
 }
 """On the starter catalogue and `TITLES`."""

@@ -56,11 +56,11 @@ def write(
     """Write rows by id, and keep what was there before for the import's undo."""
     there = existing(connection, noun, list(rows))
     written = _judge(connection, noun, rows, there, import_seq)
-    _keep_images(connection, noun, dict.fromkeys(written.new), import_seq)
     _keep_images(connection, noun, {key: there[key] for key in written.replaced}, import_seq)
     origin = {"source": "import", "created_at": now} if noun == MOVIE else {}
     changed = written.new + written.replaced + written.duplicate
     put(connection, noun, {key: rows[key] | origin for key in changed})
+    _note_new(connection, noun, written.new, import_seq)
     return written
 
 
@@ -72,7 +72,7 @@ def put(connection: Connection, noun: str, rows: dict[int, dict[str, Any]]) -> N
         changed = values[0].keys() - {column.name, "created_at"}
         connection.execute(database_of(connection).upsert(table, *sorted(changed)), values)
         if noun == MOVIE:
-            title_index.put(connection, {key: row["title"] for key, row in rows.items()})
+            title_index.put(connection, {row["id"]: (row["title"], row["search_key"]) for row in values})
 
 
 def _whole(noun: str, row: dict[str, Any]) -> dict[str, Any]:
@@ -114,13 +114,24 @@ def _imaged(connection: Connection, noun: str, ids: Iterable[int], import_seq: i
 
 
 def _keep_images(
-    connection: Connection, noun: str, images: dict[int, dict[str, Any] | None], import_seq: int
+    connection: Connection, noun: str, images: dict[int, dict[str, Any]], import_seq: int
 ) -> None:
     values = [
         {"import_seq": import_seq, "noun": noun, "id": key, "row": image} for key, image in images.items()
     ]
     if values:
         connection.execute(catalogue_before_images.insert(), values)
+
+
+def _note_new(connection: Connection, noun: str, ids: Sequence[int], import_seq: int) -> None:
+    """Keep that nothing was there before these rows, without sending a row for each: an import has many."""
+    _, column = _TABLES[noun]
+    image = catalogue_before_images
+    constants = (sa.literal(import_seq, image.c.import_seq.type), sa.literal(noun), column)
+    nothing = sa.literal(None, image.c.row.type)
+    for some in database_of(connection).batches(ids):
+        rows = sa.select(*constants, nothing).where(column.in_(some))
+        connection.execute(image.insert().from_select(["import_seq", "noun", "id", "row"], rows))
 
 
 def take_images(connection: Connection, import_seq: int, limit: int) -> tuple[str, dict[int, Any]] | None:

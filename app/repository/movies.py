@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection, RowMapping
 
 from app.errors import Conflict, NotFound
-from app.movie import Movie, genre_key, keys
+from app.movie import Movie, genre_key, keys, search_key
 from app.repository import counters, merged_movies, title_index
 from app.storage.database import database_of
 from app.storage.personal import aliases, marks
@@ -73,7 +73,7 @@ def create(
         statement = database_of(connection).insert(movies).values(id=movie_id, **values)
         statement = statement.on_conflict_do_nothing()  # on PostgreSQL an import may have added it just now
         if connection.execute(statement.returning(movies.c.id)).first():
-            title_index.put(connection, {movie_id: title})
+            title_index.put(connection, {movie_id: (title, search_key(title))})
             note_change(connection)
             return Movie(movie_id, title, year, genre)
 
@@ -189,7 +189,7 @@ def replace(connection: Connection, movie_id: int, title: str, year: int | None,
     get(connection, movie_id, lock=True)
     values = {"title": title, "year": year, "genre": genre, "source": "api"} | keys(title, genre)
     connection.execute(movies.update().where(movies.c.id == movie_id).values(**values))
-    title_index.put(connection, {movie_id: title})
+    title_index.put(connection, {movie_id: (title, search_key(title))})
     note_change(connection)
     return get(connection, movie_id)
 

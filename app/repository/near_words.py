@@ -12,9 +12,11 @@ from app.titles import spellings
 
 MOST_READ, MOST_KEPT, MOST_WORDS = 3000, 12, 8
 """Words that are compared with each of a query, that are searched for, and of a query that may have slips."""
+SHORTEST_BEGINNING = 3
+"""Letters of a word that may be a beginning, beside one that has a slip or is joined."""
 LAST = "\U0010ffff"
 """After every character that a word has."""
-SLIP, PARTED, POSSESSIVE = 2, 1, 1
+SLIP, PARTED, POSSESSIVE, BEGUN = 2, 1, 1, 3
 """What a difference costs."""
 
 Costs = dict[tuple[str, ...], int]
@@ -37,12 +39,29 @@ def _costs(word: str, known: set[str]) -> Costs:
     costs: Costs = {}
     forgiven = slips(word)
     if forgiven:
-        found = sorted((_cost(word, other, forgiven), other) for other in known)
+        found = sorted((_cost(word, other, forgiven), other) for other in _alike(word, known))
         costs = {(other,): cost for cost, other in found[:MOST_KEPT] if cost <= SLIP * forgiven + POSSESSIVE}
     for first, second in _parts(word):
         if first in known and second in known:
             costs[first, second] = PARTED
+    if len(word) >= SHORTEST_BEGINNING:
+        costs[(f"{word}*",)] = BEGUN
     return costs | {(spelt,): 0 for spelt in spellings(word)}
+
+
+def _alike(word: str, known: set[str]) -> Iterator[str]:
+    """Those of all words that were found which are for this one, without what cannot be near.
+
+    A slip changes two letters of the set at most, and a possessive one: that spares most comparisons.
+    """
+    (first, last), letters = ends(word), set(word)
+    longest, most = slips(word) + 1, 2 * slips(word) + 1
+    for other in known:
+        begins_or_ends = other.startswith(first) or other.endswith(last)
+        if not begins_or_ends or abs(len(other) - len(word)) > longest:
+            continue
+        if len(letters.symmetric_difference(other)) <= most:
+            yield other
 
 
 def _cost(word: str, other: str, most: int) -> int:

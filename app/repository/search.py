@@ -31,6 +31,7 @@ FEW = 5
 MOST_WORDS = 20
 LAST_YEAR_MEANT = 2100
 EXACT, ALL_WORDS, BEGINNINGS, NEAR = range(4)
+MOST_COST = 9
 _AFTER_HEAD = re.compile(r"[:(]| [-–—] ")
 
 Place = tuple[int, int, int]
@@ -165,8 +166,22 @@ def _by_near_words(found: _Search, typed: list[str], level: int) -> None:
 
 
 def _near_rank(way: list[Costs], level: int, row: RowMapping) -> int:
-    """Ranks by what the words that the title has cost in place of those that were typed, then by length."""
+    """Ranks by what the words that the title has cost in place of those that were typed.
+
+    Then comes a title without further words. Among the others the ratings decide: they tell better than
+    the length which of a series is meant.
+    """
     there = row["search_key"].split()
-    costs = (min((c for terms, c in some.items() if {*there}.issuperset(terms)), default=9) for some in way)
-    longer = max(0, len(without_article(there)) - len(way))
-    return ((level * 4 + NEAR) * 100 + min(sum(costs), 99)) * 10 + min(longer, 9)
+    costs = (
+        min((cost for terms, cost in some.items() if _has(there, terms)), default=MOST_COST) for some in way
+    )
+    is_longer = len(without_article(there)) > len(way)
+    return ((level * 4 + NEAR) * 100 + min(sum(costs), 99)) * 10 + is_longer
+
+
+def _has(there: list[str], terms: tuple[str, ...]) -> bool:
+    """Whether a title has all the terms, of which one that ends with "*" is a beginning."""
+    return all(
+        term in there or (term[-1] == "*" and any(word.startswith(term[:-1]) for word in there))
+        for term in terms
+    )

@@ -8,13 +8,13 @@ from app.storage.database import database_of
 from app.titles import terms
 
 
-def put(connection: Connection, titles: Mapping[int, str]) -> None:
-    """Index movies by their titles, in place of those that they had."""
+def put(connection: Connection, titles: Mapping[int, tuple[str, str]]) -> None:
+    """Index movies by their titles, in place of those that they had: (title, search key) by id."""
     index = database_of(connection).titles
-    found = [(movie_id, terms(title)) for movie_id, title in titles.items()]
+    found = [(movie_id, terms(title, key.split())) for movie_id, (title, key) in titles.items()]
     index.put(connection, found)
-    words = {term for _, some in found for term in some if term.isalpha()}
-    index.add_words(connection, sorted(words))
+    words = set[str]().union(*(some for _, some in found))
+    index.add_words(connection, sorted(filter(str.isalpha, words)))
 
 
 def remove(connection: Connection, ids: Sequence[int]) -> None:

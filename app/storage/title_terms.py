@@ -5,6 +5,7 @@ all have; a term that ends with "*" stands for every one that begins so. Terms a
 letters and digits, perhaps behind a "=", no longer than `LONGEST_TERM`.
 """
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -55,11 +56,12 @@ class SQLiteTitleTerms(TitleTerms):
 
     @staticmethod
     def put(connection: Connection, terms: Sequence[tuple[int, list[str]]]) -> None:
-        rows = [(movie_id, " ".join(some)) for movie_id, some in terms]
-        if rows:
-            connection.exec_driver_sql(
-                "INSERT OR REPLACE INTO title_terms (rowid, terms) VALUES (?, ?)", rows
-            )
+        # Most are new: to look for the others costs less than what a REPLACE does for each.
+        query = "SELECT rowid FROM title_terms WHERE rowid IN (SELECT value FROM json_each(?))"
+        ids = json.dumps([movie_id for movie_id, _ in terms])
+        SQLiteTitleTerms.delete(connection, connection.exec_driver_sql(query, (ids,)).scalars().all())
+        if rows := [(movie_id, " ".join(some)) for movie_id, some in terms]:
+            connection.exec_driver_sql("INSERT INTO title_terms (rowid, terms) VALUES (?, ?)", rows)
 
     @staticmethod
     def delete(connection: Connection, ids: Sequence[int]) -> None:
@@ -69,12 +71,11 @@ class SQLiteTitleTerms(TitleTerms):
 
     @staticmethod
     def add_words(connection: Connection, words: Sequence[str]) -> None:
-        if words:
-            is_there = "SELECT 1 FROM title_words WHERE word = ?1"
-            statement = (
-                f"INSERT INTO title_words (word, reversed) SELECT ?1, ?2 WHERE NOT EXISTS ({is_there})"
-            )
-            connection.exec_driver_sql(statement, [(word, word[::-1]) for word in words])
+        # One query for all of them: to look for each within its INSERT takes twice as long.
+        query = "SELECT word FROM title_words WHERE word IN (SELECT value FROM json_each(?))"
+        there = set(connection.exec_driver_sql(query, (json.dumps(words),)).scalars())
+        if new := [(word, word[::-1]) for word in words if word not in there]:
+            connection.exec_driver_sql("INSERT INTO title_words (word, reversed) VALUES (?, ?)", new)
 
     @staticmethod
     def matching(condition: Condition) -> sa.Select[Any]:

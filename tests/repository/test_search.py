@@ -1,25 +1,50 @@
 """What a search finds, and in which order, on every engine."""
 
 import re
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from app.config import Settings
 from app.movie import Movie
-from app.repository import catalogue, movies
+from app.repository import catalogue, movie_merges, movies
 from app.repository.search import Found, search
-from app.storage import Database
+from app.storage import Database, open_database
 from tests.catalogue import put_movies
+from tests.conftest import ENGINES
 from tests.searches import OWN, STARTER, TITLES
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """One database an engine for all of these tests, each of which rolls back what it does."""
+    settings = Settings(data_dir=tmp_path_factory.mktemp("search"), embedded_worker=False)
+    if request.param == "sqlite":
+        shutil.copyfile(request.getfixturevalue("migrated"), settings.data_dir / "matinee.db")
+    else:
+        server, template = request.getfixturevalue("postgres")
+        url = server.url(server.create_database(template))
+        settings = replace(settings, database_url=url)
+    database = open_database(settings)
+    yield database
+    database.close()
+
+
+class RolledBack(Exception):
+    pass
 
 
 @pytest.fixture
 def connection(database: Database) -> Iterator[Connection]:
-    with database.write() as connection:
+    with suppress(RolledBack), database.write() as connection:
         yield connection
+        raise RolledBack
 
 
 def titles(connection: Connection, text: str, **filters: object) -> list[str]:
@@ -129,6 +154,34 @@ def test_a_search_follows_an_import_and_its_undo(connection: Connection) -> None
     assert titles(connection, "toy story")[0] == "Toy Story"
 
 
+def test_a_search_follows_a_merge_of_movies_and_its_undo(database: Database) -> None:
+    with database.write() as connection:
+        put_movies(connection, [Movie(10_000, "Zyxw Vuts"), Movie(10_001, "Zyxw Rqpo")])
+    with database.write() as connection:
+        movie_merges.begin(connection, 10_000, 10_001, task_seq=1)
+        movie_merges.finish(connection, 10_000, 10_001, task_seq=1)
+    with database.read() as connection:
+        merged = titles(connection, "zyxw"), titles(connection, "zyxw vuts")
+    with database.write() as connection:
+        assert movie_merges.restore(connection, task_seq=1) == 1
+    with database.read() as connection:
+        restored = titles(connection, "zyxw"), titles(connection, "zyxw vuts")
+    with database.write() as connection:  # the other tests share the database
+        movies.drop(connection, [10_000, 10_001])
+        connection.execute(sa.text("DELETE FROM retired_movie_ids"))
+    assert merged == (["Zyxw Rqpo"], [])
+    assert restored == (["Zyxw Vuts", "Zyxw Rqpo"], ["Zyxw Vuts"])
+
+
+def test_ratings_decide_among_equally_near_misses(connection: Connection) -> None:
+    put_movies(connection, [Movie(10_000, "Zyxw Vuts Two"), Movie(10_001, "Zyxw Vuts and a Long Name")])
+    assert titles(connection, "zyxx vuts")[0] == "Zyxw Vuts Two"
+    connection.execute(sa.text("UPDATE movies SET rating_count = 5 WHERE id = 10001"))
+    assert titles(connection, "zyxx vuts")[0] == "Zyxw Vuts and a Long Name"
+    put_movies(connection, [Movie(10_002, "Zyxw Vuts")])
+    assert titles(connection, "zyxx vuts")[0] == "Zyxw Vuts"
+
+
 def test_a_change_that_is_rolled_back_leaves_the_index_as_it_was(database: Database) -> None:
     with pytest.raises(ZeroDivisionError), database.write() as connection:
         movies.replace(connection, 1, "Zyxw", None, None)
@@ -138,25 +191,21 @@ def test_a_change_that_is_rolled_back_leaves_the_index_as_it_was(database: Datab
         assert titles(connection, "toy story")[0] == "Toy Story"
 
 
-def test_a_search_asks_a_bounded_number_of_questions_and_reads_no_table_whole(database: Database) -> None:
+def test_a_search_asks_a_bounded_number_of_questions_and_reads_no_table_whole(connection: Connection) -> None:
     statements: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
         statements.append((statement, parameters))
 
-    with database.write() as connection:
-        put_movies(connection, (Movie(10_000 + n, f"Film {n} Number {n % 997}", 1990) for n in range(3000)))
-    with database.read() as connection:
-        sa.event.listen(connection, "before_cursor_execute", note)
-        assert titles(connection, "nmuber 17 2001")[0] == "Film 17 Number 17"
-        sa.event.remove(connection, "before_cursor_execute", note)
-        assert len(statements) == 3 * 3 + 2  # groups of each reading; words that are near, and what has them
-        explain = "EXPLAIN QUERY PLAN"
-        if "postgres" in str(database.engine.url):
-            explain = "EXPLAIN"
-            connection.execute(sa.text("SET LOCAL enable_seqscan = off"))  # which small tables would do with
-        for statement, parameters in statements:
-            plan = str(connection.exec_driver_sql(f"{explain} {statement}", parameters).all())
-            assert not re.search(r"Seq Scan on (title_terms|title_words)|SCAN (movies|title_words)", plan), (
-                plan
-            )
+    put_movies(connection, (Movie(10_000 + n, f"Film {n} Number {n % 997}", 1990) for n in range(3000)))
+    sa.event.listen(connection, "before_cursor_execute", note)
+    assert titles(connection, "nmuber 17 2001")[0] == "Film 17 Number 17"
+    sa.event.remove(connection, "before_cursor_execute", note)
+    assert len(statements) == 3 * 3 + 2  # groups of each reading; words that are near, and what has them
+    explain = "EXPLAIN QUERY PLAN"
+    if "postgres" in str(connection.engine.url):
+        explain = "EXPLAIN"
+        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))  # which small tables would do with
+    for statement, parameters in statements:
+        plan = str(connection.exec_driver_sql(f"{explain} {statement}", parameters).all())
+        assert not re.search(r"Seq Scan on (title_terms|title_words)|SCAN (movies|title_words)", plan), plan
