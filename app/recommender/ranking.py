@@ -49,7 +49,7 @@ def rank(
     rated = _Rated(model, rated_movie_ids, rated_scores, rated_at, mask)
     if not rated.shared:
         return _impersonal(model, rated, limit, mask, fill_rated)
-    preferences = model.preferences(model.fold_in(rated.movie_ids, rated.scores))
+    preferences = model.preferences(rated.movie_ids, rated.scores)
     inside = rated.rows[rated.rows >= 0]
     filling = preferences[inside]
     preferences[inside] = -np.inf

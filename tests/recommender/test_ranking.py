@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ from app.recommender.interactions import Interactions
 from app.recommender.model import Model
 from app.recommender.ranking import Ranking, rank
 from app.recommender.selection import top
-from tests.recommender.ratings import random_ratings, tastes
+from tests.recommender.ratings import items_for, random_ratings, tastes
 
 MODEL = train(random_ratings(60, 40, 900), TrainSettings(factors=8, sweeps=3))
+BLENDED = replace(MODEL, items=items_for(random_ratings(60, 40, 900), movies=30, width=7))
 M = len(MODEL.movie_ids)
 halves = st.integers(1, 10).map(lambda half: half / 2)
 profiles = st.dictionaries(st.one_of(st.integers(0, 45), st.just(2**63 - 1)), halves, max_size=45)
@@ -34,10 +36,14 @@ def test_top_is_the_start_of_the_full_order(values: list[float], n: int) -> None
 
 
 @settings(deadline=None)
-@given(profiles, st.integers(1, 60), st.integers(0, 2**32 - 1), st.booleans())
-def test_a_personal_list_is_exact(profile: dict[int, float], limit: int, seed: int, fill_rated: bool) -> None:
+@given(
+    profiles, st.integers(1, 60), st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from([MODEL, BLENDED])
+)
+def test_a_personal_list_is_exact(
+    profile: dict[int, float], limit: int, seed: int, fill_rated: bool, model: Model
+) -> None:
     mask = np.random.default_rng(seed).random(M) < 0.7
-    ranking = ask(MODEL, profile, limit, mask=mask, fill_rated=fill_rated)
+    ranking = ask(model, profile, limit, mask=mask, fill_rated=fill_rated)
     listed = ranking.movie_ids.tolist()
     allowed = set(MODEL.movie_ids[mask].tolist())
     outside = set(profile) - set(MODEL.movie_ids.tolist())
@@ -49,7 +55,7 @@ def test_a_personal_list_is_exact(profile: dict[int, float], limit: int, seed: i
     assert fill_rated or len(unrated) == len(listed)
     assert len(listed) == min(limit, len(allowed if fill_rated else allowed - set(profile)))
     if ranking.source == "personal":
-        preferences = MODEL.preferences(MODEL.fold_in(list(profile), list(profile.values())))
+        preferences = model.preferences(list(profile), list(profile.values()))
         order = np.lexsort((MODEL.movie_ids, -MODEL.counts, -preferences))
         rows = order[mask[order]].tolist()
         best = [int(MODEL.movie_ids[r]) for r in rows if MODEL.movie_ids[r] not in profile]
