@@ -17,7 +17,10 @@ _ARTICLE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Movie:
-    """A movie; `genre` may hold several, separated by "|". `mean_score` is None without ratings."""
+    """A movie; `genre` may hold several, separated by "|". `mean_score` is None without ratings.
+
+    `imdb_id` is like "tt0114709"; it and `tmdb_id` are None unless links were imported.
+    """
 
     id: int
     title: str
@@ -25,6 +28,8 @@ class Movie:
     genre: str | None = None
     rating_count: int = 0
     mean_score: float | None = None
+    imdb_id: str | None = None
+    tmdb_id: int | None = None
 
     @property
     def genres(self) -> list[str]:

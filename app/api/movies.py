@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
+from app.api.answers import MovieAnswer, refusals
 from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, decode_cursor, link_next
 from app.api.edge.rules import EDITOR, VIEWER
@@ -18,6 +19,8 @@ from app.repository import movies, ratings
 
 router = APIRouter(prefix="/movies", tags=["movies"])
 
+NO_MOVIE = refusals(NotFound="There is no such movie")
+
 
 class MovieBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -27,7 +30,7 @@ class MovieBody(BaseModel):
     genre: Genre | None = None
 
 
-@router.post("", dependencies=[EDITOR], status_code=201, response_model=Movie)
+@router.post("", dependencies=[EDITOR], status_code=201, response_model=MovieAnswer)
 def create_movie(body: MovieBody, once: OnceDependency) -> Any:
     def create(connection: Connection) -> Reply:
         movie = movies.create(connection, body.title, body.year, body.genre or None, now=time.time())
@@ -36,7 +39,7 @@ def create_movie(body: MovieBody, once: OnceDependency) -> Any:
     return once(body, create)
 
 
-@router.get("", dependencies=[VIEWER, *SHOWN])
+@router.get("", dependencies=[VIEWER, *SHOWN], response_model=list[MovieAnswer])
 def list_movies(
     request: Request,
     response: Response,
@@ -47,7 +50,7 @@ def list_movies(
     year_to: Year | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> list[Movie]:
+) -> Any:
     years, searched = (year_from, year_to), bool(query.strip())
     with service.database.read() as connection:
         if searched:
@@ -60,28 +63,28 @@ def list_movies(
     return found
 
 
-@router.get("/top", dependencies=[VIEWER, *SHOWN])
-def top_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]:
+@router.get("/top", dependencies=[VIEWER, *SHOWN], response_model=list[MovieAnswer])
+def top_movies(service: ServiceDependency, limit: Limit = 10) -> Any:
     """The best rated, damped so that a few high scores are not enough."""
     with service.database.read() as connection:
         return movies.top(connection, limit=limit)
 
 
-@router.get("/popular", dependencies=[VIEWER, *SHOWN])
-def popular_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]:
+@router.get("/popular", dependencies=[VIEWER, *SHOWN], response_model=list[MovieAnswer])
+def popular_movies(service: ServiceDependency, limit: Limit = 10) -> Any:
     """The most rated."""
     with service.database.read() as connection:
         return movies.popular(connection, limit=limit)
 
 
-@router.get("/new", dependencies=[VIEWER, *SHOWN])
-def new_movies(service: ServiceDependency, limit: Limit = 10) -> list[Movie]:
+@router.get("/new", dependencies=[VIEWER, *SHOWN], response_model=list[MovieAnswer])
+def new_movies(service: ServiceDependency, limit: Limit = 10) -> Any:
     """Movies without ratings, then those added last."""
     with service.database.read() as connection:
         return movies.newest(connection, limit=limit)
 
 
-@router.get("/{movie_id}/histogram", dependencies=[VIEWER, *SHOWN])
+@router.get("/{movie_id}/histogram", dependencies=[VIEWER, *SHOWN], responses=NO_MOVIE)
 def histogram(movie_id: MovieId, service: ServiceDependency) -> dict[str, int]:
     """How many ratings of each score the movie has, from 0.5 to 5.0."""
     with service.database.read() as connection:
@@ -89,19 +92,26 @@ def histogram(movie_id: MovieId, service: ServiceDependency) -> dict[str, int]:
         return ratings.histogram(connection, movie_id)
 
 
-@router.get("/{movie_id}", dependencies=[VIEWER, *SHOWN])
+@router.get("/{movie_id}", dependencies=[VIEWER, *SHOWN], response_model=MovieAnswer, responses=NO_MOVIE)
 def get_movie(movie_id: MovieId, service: ServiceDependency) -> Movie:
     with service.database.read() as connection:
         return movies.get(connection, movie_id)
 
 
-@router.put("/{movie_id}", dependencies=[EDITOR])
-def replace_movie(movie_id: MovieId, body: MovieBody, changes: ChangesDependency) -> Movie:
+@router.put("/{movie_id}", dependencies=[EDITOR], response_model=MovieAnswer, responses=NO_MOVIE)
+def replace_movie(movie_id: MovieId, body: MovieBody, changes: ChangesDependency) -> Any:
     with changes.write() as connection:
         return movies.replace(connection, movie_id, body.title, body.year, body.genre or None)
 
 
-@router.delete("/{movie_id}", dependencies=[EDITOR], status_code=204)
+@router.delete(
+    "/{movie_id}",
+    dependencies=[EDITOR],
+    status_code=204,
+    responses=refusals(
+        NotFound="There is no such movie", Conflict="It has ratings, and `force` is not given"
+    ),
+)
 def delete_movie(
     movie_id: MovieId,
     changes: ChangesDependency,

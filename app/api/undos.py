@@ -17,7 +17,13 @@ router = APIRouter(tags=["tasks"])
 
 
 @router.post("/tasks/{task_id}/undo", dependencies=[OWN_TASK], status_code=202, response_model=Started)
-@router.post("/imports/{task_id}/undo", dependencies=[OWN_TASK], status_code=202, response_model=Started)
+@router.post(
+    "/imports/{task_id}/undo",
+    dependencies=[OWN_TASK],
+    status_code=202,
+    response_model=Started,
+    operation_id="undo_import",
+)
 def undo_task(
     task_id: TaskId,
     request: Request,

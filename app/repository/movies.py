@@ -26,17 +26,23 @@ _COLUMNS = (
     movies.c.genre,
     movies.c.rating_count,
     movies.c.rating_sum,
+    links.c.imdb_id,
+    links.c.tmdb_id,
 )
+WHOLE = sa.select(*_COLUMNS).select_from(movies.outerjoin(links, links.c.movie_id == movies.c.id))
+"""Selects what `movie_of` reads."""
 
 
-def _movie(row: RowMapping) -> Movie:
+def movie_of(row: RowMapping) -> Movie:
+    """The movie of a row of `WHOLE`."""
     count = row["rating_count"]
     mean = round(row["rating_sum"] / count, 3) if count else None
-    return Movie(row["id"], row["title"], row["year"], row["genre"], count, mean)
+    imdb_id = None if row["imdb_id"] is None else f"tt{row['imdb_id']:07}"
+    return Movie(row["id"], row["title"], row["year"], row["genre"], count, mean, imdb_id, row["tmdb_id"])
 
 
 def _all(connection: Connection, query: sa.Select[Any]) -> list[Movie]:
-    return [_movie(row) for row in connection.execute(query).mappings()]
+    return [movie_of(row) for row in connection.execute(query).mappings()]
 
 
 def create(
@@ -95,18 +101,18 @@ def note_change(connection: Connection) -> None:
 
 def get(connection: Connection, movie_id: int, *, lock: bool = False) -> Movie:
     """One movie; `lock` holds its row until the end of the transaction. Raises `NotFound`."""
-    query = sa.select(*_COLUMNS).where(movies.c.id == movie_id)
-    row = connection.execute(query.with_for_update() if lock else query).mappings().first()
+    query = WHOLE.where(movies.c.id == movie_id)
+    row = connection.execute(query.with_for_update(of=movies) if lock else query).mappings().first()
     if row is None:
         raise NotFound(f"There is no movie {movie_id}. GET /movies lists them; POST /movies adds one.")
-    return _movie(row)
+    return movie_of(row)
 
 
 def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Movie]:
     """The movies of `ids` that exist, by id."""
     found: dict[int, Movie] = {}
     for some in database_of(connection).batches(ids):
-        query = sa.select(*_COLUMNS).where(movies.c.id.in_(some))
+        query = WHOLE.where(movies.c.id.in_(some))
         found |= {movie.id: movie for movie in _all(connection, query)}
     return found
 
@@ -154,7 +160,7 @@ def top(connection: Connection, *, limit: int) -> list[Movie]:
     mean = float(rating_sum) / float(rating_count) if rating_count else 0.0
     damped = (movies.c.rating_sum + PRIOR_RATINGS * mean) / (movies.c.rating_count + PRIOR_RATINGS)
     order = (damped.desc(), movies.c.rating_count.desc(), movies.c.id)
-    query = sa.select(*_COLUMNS).where(movies.c.rating_count > 0)
+    query = WHOLE.where(movies.c.rating_count > 0)
     return _all(connection, query.order_by(*order).limit(limit))
 
 
@@ -162,13 +168,13 @@ def newest(connection: Connection, *, limit: int) -> list[Movie]:
     """Movies without ratings before the others, the ones added last first."""
     unrated_first = sa.case((movies.c.rating_count == 0, 0), else_=1)
     order = (unrated_first, movies.c.created_at.desc(), movies.c.id.desc())
-    return _all(connection, sa.select(*_COLUMNS).order_by(*order).limit(limit))
+    return _all(connection, WHOLE.order_by(*order).limit(limit))
 
 
 def _filtered(
     words: str = "", genre: str | None = None, years: tuple[int | None, int | None] = (None, None)
 ) -> sa.Select[Any]:
-    query = sa.select(*_COLUMNS)
+    query = WHOLE
     for word in search_key(words).split():
         query = query.where(movies.c.search_key.contains(word, autoescape=True))
     if genre:

@@ -6,12 +6,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.movie import Movie
+from app.repository.movies import WHOLE, movie_of
 from app.storage.schema import movies, ratings
 
 
 @dataclass(frozen=True, slots=True)
 class RatedMovie:
-    """A movie (without its counts), the user's score of it, and when it was given (epoch seconds)."""
+    """A movie, the user's score of it, and when it was given (epoch seconds)."""
 
     movie: Movie
     score: float
@@ -22,10 +23,9 @@ def newest(
     connection: Connection, user_id: int, *, limit: int, before: tuple[int, int] | None = None
 ) -> list[RatedMovie]:
     """The movies that the user rated, newest first, after the place `before`: (rated_at, movie id)."""
-    movie = (movies.c.id, movies.c.title, movies.c.year, movies.c.genre)
     query = (
-        sa.select(*movie, ratings.c.score, ratings.c.rated_at)
-        .join_from(ratings, movies, movies.c.id == ratings.c.movie_id)
+        WHOLE.add_columns(ratings.c.score, ratings.c.rated_at)
+        .join(ratings, movies.c.id == ratings.c.movie_id)
         .where(ratings.c.user_id == user_id)
         .order_by(ratings.c.rated_at.desc(), movies.c.id)
         .limit(limit)
@@ -34,4 +34,5 @@ def newest(
         rated_at, movie_id = before
         same_time = sa.and_(ratings.c.rated_at == rated_at, movies.c.id > movie_id)
         query = query.where(sa.or_(ratings.c.rated_at < rated_at, same_time))
-    return [RatedMovie(Movie(*row[:4]), row.score, row.rated_at) for row in connection.execute(query)]
+    rows = connection.execute(query).mappings()
+    return [RatedMovie(movie_of(row), row["score"], row["rated_at"]) for row in rows]
