@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from app.arrays import Floats, Integers
 from app.recommender.interactions import Interactions
 from app.recommender.model import Model
+from app.recommender.ranking import worth
 from app.recommender.selection import top
 
 RELEVANT = 4.0
@@ -89,7 +90,7 @@ def _hold_out(users: Interactions, seed: int) -> HeldOut:
 
 def evaluate(model: Model, held_out: HeldOut) -> Evaluation:
     """Evaluate the model as it is served: fold in, exclude what was folded in, rank."""
-    return measure(held_out, model, model.preferences)
+    return measure(held_out, model, lambda ids, scores: worth(model, model.preferences(ids, scores)))
 
 
 def evaluate_popularity(model: Model, held_out: HeldOut) -> Evaluation:

@@ -10,6 +10,8 @@ from app.recommender.interactions import Rows
 
 BLOCK = 1 << 18
 """Weights in one step of a sum: some MB, however many ratings a user has."""
+LIKENESS = 8.0
+"""Of an item weight in the likeness of two movies, beside a cosine: chosen on pairs (docs/recommender.md)."""
 SHARE = 0.5
 """Of the preference: .4 to .6 are as good."""
 
@@ -54,6 +56,11 @@ class PlacedWeights:
             some = own[first : first + step]
             parts = self._values[some] * weights[first : first + step, None]
             found += np.bincount(self._targets[some].ravel(), parts.ravel(), len(found))
+
+    def add_likeness(self, found: Floats, row: int) -> None:
+        """Add the weights of one movie, times `LIKENESS`, to its cosines with all movies [M], in place."""
+        if (own := self._row[row]) >= 0:
+            found[self._targets[own]] += np.float32(LIKENESS) * self._values[own]
 
     def contributions(
         self, rows: NDArray[np.int64], weights: NDArray[np.float64], targets: NDArray[np.int64]

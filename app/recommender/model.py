@@ -12,7 +12,7 @@ from app.arrays import Floats, Integers
 from app.recommender.interactions import Rows, confidence
 from app.recommender.item_weights import ItemWeights, PlacedWeights, rows_of
 from app.recommender.linear import solve
-from app.recommender.selection import top
+from app.recommender.selection import keep_best, top
 
 BLOCK = 1 << 18
 """Numbers in a block of intermediate results: 2 MB, however many ratings a user has."""
@@ -145,20 +145,26 @@ class Model:
         best_places, best = np.full((m, n), -1), np.zeros((m, n))
         for some in self._blocks(len(rows), max(m, self.items.columns.shape[1] if self.items else 0)):
             parts = explain(rows[some], weights[some])
-            _keep_best(best_places, best, np.broadcast_to(places[some], parts.shape), parts)
+            keep_best(best_places, best, np.broadcast_to(places[some], parts.shape), parts)
             step()
         return best_places, best
 
     def similar(self, movie_id: int, n: int) -> tuple[Integers, Floats]:
-        """Ids and cosines of the `n` nearest movies, nearest first; none for a movie without factors."""
+        """Ids and likeness of the `n` nearest movies, nearest first; none for a movie without factors.
+
+        The likeness, 1 at most, is the cosine of the factors plus a multiple of the item weight. The cosine
+        alone finds what is as well known to the same people; what belongs together has large item weights.
+        """
         row = int(self.rows([movie_id])[0])
         if row < 0 or not self.norms[row]:
             return self.movie_ids[:0], self.factors[:0, 0]
         cosine = self.factors @ self.factors[row] / (np.maximum(self.norms, 1e-12) * self.norms[row])
+        if self._placed is not None:
+            self._placed.add_likeness(cosine, row)
         cosine[row] = -np.inf
         cosine[self.norms == 0] = -np.inf
         best = top(cosine, self.order, n)
-        return self.movie_ids[best], cosine[best]
+        return self.movie_ids[best], np.minimum(cosine[best], 1)
 
     def fold_in_movie(self, users: Floats, scores: ArrayLike) -> Floats:
         """The factors [k] of a movie from its raters' factors, [n, k] (see `fold_in`), and scores [n]."""
@@ -205,6 +211,12 @@ class Model:
         order = np.empty(len(self.popular), np.int64)
         order[self.popular] = np.arange(len(order))
         return order
+
+    @cached_property
+    def familiarity(self) -> Floats:
+        """[M]: the logarithm of the number of ratings, 1 for the most rated movie."""
+        counts = np.log1p(self.counts)
+        return np.asarray(counts / max(1e-9, float(counts.max(initial=0))), np.float32)
 
     @cached_property
     def norms(self) -> Floats:
@@ -266,15 +278,3 @@ class Model:
             factors = self.factors[rows[some]].astype(np.float64)
             matrix += (weights[some][:, None] * factors).T @ factors
         return np.asarray(np.linalg.solve(matrix, right))
-
-
-def _keep_best(best_places: Integers, best: Exact, places: Integers, values: Exact) -> None:
-    """Merge `values` [targets, more] into `best` [targets, n], in place; of equal ones the first wins."""
-    every_place = np.concatenate([best_places, places], axis=1)
-    every = np.concatenate([best, values], axis=1)
-    targets = np.arange(len(every))
-    for column in range(best.shape[1]):
-        largest = every.argmax(1)
-        best[:, column] = every[targets, largest]
-        best_places[:, column] = every_place[targets, largest]
-        every[targets, largest] = -np.inf

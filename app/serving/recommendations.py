@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,11 +12,12 @@ from app.arrays import Mask
 from app.movie import Movie
 from app.rating import Rating
 from app.recommender.model import Model
-from app.recommender.ranking import Ranking, rank
+from app.recommender.ranking import POPULARITY, Ranking, avoided, rank
 from app.repository import movies
 
 REASONS = 3
-"""Ratings that a recommendation names as its reasons at most; none is below the user's mean score."""
+"""Ratings that a recommendation names as its reasons at most; none is below the user's mean score, if they
+have one in the list that is not, else the highest are named."""
 
 Source = Literal["personal", "own", "popular"]
 
@@ -29,6 +30,8 @@ class Filters:
     year_from: int | None = None
     year_to: int | None = None
     exclude: tuple[int, ...] = ()
+    among: tuple[int, ...] | None = None  # only these
+    min_ratings: int = 0  # that the movie has
 
     @property
     def any(self) -> bool:
@@ -107,38 +110,56 @@ class Serving:
         diversity: float = 0.0,
         *,
         mean: float | None = None,
+        popularity: float = POPULARITY,
         step: Callable[[], None] = lambda: None,
     ) -> tuple[list[Recommendation], Source]:
         """Movies with titles and reasons, never one that the user rated. Personal, else popular.
 
-        `mean`: of the user's scores, if there are more than those in `rated`. `step` is called every few
+        `mean`: of the user's scores, if there are more than those in `rated`. `popularity`, from 0 (hidden
+        gems) to 1 (well known), moves the order of a personal list alone. `step` is called every few
         milliseconds of a long calculation; it may raise to end it.
         """
         ranking = None
         if self.model is not None:
-            ranking = _rank(self.model, rated, limit, self._mask(filters), fill=False, diversity=diversity)
+            mask = self._mask(filters)
+            ranking = _rank(
+                self.model, rated, limit, mask, fill=False, diversity=diversity, popularity=popularity
+            )
         if ranking is None or ranking.source != "personal" or not len(ranking.movie_ids):
             return [Recommendation(m, 0.0, []) for m in self._popular(rated, limit, filters)], "popular"
         return self._explained(rated, ranking, mean, step), "personal"
 
     def _popular(self, rated: list[Rating], limit: int, filters: Filters) -> list[Movie]:
         hidden = {rating.movie_id for rating in rated} | set(filters.exclude)
-        found = movies.search(
-            self.connection,
-            "",
-            limit=limit + len(hidden),
-            genre=filters.genre,
-            years=(filters.year_from, filters.year_to),
-        )
-        return [movie for movie in found if movie.id not in hidden][:limit]
+        last = set(avoided(self.model, *_columns(rated)).tolist()) if self.model else set[int]()
+        if filters.among is not None:
+            matching = set(filters.among).intersection(self._matching(filters))
+            found = list(movies.by_ids(self.connection, matching).values())
+            found.sort(key=lambda movie: (-movie.rating_count, movie.id))
+        else:
+            found = movies.search(
+                self.connection,
+                "",
+                limit=limit + len(hidden) + len(last),
+                genre=filters.genre,
+                years=(filters.year_from, filters.year_to),
+            )
+        shown = [m for m in found if m.id not in hidden and m.rating_count >= filters.min_ratings]
+        return sorted(shown, key=lambda movie: movie.id in last)[:limit]
+
+    def _matching(self, filters: Filters) -> list[int]:
+        years = (filters.year_from, filters.year_to)
+        return movies.matching_ids(self.connection, genre=filters.genre, years=years)
 
     def _mask(self, filters: Filters) -> Mask | None:
         if self.model is None or not filters.any:
             return self.existing
-        years = (filters.year_from, filters.year_to)
-        wanted = movies.matching_ids(self.connection, genre=filters.genre, years=years)
-        mask: Mask = np.isin(self.model.movie_ids, wanted)
-        mask &= ~np.isin(self.model.movie_ids, filters.exclude)
+        ids = self.model.movie_ids
+        mask: Mask = np.isin(ids, self._matching(filters))
+        mask &= ~np.isin(ids, filters.exclude)
+        mask &= self.model.counts >= filters.min_ratings
+        if filters.among is not None:
+            mask &= np.isin(ids, filters.among)
         return mask
 
     def _explained(
@@ -147,7 +168,7 @@ class Serving:
         if self.model is None:
             return []
         scores = np.array([rating.score for rating in rated])
-        liked = scores >= (scores.mean() if mean is None else mean)
+        liked = scores >= min(scores.mean() if mean is None else mean, scores.max())
         places, contributions = self.model.strongest(
             [r.movie_id for r in rated], scores, ranking.movie_ids, REASONS, among=liked, step=step
         )
@@ -169,13 +190,13 @@ class Serving:
         ]
 
     def similar(self, movie_id: int, limit: int) -> list[tuple[Movie, float]]:
-        """Movies that the same users like, with their cosines, best first. Raises `NotFound`."""
+        """Movies that the same users like, with their likeness (1 at most), best first. Raises `NotFound`."""
         movies.get(self.connection, movie_id)
         if self.model is None:
             return []
-        ids, cosine = self.model.similar(movie_id, limit)
+        ids, likeness = self.model.similar(movie_id, limit)
         by_id = movies.by_ids(self.connection, ids.tolist())
-        return [(by_id[i], c) for i, c in zip(ids.tolist(), cosine.tolist(), strict=True) if i in by_id]
+        return [(by_id[i], c) for i, c in zip(ids.tolist(), likeness.tolist(), strict=True) if i in by_id]
 
 
 def _rank(
@@ -186,6 +207,11 @@ def _rank(
     *,
     fill: bool = True,
     diversity: float = 0.0,
+    popularity: float = POPULARITY,
 ) -> Ranking:
-    columns = ([r.movie_id for r in rated], [r.score for r in rated], [r.rated_at for r in rated])
-    return rank(model, *columns, limit=limit, mask=mask, fill_rated=fill, diversity=diversity)
+    options: dict[str, Any] = {"fill_rated": fill, "diversity": diversity, "popularity": popularity}
+    return rank(model, *_columns(rated), limit=limit, mask=mask, **options)
+
+
+def _columns(rated: list[Rating]) -> tuple[list[int], list[float], list[float]]:
+    return [r.movie_id for r in rated], [r.score for r in rated], [r.rated_at for r in rated]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.recommender.als import TrainSettings, train
 from app.recommender.interactions import Rows, confidence
-from app.recommender.item_weights import ItemWeights
+from app.recommender.item_weights import LIKENESS, ItemWeights
 from app.recommender.model import Model, Objective
 from tests.recommender.ratings import items_for, random_ratings, tastes
 
@@ -82,6 +82,21 @@ def test_similar_is_the_cosine_of_the_factors() -> None:
     expected[3] = -1
     assert cosines == pytest.approx(np.sort(expected)[::-1][:5], abs=1e-5)
     assert list(movies) == list(IDS[np.argsort(-expected)[:5]])
+
+
+def test_item_weights_bring_near_what_belongs_together() -> None:
+    items, movie = BLENDED.items, 0
+    assert items is not None
+    row = int(BLENDED.rows([items.movie_ids[movie]])[0])
+    directions = MODEL.factors / np.maximum(MODEL.norms, 1e-12)[:, None]
+    expected = directions @ directions[row]
+    expected[BLENDED.rows(items.movie_ids[items.columns[movie]])] += LIKENESS * items.values[movie]
+    expected[row] = -9
+    ids, likeness = BLENDED.similar(int(items.movie_ids[movie]), 6)
+    assert likeness == pytest.approx(np.minimum(np.sort(expected)[::-1][:6], 1), abs=1e-5)
+    assert list(ids) == list(IDS[np.argsort(-expected)[:6]])
+    outside = int(np.setdiff1d(IDS, items.movie_ids)[0])
+    assert list(BLENDED.similar(outside, 6)[0]) == list(MODEL.similar(outside, 6)[0])
 
 
 def test_similar_movies_share_their_taste() -> None:
