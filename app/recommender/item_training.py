@@ -169,7 +169,6 @@ def sweep(
     """
     inverse = np.linalg.inv(_whole(matrix[pivot, pivot]).astype(np.float64)).astype(np.float32)
     column = np.concatenate([matrix[pivot, : pivot.start].T, matrix[pivot.start :, pivot]])
-    column[pivot] = 0  # neither its own row nor its own column is changed by the products
     scaled = column @ inverse
 
     def strip(tile: slice) -> None:
@@ -177,6 +176,7 @@ def sweep(
 
     for _ in pool.map(strip, tiles):
         tell()
+    # What the products did to the row and the column of the tile itself is replaced.
     matrix[pivot, pivot] = -inverse
     matrix[pivot, : pivot.start] = scaled[: pivot.start].T
     matrix[pivot.stop :, pivot] = scaled[pivot.stop :]

@@ -152,8 +152,9 @@ class Model:
     def similar(self, movie_id: int, n: int) -> tuple[Integers, Floats]:
         """Ids and likeness of the `n` nearest movies, nearest first; none for a movie without factors.
 
-        The likeness, 1 at most, is the cosine of the factors plus a multiple of the item weight. The cosine
-        alone finds what is as well known to the same people; what belongs together has large item weights.
+        The likeness is the cosine of the factors plus a multiple of the item weight, over that of the nearest
+        if this is above 1. The cosine alone finds what is as well known to the same people; what belongs
+        together has large item weights.
         """
         row = int(self.rows([movie_id])[0])
         if row < 0 or not self.norms[row]:
@@ -164,7 +165,8 @@ class Model:
         cosine[row] = -np.inf
         cosine[self.norms == 0] = -np.inf
         best = top(cosine, self.order, n)
-        return self.movie_ids[best], np.minimum(cosine[best], 1)
+        found = cosine[best]
+        return self.movie_ids[best], found / max(1.0, float(found.max(initial=0)))
 
     def fold_in_movie(self, users: Floats, scores: ArrayLike) -> Floats:
         """The factors [k] of a movie from its raters' factors, [n, k] (see `fold_in`), and scores [n]."""
