@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from app.recommender.interactions import confidence
 from app.recommender.item_weights import ItemWeights
 from app.recommender.model import Model, Objective
-from app.recommender.ranking import rank
+from app.recommender.ranking import rank, worth
 from benchmarks.report import Report, arguments
 
 MOVIES = (10_000, 27_000, 87_000)
@@ -69,9 +69,9 @@ def plain(model: Model) -> Callable[[Profile], Any]:
         matrix = (
             objective.unobserved * dense + (near.T * weights) @ near + penalty * np.eye(FACTORS, dtype="f4")
         )
-        preferences = model.factors @ np.linalg.solve(matrix, weights @ near)
-        preferences[rows] = -np.inf
-        return model.movie_ids[np.argsort(-preferences)[:LIMIT]]
+        worths = worth(model, model.factors @ np.linalg.solve(matrix, weights @ near))
+        worths[rows] = -np.inf
+        return model.movie_ids[np.argsort(-worths)[:LIMIT]]
 
     return ask
 
