@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
+from app.api.answers import refusals
 from app.api.changes import ChangesDependency
 from app.api.dependencies import ServiceDependency, UserId
 from app.api.edge.rules import ADMIN
@@ -14,6 +15,8 @@ from app.repository.accounts import Account
 from app.user import Role
 
 router = APIRouter(tags=["people"])
+
+LAST_ADMIN = refusals(NotFound="They have no account", Conflict="They are the last admin")
 
 
 class RoleBody(BaseModel):
@@ -47,7 +50,9 @@ def list_accounts(service: ServiceDependency) -> list[dict[str, Any]]:
         return [_answer(account) for account in accounts.listing(connection)]
 
 
-@router.put("/users/{user_id}/account", dependencies=[ADMIN], response_model=AccountAnswer)
+@router.put(
+    "/users/{user_id}/account", dependencies=[ADMIN], response_model=AccountAnswer, responses=LAST_ADMIN
+)
 def set_role(user_id: UserId, body: RoleBody, changes: ChangesDependency) -> dict[str, Any]:
     """Give the person another role, from their next request on. 409 for the last admin."""
     with changes.write() as connection:
@@ -55,7 +60,7 @@ def set_role(user_id: UserId, body: RoleBody, changes: ChangesDependency) -> dic
         return _answer(accounts.get(connection, user_id))
 
 
-@router.delete("/users/{user_id}/account", dependencies=[ADMIN], status_code=204)
+@router.delete("/users/{user_id}/account", dependencies=[ADMIN], status_code=204, responses=LAST_ADMIN)
 def remove_account(user_id: UserId, changes: ChangesDependency) -> None:
     """End the person's sessions and keys; the person stays, with their ratings. 409 for the last admin."""
     with changes.write() as connection:

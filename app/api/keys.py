@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from sqlalchemy.engine import Connection
 
+from app.api.answers import refusals, sends
 from app.api.changes import ChangesDependency
 from app.api.dependencies import ServiceDependency
 from app.api.edge.rules import ADMIN, CallerDependency
@@ -22,7 +23,14 @@ from app.user import Role
 
 router = APIRouter(prefix="/keys", tags=["people"])
 
-Prefix = Annotated[str, StringConstraints(max_length=100, pattern=PRINTABLE), Path()]
+NO_KEY = refusals(NotFound="There is no such key")
+OWNER = Query(description="keys of this owner alone")
+
+Prefix = Annotated[
+    str,
+    StringConstraints(max_length=100, pattern=PRINTABLE),
+    Path(description="the start of a key, by which it is known"),
+]
 
 
 class KeyBody(BaseModel):
@@ -63,7 +71,16 @@ def _time(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-@router.post("", dependencies=[ADMIN], status_code=201, response_model=NewKeyAnswer)
+@router.post(
+    "",
+    dependencies=[ADMIN],
+    status_code=201,
+    response_model=NewKeyAnswer,
+    responses=sends("Location", "Cache-Control", status=201)
+    | refusals(
+        Conflict="The owner has no account, or the key of this Idempotency-Key was shown before",
+    ),
+)
 def add_key(body: KeyBody, caller: CallerDependency, once: OnceDependency) -> Any:
     """Make a key. Repeated with one Idempotency-Key: 409 with the prefix, since the key is not kept."""
     owner = caller.user_id if body.user_id is None else body.user_id
@@ -87,13 +104,18 @@ def add_key(body: KeyBody, caller: CallerDependency, once: OnceDependency) -> An
 
 
 @router.get("", dependencies=[ADMIN], response_model=list[KeyAnswer])
-def list_keys(service: ServiceDependency, user_id: Id | None = None) -> list[dict[str, Any]]:
+def list_keys(
+    service: ServiceDependency,
+    user_id: Annotated[Id | None, OWNER] = None,
+) -> list[dict[str, Any]]:
     """All keys, or those of one owner, oldest first; without the keys themselves."""
     with service.database.read() as connection:
         return [_answer(key) for key in api_keys.listing(connection, user_id=user_id)]
 
 
-@router.delete("/{prefix}", dependencies=[ADMIN], status_code=204)
+@router.delete(
+    "/{prefix}", dependencies=[ADMIN], status_code=204, responses=refusals(NotFound="There is no such key")
+)
 def revoke_key(prefix: Prefix, changes: ChangesDependency) -> None:
     """The next request with the key is refused, by every process."""
     with changes.write() as connection:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
-from app.api.answers import MovieAnswer, refusals
+from app.api.answers import MovieAnswer, refusals, sends
 from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, decode_cursor, link_next
 from app.api.edge.rules import EDITOR, VIEWER
@@ -30,8 +30,16 @@ class MovieBody(BaseModel):
     genre: Genre | None = None
 
 
-@router.post("", dependencies=[EDITOR], status_code=201, response_model=MovieAnswer)
+@router.post(
+    "",
+    dependencies=[EDITOR],
+    status_code=201,
+    response_model=MovieAnswer,
+    responses=sends("Location", status=201),
+)
 def create_movie(body: MovieBody, once: OnceDependency) -> Any:
+    """Add a movie to the catalogue. An import never overwrites it."""
+
     def create(connection: Connection) -> Reply:
         movie = movies.create(connection, body.title, body.year, body.genre or None, now=time.time())
         return Reply(movie, 201, {"Location": f"/movies/{movie.id}"})
@@ -45,12 +53,13 @@ def list_movies(
     response: Response,
     service: ServiceDependency,
     query: Annotated[Words, Query(description="words of the title; most rated movies first")] = "",
-    genre: Genre | None = None,
-    year_from: Year | None = None,
-    year_to: Year | None = None,
+    genre: Annotated[Genre | None, Query(description="movies of this genre alone")] = None,
+    year_from: Annotated[Year | None, Query(description="released in this year or later")] = None,
+    year_to: Annotated[Year | None, Query(description="released in this year or earlier")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Any:
+    """Search the catalogue, or list it by id."""
     years, searched = (year_from, year_to), bool(query.strip())
     with service.database.read() as connection:
         if searched:
@@ -94,12 +103,14 @@ def histogram(movie_id: MovieId, service: ServiceDependency) -> dict[str, int]:
 
 @router.get("/{movie_id}", dependencies=[VIEWER, *SHOWN], response_model=MovieAnswer, responses=NO_MOVIE)
 def get_movie(movie_id: MovieId, service: ServiceDependency) -> Movie:
+    """One movie, with the number and mean of its ratings."""
     with service.database.read() as connection:
         return movies.get(connection, movie_id)
 
 
 @router.put("/{movie_id}", dependencies=[EDITOR], response_model=MovieAnswer, responses=NO_MOVIE)
 def replace_movie(movie_id: MovieId, body: MovieBody, changes: ChangesDependency) -> Any:
+    """Replace title, year and genre of a movie: what is left out is empty afterwards."""
     with changes.write() as connection:
         return movies.replace(connection, movie_id, body.title, body.year, body.genre or None)
 
@@ -117,5 +128,6 @@ def delete_movie(
     changes: ChangesDependency,
     force: Annotated[bool, Query(description="delete its ratings too")] = False,
 ) -> None:
+    """Delete a movie; with `force` also its ratings. The id is not given again."""
     with changes.write() as connection:
         movies.delete(connection, movie_id, force=force)

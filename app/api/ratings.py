@@ -4,10 +4,11 @@ import time
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
+from app.api.answers import refusals, sends
 from app.api.changes import ChangesDependency, is_own
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import OWN
@@ -18,6 +19,8 @@ from app.rating import Rating
 from app.repository import ratings
 
 router = APIRouter(prefix="/ratings", tags=["ratings"])
+
+NO_RATING = refusals(NotFound="The user has not rated the movie")
 
 
 class RatingBody(BaseModel):
@@ -42,7 +45,7 @@ def _answer(rating: Rating) -> dict[str, Any]:
     dependencies=[OWN],
     status_code=201,
     response_model=RatingAnswer,
-    responses={200: {"model": RatingAnswer}},
+    responses=sends(model=RatingAnswer) | refusals(NotFound="There is no such movie"),
 )
 def put_rating(body: RatingBody, request: Request, once: OnceDependency) -> Any:
     """Rate a movie: 201, or 200 if this replaces the user's earlier rating of it."""
@@ -61,11 +64,12 @@ def list_ratings(
     request: Request,
     response: Response,
     service: ServiceDependency,
-    user_id: Id | None = None,
-    movie_id: Id | None = None,
+    user_id: Annotated[Id | None, Query(description="ratings by this user alone")] = None,
+    movie_id: Annotated[Id | None, Query(description="ratings of this movie alone")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[dict[str, Any]]:
+    """Ratings by user and movie."""
     after = decode_cursor(cursor, 2) or (-1, -1)
     with service.database.read() as connection:
         found = ratings.listing(
@@ -75,7 +79,8 @@ def list_ratings(
     return [_answer(rating) for rating in found]
 
 
-@router.delete("/{user_id}/{movie_id}", dependencies=[OWN], status_code=204)
+@router.delete("/{user_id}/{movie_id}", dependencies=[OWN], status_code=204, responses=NO_RATING)
 def delete_rating(user_id: UserId, movie_id: MovieId, request: Request, changes: ChangesDependency) -> None:
+    """Delete a rating."""
     with changes.write(audited=not is_own(request, user_id)) as connection:
         ratings.delete(connection, user_id, movie_id)

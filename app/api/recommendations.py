@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from app.api import etags
-from app.api.dependencies import MovieId, ServiceDependency, UserId
+from app.api.answers import sends
+from app.api.dependencies import Limit, MovieId, ServiceDependency, UserId
 from app.api.edge.manners import Manner, served
 from app.api.edge.rules import OWN, VIEWER
 from app.api.values import MOST, NUMBER, Count, Genre, Id, Score, Share, Year
@@ -73,13 +74,14 @@ class WhatIf(BaseModel):
     diversity: Annotated[Share, NUMBER] = 0.0
 
 
-@router.get("/recommendations/{user_id}", dependencies=[OWN])
+@router.get("/recommendations/{user_id}", dependencies=[OWN], responses=sends("X-Source", "X-Model-Version"))
+@etags.tagged
 def recommend(
     request: Request,
     user_id: UserId,
     response: Response,
     service: ServiceDependency,
-    limit: Count = 10,
+    limit: Limit = 10,
 ) -> list[int]:
     """Movie ids, best first. `X-Source`: personal, own (the movies that the user liked) or popular."""
     with service.database.read() as connection:
@@ -94,17 +96,22 @@ def recommend(
 
 
 @router.get("/users/{user_id}/recommendations", dependencies=[OWN], response_model=RichAnswer)
+@etags.tagged
 def recommend_richly(
     request: Request,
     user_id: UserId,
     response: Response,
     service: ServiceDependency,
-    limit: Count = 10,
-    genre: Genre | None = None,
-    year_from: Year | None = None,
-    year_to: Year | None = None,
-    exclude: Annotated[list[Id] | None, Query(max_length=MOST)] = None,
-    diversity: Share = 0.0,
+    limit: Limit = 10,
+    genre: Annotated[Genre | None, Query(description="movies of this genre alone")] = None,
+    year_from: Annotated[Year | None, Query(description="released in this year or later")] = None,
+    year_to: Annotated[Year | None, Query(description="released in this year or earlier")] = None,
+    exclude: Annotated[
+        list[Id] | None, Query(max_length=MOST, description="ids of movies that are left out")
+    ] = None,
+    diversity: Annotated[
+        Share, Query(description="0: by preference alone; 1: as different from each other as can be")
+    ] = 0.0,
 ) -> Any:
     """Movies with titles and the reasons for each, never one that the user rated."""
     filters = Filters(genre, year_from, year_to, tuple(exclude or ()))
@@ -163,6 +170,7 @@ class _Tags:
         etags.mark(self._request, response, self._personal if source == "personal" else self._other)
 
 
+@etags.tagged
 def _of_similar(request: Request, response: Response, service: ServiceDependency) -> None:
     with service.database.read() as connection:
         serving = service.model.serve(connection)
@@ -175,7 +183,7 @@ def _of_similar(request: Request, response: Response, service: ServiceDependency
     response_model=list[SimilarMovie],
     dependencies=[VIEWER, Depends(_of_similar)],
 )
-def similar_movies(movie_id: MovieId, service: ServiceDependency, limit: Count = 10) -> list[dict[str, Any]]:
+def similar_movies(movie_id: MovieId, service: ServiceDependency, limit: Limit = 10) -> list[dict[str, Any]]:
     """Movies that the same users like; none for a movie that is not in the model."""
     with service.database.read() as connection:
         found = service.model.serve(connection).similar(movie_id, limit)
