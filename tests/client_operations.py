@@ -3,7 +3,7 @@
 uv run python -m tests.client_operations
 """
 
-from app.client import Client
+from app.client import MatineeClient
 from app.main import create_app
 
 
@@ -11,7 +11,7 @@ def lacking() -> list[str]:
     """Ids of operations that are no method of the client."""
     paths = create_app().openapi()["paths"].values()
     names = {operation["operationId"] for item in paths for operation in item.values()}
-    return sorted(names - set(dir(Client)))
+    return sorted(names - set(dir(MatineeClient)))
 
 
 if __name__ == "__main__":

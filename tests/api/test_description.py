@@ -143,9 +143,11 @@ def test_an_import_takes_a_file_in_every_form(document: Json) -> None:
 
 def test_events_have_schemas(document: Json) -> None:
     content = operation(document, "task_events")["responses"]["200"]["content"]["text/event-stream"]
-    fields = content["itemSchema"]["properties"]
-    assert fields["event"]["enum"] == ["status", "progress", "log", "end"]
-    assert len(fields["data"]["contentSchema"]["oneOf"]) == 4
+    events = [event["properties"] for event in content["itemSchema"]["oneOf"]]
+    assert [event["event"]["const"] for event in events] == ["status", "progress", "log", "end"]
+    for event in events:
+        schema = resolved(document, event["data"]["contentSchema"])
+        assert schema["title"].lower() == f"{event['event']['const']}event"
 
 
 def test_every_kind_of_task_has_a_report(document: Json) -> None:

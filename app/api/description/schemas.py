@@ -146,17 +146,17 @@ def add(schemas: Json) -> None:
 
 
 def event_stream() -> Json:
-    """A stream of events: `data` is JSON, by the type that `event` names."""
-    data = {
-        "type": "string",
-        "contentMediaType": "application/json",
-        "contentSchema": {"oneOf": [_ref(model) for model in EVENTS.values()]},
-    }
-    fields = {"event": {"type": "string", "enum": [*EVENTS]}, "id": {"type": "string"}, "data": data}
+    """A stream of events: `data` is JSON, of the schema of the type that `event` names."""
     return {
         "schema": {"type": "string"},
-        "itemSchema": {"type": "object", "properties": fields, "required": ["event", "data"]},
+        "itemSchema": {"oneOf": [_event(name, model) for name, model in EVENTS.items()]},
     }
+
+
+def _event(name: str, model: type[BaseModel]) -> Json:
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": _ref(model)}
+    fields = {"event": {"const": name}, "id": {"type": "string"}, "data": data}
+    return {"type": "object", "properties": fields, "required": ["event", "data"]}
 
 
 def _ref(model: type[BaseModel]) -> Json:
