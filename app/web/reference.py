@@ -16,24 +16,26 @@ def sections(openapi: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 def _operation(method: str, path: str, operation: dict[str, Any], openapi: dict[str, Any]) -> dict[str, Any]:
     body = operation.get("requestBody", {}).get("content", {})
-    summary, _, rest = (operation.get("description") or operation.get("summary", "")).partition("\n")
+    fields = [row for content in body.values() for row in _fields(content.get("schema", {}), openapi)]
     return {
         "id": operation["operationId"],
         "method": method.upper(),
         "path": path,
-        "summary": summary,
-        "description": rest.strip(),
-        "parameters": [_parameter(parameter) for parameter in operation.get("parameters", [])],
-        "body": [row for content in body.values() for row in _fields(content.get("schema", {}), openapi)],
+        "summary": operation["summary"],
+        "description": operation["description"],
+        "parameters": [_parameter(parameter, openapi) for parameter in operation.get("parameters", [])],
+        "body": [row for number, row in enumerate(fields) if row not in fields[:number]],
         "responses": [
             _response(status, response, openapi)
             for status, response in operation.get("responses", {}).items()
-            if status != "422"  # every operation has it, as problem details
+            if "$ref" not in response  # one that every operation of its kind may give
         ],
     }
 
 
-def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+def _parameter(parameter: dict[str, Any], openapi: dict[str, Any]) -> dict[str, Any]:
+    if name := parameter.get("$ref", "").rpartition("/")[2]:
+        parameter = openapi["components"]["parameters"][name]
     schema = parameter.get("schema", {})
     description = parameter.get("description") or schema.get("description", "")
     return parameter | {"type": _type(schema), "description": description}
