@@ -1,21 +1,17 @@
 """Words of titles that are nearly those of a query: with slips, joined or split otherwise."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.spelling import distance, ends, slips
-from app.storage.schema import title_words
+from app.repository.vocabulary import Vocabulary, vocabulary
+from app.spelling import distance, slips
 from app.titles import spellings
 
-MOST_READ, MOST_KEPT, MOST_WORDS = 3000, 12, 8
-"""Words that are compared with each of a query, that are searched for, and of a query that may have slips."""
+MOST_KEPT, MOST_WORDS = 12, 8
+"""Words that are searched for in place of one, and words of a query that may have slips."""
 SHORTEST_BEGINNING = 3
 """Letters of a word that may be a beginning, beside one that has a slip or is joined."""
-LAST = "\U0010ffff"
-"""After every character that a word has."""
 SLIP, PARTED, POSSESSIVE, BEGUN = 2, 1, 1, 3
 """What a difference costs."""
 
@@ -25,8 +21,8 @@ Costs = dict[tuple[str, ...], int]
 
 def near(connection: Connection, words: Sequence[str]) -> list[list[Costs]]:
     """Ways to read words, each with the costs of what may stand for every one of them."""
-    known = _known(connection, words)
-    ways = [[_costs(word, known) for word in words]]
+    known = vocabulary(connection)
+    ways = [[_costs(word, known, place < MOST_WORDS) for place, word in enumerate(words)]]
     for place in range(len(words) - 1):
         joined = words[place] + words[place + 1]
         if joined in known:
@@ -35,11 +31,11 @@ def near(connection: Connection, words: Sequence[str]) -> list[list[Costs]]:
     return ways
 
 
-def _costs(word: str, known: set[str]) -> Costs:
+def _costs(word: str, known: Vocabulary, may_slip: bool) -> Costs:
     costs: Costs = {}
-    forgiven = slips(word)
+    forgiven = slips(word) if may_slip else 0
     if forgiven:
-        found = sorted((_cost(word, other, forgiven), other) for other in _alike(word, known))
+        found = sorted((_cost(word, other, forgiven), other) for other in known.alike(word))
         costs = {(other,): cost for cost, other in found[:MOST_KEPT] if cost <= SLIP * forgiven + POSSESSIVE}
     for first, second in _parts(word):
         if first in known and second in known:
@@ -47,21 +43,6 @@ def _costs(word: str, known: set[str]) -> Costs:
     if len(word) >= SHORTEST_BEGINNING:
         costs[(f"{word}*",)] = BEGUN
     return costs | {(spelt,): 0 for spelt in spellings(word)}
-
-
-def _alike(word: str, known: set[str]) -> Iterator[str]:
-    """Those of all words that were found which are for this one, without what cannot be near.
-
-    A slip changes two letters of the set at most, and a possessive one: that spares most comparisons.
-    """
-    (first, last), letters = ends(word), set(word)
-    longest, most = slips(word) + 1, 2 * slips(word) + 1
-    for other in known:
-        begins_or_ends = other.startswith(first) or other.endswith(last)
-        if not begins_or_ends or abs(len(other) - len(word)) > longest:
-            continue
-        if len(letters.symmetric_difference(other)) <= most:
-            yield other
 
 
 def _cost(word: str, other: str, most: int) -> int:
@@ -74,28 +55,3 @@ def _cost(word: str, other: str, most: int) -> int:
 
 def _parts(word: str) -> Iterator[tuple[str, str]]:
     return ((word[:place], word[place:]) for place in range(1, len(word)))
-
-
-def _known(connection: Connection, words: Sequence[str]) -> set[str]:
-    """The words of titles among which what is near to `words` is."""
-    some = list(words)[:MOST_WORDS]
-    whole = {part for word in some for parts in _parts(word) for part in parts}
-    whole |= {one + two for one, two in pairwise(words)}
-    queries = [sa.select(title_words.c.word).where(title_words.c.word.in_(sorted(whole)))]
-    for word in some:
-        if slips(word):
-            first, last = ends(word)
-            queries += [
-                _range(title_words.c.word, first, word),
-                _range(title_words.c.reversed, last[::-1], word),
-            ]
-    subqueries = [sa.select(query.subquery().c.word) for query in queries]
-    return set(connection.execute(sa.union_all(*subqueries)).scalars())
-
-
-def _range(column: sa.Column[str], start: str, word: str) -> sa.Select[tuple[str]]:
-    """Words that begin with `start`, read forwards or backwards, and are about as long as `word`."""
-    length, forgiven = sa.func.length(title_words.c.word), slips(word)
-    lengths = length.between(len(word) - forgiven, len(word) + forgiven + 1)
-    query = sa.select(title_words.c.word).where(column >= start, column < start + LAST, lengths)
-    return query.limit(MOST_READ)

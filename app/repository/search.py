@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from sqlalchemy.engine import Connection, RowMapping
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from app.movie import FIRST_YEAR, Movie
-from app.repository.movies import WHOLE, Years, filtered, movie_of
+from app.repository.movies import Years, by_ids, filtered
 from app.repository.near_words import Costs, near
 from app.storage.database import database_of
 from app.storage.schema import movies
@@ -24,11 +25,13 @@ from app.titles import (
     words,
 )
 
-DEPTH = 500
+DEPTH, NEAR_DEPTH = 500, 100
 """Movies of one group at most, the most rated ones: so a search for "the" costs little more than another."""
 FEW = 5
 """With fewer found, a search goes on to what fits less."""
 MOST_WORDS = 20
+WHOLE_WORDS = frozenset(("the", "of", "and", "in", "to", "an", "on", "at"))
+"""No beginnings, except as the last word: thousands of titles have words that begin so."""
 LAST_YEAR_MEANT = 2100
 EXACT, ALL_WORDS, BEGINNINGS, NEAR = range(4)
 MOST_COST = 9
@@ -36,7 +39,20 @@ _AFTER_HEAD = re.compile(r"[:(]| [-–—] ")
 
 Place = tuple[int, int, int]
 """Of a movie in the list of what is found: (rank, ratings, id). Small ranks come first, then many ratings."""
-Rank = Callable[[RowMapping], int]
+
+
+class Row(NamedTuple):
+    """What the place of a movie depends on."""
+
+    id: int
+    title: str
+    search_key: str
+    year: int | None
+    rating_count: int
+
+
+Rank = Callable[[Row], int]
+_ROW = sa.select(*(movies.c[name] for name in Row._fields))
 
 
 class Found(NamedTuple):
@@ -99,25 +115,30 @@ class _Search:
     connection: Connection
     genre: str | None
     years: Years
-    rows: dict[int, tuple[int, RowMapping]] = field(default_factory=dict)
+    rows: dict[int, tuple[int, Row]] = field(default_factory=dict)
 
-    def add(self, condition: Condition, rank: Rank, years: Years = (None, None)) -> None:
+    def add(
+        self, condition: Condition, rank: Rank, years: Years = (None, None), *, depth: int = DEPTH
+    ) -> None:
         """Add the movies for which the condition holds; one that is there keeps its place."""
+        if len(self.rows) >= DEPTH:
+            return
         matching = database_of(self.connection).titles.matching(condition)
-        query = filtered(WHOLE.add_columns(movies.c.search_key), self.genre, self.years)
-        query = filtered(query, None, years).where(movies.c.id.in_(matching))
-        query = query.order_by(movies.c.rating_count.desc(), movies.c.id).limit(DEPTH)
-        for row in self.connection.execute(query).mappings():
-            if row["id"] not in self.rows:
-                self.rows[row["id"]] = (rank(row), row)
+        query = filtered(filtered(_ROW, self.genre, self.years), None, years)
+        query = query.where(movies.c.id.in_(matching))
+        query = query.order_by(movies.c.rating_count.desc(), movies.c.id).limit(depth)
+        for row in map(Row._make, self.connection.execute(query)):
+            if row.id not in self.rows:
+                self.rows[row.id] = (rank(row), row)
 
     def listed(self, limit: int, after: tuple[int, ...] | None) -> list[Found]:
-        order = sorted((rank, -row["rating_count"], movie_id) for movie_id, (rank, row) in self.rows.items())
+        order = sorted((rank, -row.rating_count, row.id) for rank, row in self.rows.values())
         if after is not None:
             rank, count, movie_id = after
             order = [place for place in order if place > (rank, -count, movie_id)]
-        places = ((rank, -count, movie_id) for rank, count, movie_id in order[:limit])
-        return [Found(movie_of(self.rows[place[2]][1]), place) for place in places]
+        places = [(rank, -count, movie_id) for rank, count, movie_id in order[:limit]]
+        whole = by_ids(self.connection, [movie_id for *_, movie_id in places])
+        return [Found(whole[place[2]], place) for place in places]
 
 
 def _by_words(found: _Search, reading: Reading, level: int) -> None:
@@ -125,7 +146,10 @@ def _by_words(found: _Search, reading: Reading, level: int) -> None:
     years = (reading.year - 1, reading.year + 1) if reading.year else (None, None)
     needed = without_article(reading.words)
     name = name_term(" ".join(reading.words))
-    begun = tuple(word if len(word) == 1 else f"{word}*" for word in needed)
+    begun = tuple(
+        word if len(word) == 1 or (word in WHOLE_WORDS and word != needed[-1]) else f"{word}*"
+        for word in needed
+    )
     groups: list[Condition] = [
         [[(name,)]],
         [[(spelt,) for spelt in spellings(word)] for word in needed],
@@ -140,20 +164,20 @@ def _rank(level: int, group: int, reading: Reading) -> Rank:
     text = " ".join(without_article(reading.words))
     key = name_key(text)
 
-    def rank(row: RowMapping) -> int:
-        years = abs(row["year"] - reading.year) if reading.year and row["year"] else 0
+    def rank(row: Row) -> int:
+        years = abs(row.year - reading.year) if reading.year and row.year else 0
         closeness = _closeness(row, text, " ".join(reading.words), key)
         return ((level * 4 + group) * 100 + min(years, 9)) * 10 + closeness
 
     return rank
 
 
-def _closeness(row: RowMapping, text: str, whole: str, key: str) -> int:
+def _closeness(row: Row, text: str, whole: str, key: str) -> int:
     """From 0, the title as it was typed, over its head before a colon and its beginning to words anywhere."""
-    title = row["search_key"]
+    title = row.search_key
     if title == whole:
         return 0
-    if name_key(_AFTER_HEAD.split(row["title"])[0]) == key:
+    if name_key(_AFTER_HEAD.split(row.title)[0]) == key:
         return 1
     if title.startswith((text, f"the {text}")):
         return 2
@@ -162,16 +186,16 @@ def _closeness(row: RowMapping, text: str, whole: str, key: str) -> int:
 
 def _by_near_words(found: _Search, typed: list[str], level: int) -> None:
     for way in near(found.connection, typed):
-        found.add([list(costs) for costs in way], partial(_near_rank, way, level))
+        found.add([list(costs) for costs in way], partial(_near_rank, way, level), depth=NEAR_DEPTH)
 
 
-def _near_rank(way: list[Costs], level: int, row: RowMapping) -> int:
+def _near_rank(way: list[Costs], level: int, row: Row) -> int:
     """Ranks by what the words that the title has cost in place of those that were typed.
 
     Then comes a title without further words. Among the others the ratings decide: they tell better than
     the length which of a series is meant.
     """
-    there = row["search_key"].split()
+    there = row.search_key.split()
     costs = (
         min((cost for terms, cost in some.items() if _has(there, terms)), default=MOST_COST) for some in way
     )

@@ -47,8 +47,8 @@ SCORED = {n: movies.c[f"scored_{n}"] for n in range(1, 11)}
 title_words = sa.Table(  # that titles have or had: among them a search looks for what was misspelt
     "title_words",
     metadata,
+    sa.Column("id", Key, primary_key=True),
     sa.Column("word", Plain, nullable=False, index=True),
-    sa.Column("reversed", Plain, nullable=False, index=True),
 )
 
 ratings = sa.Table(

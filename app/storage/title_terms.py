@@ -74,8 +74,8 @@ class SQLiteTitleTerms(TitleTerms):
         # One query for all of them: to look for each within its INSERT takes twice as long.
         query = "SELECT word FROM title_words WHERE word IN (SELECT value FROM json_each(?))"
         there = set(connection.exec_driver_sql(query, (json.dumps(words),)).scalars())
-        if new := [(word, word[::-1]) for word in words if word not in there]:
-            connection.exec_driver_sql("INSERT INTO title_words (word, reversed) VALUES (?, ?)", new)
+        if new := [(word,) for word in words if word not in there]:
+            connection.exec_driver_sql("INSERT INTO title_words (word) VALUES (?)", new)
 
     @staticmethod
     def matching(condition: Condition) -> sa.Select[Any]:
@@ -108,7 +108,7 @@ class PostgresTitleTerms(TitleTerms):
 
     @staticmethod
     def add_words(connection: Connection, words: Sequence[str]) -> None:
-        connection.exec_driver_sql(_ADD, (list(words), [word[::-1] for word in words]))
+        connection.exec_driver_sql(_ADD, (list(words),))
 
     @staticmethod
     def matching(condition: Condition) -> sa.Select[Any]:
@@ -125,8 +125,7 @@ _PUT = (
     "ON CONFLICT (movie_id) DO UPDATE SET terms = excluded.terms"
 )
 _ADD = (  # two at once may add the same word: then it is there twice, and neither waits for the other
-    "INSERT INTO title_words (word, reversed) SELECT given.word, given.reversed "
-    "FROM unnest(%s::text[], %s::text[]) AS given (word, reversed) "
+    "INSERT INTO title_words (word) SELECT given.word FROM unnest(%s::text[]) AS given (word) "
     'WHERE NOT EXISTS (SELECT 1 FROM title_words WHERE title_words.word = given.word COLLATE "C")'
 )
 

@@ -5,7 +5,7 @@ from alembic import op
 
 from app.movie import keys
 from app.storage.database import database_of
-from app.storage.schema import Plain
+from app.storage.schema import Key, Plain
 from app.titles import terms, words
 
 revision = "0016"
@@ -17,11 +17,10 @@ AT_ONCE = 10_000
 def upgrade() -> None:
     op.create_table(
         "title_words",
+        sa.Column("id", Key, primary_key=True),
         sa.Column("word", Plain, nullable=False),
-        sa.Column("reversed", Plain, nullable=False),
     )
     op.create_index("ix_title_words_word", "title_words", ["word"])
-    op.create_index("ix_title_words_reversed", "title_words", ["reversed"])
     connection = op.get_bind()
     titles = database_of(connection).titles
     titles.create(connection)
