@@ -116,7 +116,7 @@ class Serving:
         return ids, ranking.source
 
     def _filled(self, ids: list[int], rated: list[Rating], limit: int, hidden: frozenset[int]) -> list[int]:
-        """The list with the popular movies behind it, then with the user's other rated ones, best first."""
+        """The list, then the popular movies, then the user's other rated ones, best first."""
         seen = hidden.union(ids)
         best = sorted(rated, key=lambda rating: (-rating.score, -rating.rated_at, rating.movie_id))
         own = [rating.movie_id for rating in best if rating.movie_id not in seen]
