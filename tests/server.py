@@ -59,10 +59,19 @@ class Server:
                 start_new_session=True,
             )
         try:
-            poll(self._healthy)
+            poll(self._healthy, within=60)
         except BaseException:  # no fixture would close it
             self.close()
             raise
+        return self
+
+    def ready(self) -> "Server":
+        """Once it has its database and its worker, which may take long on a busy machine."""
+
+        def is_ready() -> bool:
+            return self.client.get("/health/ready").status_code == 200
+
+        poll(is_ready, within=60)
         return self
 
     def command(self) -> list[str]:
