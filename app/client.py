@@ -126,6 +126,29 @@ class MatineeClient:
         """Why a movie is recommended to a user or not: `rank`, `preference`, `because`, `excluded_by`."""
         return json_object(self._get(f"/users/{user_id}/movies/{movie_id}/explanation"))
 
+    def feedback(self, user_id: int, mark: str | None = None, limit: int = 50) -> list[JsonObject]:
+        """A person's marked movies by id; `mark`: watched, watchlist, like or not_interested, that alone."""
+        params = {"limit": limit, **({"mark": mark} if mark else {})}
+        return json_list(self._get(f"/users/{user_id}/feedback", params), dict, "a list of marked movies")
+
+    def set_feedback(self, user_id: int, movie_id: int, **marks: bool) -> JsonObject:
+        """Change the marks that are named, as in `watched=True`; the others stay."""
+        return json_object(self._change("PUT", f"/users/{user_id}/feedback/{movie_id}", json=marks))
+
+    def waiting(self, user_id: int, limit: int = 50) -> list[JsonObject]:
+        """Rows of a person's files whose movie is not there, each with up to three candidates."""
+        answer = self._get(f"/users/{user_id}/waiting", {"limit": limit})
+        return json_list(answer, dict, "a list of rows that wait")
+
+    def choose(self, user_id: int, number: int, movie_id: int) -> JsonObject:
+        """Say which movie a row that waits means."""
+        path = f"/users/{user_id}/waiting/{number}"
+        return json_object(self._change("PUT", path, json={"movie_id": movie_id}))
+
+    def drop(self, user_id: int, number: int) -> None:
+        """Give a row that waits up."""
+        self._change("DELETE", f"/users/{user_id}/waiting/{number}")
+
     def start_dump(
         self, format: str = "jsonl", limit: int = 10, idempotency_key: str | None = None
     ) -> JsonObject:
@@ -161,21 +184,27 @@ class MatineeClient:
         path: Path | str | None = None,
         *,
         user_id: int | None = None,
+        columns: str | None = None,
+        scale: str | None = None,
+        charset: str | None = None,
+        dates: str | None = None,
+        create: str | None = None,
         idempotency_key: str | None = None,
         content_type: str = "text/csv",
     ) -> JsonObject:
         """Stream a file to the server, from its start at each attempt; None imports the bundled sample.
 
-        `user_id`: whose ratings they are, for an export that holds one person's (Letterboxd, IMDb). Raises
-        `OSError` if the file cannot be read.
+        `user_id`: whose ratings they are, for an export that holds one person's (Letterboxd, IMDb). What the
+        file does not say, as in `title:Name,score:3`, `10`, `windows-1252`, `day`; `create="missing"` makes
+        the movies that are not there. Raises `OSError` if the file cannot be read.
         """
         headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
         if path is not None:
             name = "".join(letter if " " <= letter <= "~" else "_" for letter in Path(path).name)
             headers |= {"Content-Type": content_type, "X-Filename": name}
-        options: dict[str, Any] = {"headers": headers, "timeout": UPLOAD_TIMEOUT}
-        if user_id is not None:
-            options["params"] = {"user_id": user_id}
+        said = {"user_id": user_id, "columns": columns, "scale": scale, "charset": charset, "dates": dates}
+        params = {name: value for name, value in (said | {"create": create}).items() if value is not None}
+        options: dict[str, Any] = {"headers": headers, "timeout": UPLOAD_TIMEOUT, "params": params}
 
         def upload() -> httpx.Response:
             with nullcontext() if path is None else Path(path).open("rb") as file:
@@ -216,8 +245,11 @@ class MatineeClient:
         return self._call(lambda: self._http.get(path, params=params))
 
     def _post(self, path: str, key: str | None = None, **options: Any) -> JsonObject:
+        return json_object(self._change("POST", path, key, **options))
+
+    def _change(self, method: str, path: str, key: str | None = None, **options: Any) -> httpx.Response:
         headers = {"Idempotency-Key": key or str(uuid4())}
-        return json_object(self._call(lambda: self._http.post(path, headers=headers, **options)))
+        return self._call(lambda: self._http.request(method, path, headers=headers, **options))
 
     def _call(self, func: Callable[[], httpx.Response], policy: RetryPolicy | None = None) -> httpx.Response:
         try:

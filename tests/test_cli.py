@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from app.config import Settings
 from app.main import create_app
 from app.people import keys, secrets
 from app.people.keys import Wish
-from app.repository import accounts, users
+from app.repository import accounts, users, waiting
+from app.repository.waiting import Waiting
 from app.service import Service
 from app.user import Role
 
@@ -208,6 +210,31 @@ class TestImport:
         assert f"http://testserver/activity/{task_id}" in said
         assert client.get(f"/activity/{task_id}").status_code == 200
 
+    def test_what_cannot_be_known_is_asked_by_option(
+        self, run: Run, client: TestClient, tmp_path: Path, capsys: Any
+    ) -> None:
+        path = tmp_path / "films.csv"
+        path.write_text("Streifen,Eindruck,gesehen\nToy Story (1995),97,3/4/2021\nHeat (1995),150,5/6/2021\n")
+        said = ["--user", "9"]
+        for option, value in (
+            ("--columns", "title:1,score:2,rated_at:3"),
+            ("--scale", "100"),
+            ("--dates", "day"),
+        ):
+            assert run("import", path, *said) == 1
+            asked = capsys.readouterr()
+            assert option in asked.err
+            assert "POST" not in asked.err
+            said += [option, value]
+        path.write_text(path.read_text().replace("150", "40"))
+        assert run("import", path, *said) == 0
+        out = capsys.readouterr().out
+        assert "title is 'Streifen', score is 'Eindruck', rated_at is 'gesehen'" in out
+        assert "scale 0-100; dates day" in out
+        assert {rating["score"] for rating in client.get("/ratings?user_id=9").json()} == {2.0, 5.0}
+        assert run("import", path, *said, "--charset", "klingon") == 1
+        assert "--charset windows-1252" in one_line(capsys)
+
     def test_no_server_is_one_line_without_the_attempts(
         self, files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -224,6 +251,40 @@ class TestImport:
             f"matinee: no answer from http://{address}; is it running? Start it with `matinee serve`, or say "
             "where it is with --url.\n"
         )
+
+
+class TestWaiting:
+    @pytest.fixture
+    def number(self, client: TestClient) -> int:
+        """The row of user 7 that waits for its film."""
+        service: Service = client.app.state.service  # type: ignore[attr-defined]
+        row = Waiting(7, "work", "Toy Storey", 1995, score=4.5, reason="no title is the same")
+        row = replace(row, candidates=((1, "one letter differs"),))
+        with service.database.write() as connection:
+            waiting.put(connection, 7, [row])
+            return waiting.listing(connection, 7, limit=1)[0].number
+
+    def test_rows_are_shown_with_what_may_be_meant(self, run: Run, number: int, capsys: Any) -> None:
+        assert run("waiting", 7) == 0
+        first, second, *_, last = capsys.readouterr().out.splitlines()
+        assert first.strip() == f"{number}  Toy Storey (1995), 4.5: no title is the same"
+        assert second.strip() == "1  Toy Story (1995) (one letter differs)"
+        assert "--choose ROW MOVIE" in last
+        assert run("waiting", 8) == 0
+        assert "No row of user 8 waits" in capsys.readouterr().out
+
+    def test_one_is_given_its_film(self, run: Run, client: TestClient, number: int, capsys: Any) -> None:
+        assert run("waiting", 7, "--choose", number, 424242) == 1
+        assert "424242" in one_line(capsys)
+        assert run("waiting", 7, "--choose", number, 1) == 0
+        assert f"Row {number} is Toy Story (1995) now" in capsys.readouterr().out
+        assert client.get("/ratings?user_id=7").json()[0]["score"] == 4.5
+        assert run("waiting", 7, "--choose", number, 1) == 1
+        assert "`matinee waiting 7` lists them" in one_line(capsys)
+
+    def test_one_is_given_up(self, run: Run, client: TestClient, number: int) -> None:
+        assert run("waiting", 7, "--drop", number) == 0
+        assert client.get("/users/7/waiting").json() == client.get("/ratings?user_id=7").json() == []
 
 
 class TestToken:
@@ -288,14 +349,16 @@ class TestToken:
         assert text not in said
 
 
-def test_a_demo_of_files_that_are_not_movielens_says_so(
+def test_a_demo_of_files_that_rate_nothing_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MATINEE_DATA_DIR", str(tmp_path / "data"))
     (tmp_path / "movies.csv").write_text("movieId,title,genres\n")
     (tmp_path / "ratings.csv").write_text("who,what\nme,that\n")
     assert commands.main(["demo", str(tmp_path)]) == 2
-    assert "its first column is userId" in one_line(capsys)
+    said = one_line(capsys)
+    assert "Nothing in" in said
+    assert "ratings.csv begins with 'who,what'" in said
 
 
 def test_output_that_is_not_read_to_its_end_is_no_traceback() -> None:

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/users", tags=["recommendations"])
 class ExcludedBy(BaseModel):
     """What keeps the movie out of the list."""
 
-    reason: Literal["rated", "not_in_model", "excluded", "genre", "year"]
+    reason: Literal["rated", "liked", "marked", "not_in_model", "excluded", "genre", "year"]
     detail: str
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api.changes import ChangesDependency, is_own
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import OWN
+from app.api.values import Id
 from app.errors import Invalid
 from app.mark import Mark, Marked
 from app.repository import marks
@@ -69,13 +70,14 @@ def list_feedback(
     response: Response,
     service: ServiceDependency,
     mark: Annotated[Mark | None, Query(description="movies with this mark alone")] = None,
+    movie_id: Annotated[Id | None, Query(description="this movie alone")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[dict[str, Any]]:
     """The movies that the person marked as watched, to watch, liked or of no interest, by id."""
     (after,) = decode_cursor(cursor, 1) or (-1,)
     with service.database.read() as connection:
-        found = marks.listing(connection, user_id, limit=limit, after=after, mark=mark)
+        found = marks.listing(connection, user_id, limit=limit, after=after, mark=mark, movie_id=movie_id)
     link_next(request, response, limit, found, lambda last: (last.movie_id,))
     return [
         {"movie_id": movie.movie_id, "title": movie.title, "year": movie.year} | _answer(movie.marks)

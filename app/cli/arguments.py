@@ -1,12 +1,22 @@
-"""The arguments of the commands for people, the door and keys."""
+"""The arguments of the commands for imports, people, the door and keys."""
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 from app.user import Role
 
 Command = Callable[..., int]
 
+IMPORT = (
+    "Send files to a running server and wait until they are imported: tables of movies or ratings, "
+    "exports of MovieLens, Letterboxd, IMDb, Trakt and Netflix, plain, .zip or .gz. What a file does not "
+    "say is asked for: the line says by which option. Ctrl-C ends the waiting, not the import."
+)
+WAITING = (
+    "Show the rows of a person's files whose film is not certain, each with the films that may be meant; say "
+    "which it is, or give the row up."
+)
 USER = (
     "Say who may log in. These commands work on the database itself, by the settings of this shell, and need "
     "no server. PERSON is a name or an id."
@@ -16,6 +26,50 @@ DOOR = (
     "accounts. `rotate` makes a new secret for access tokens; those signed by the one before stay valid."
 )
 KEY = "Make keys for machines: scripts, feeds, the commands of this program. Each is shown once."
+
+
+def add_import(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command
+) -> argparse.ArgumentParser:
+    summary = "import files of movies or ratings into a running server"
+    added = commands.add_parser("import", help=summary, description=IMPORT)
+    added.set_defaults(command=command, name="import")
+    added.add_argument("files", nargs="+", type=Path, metavar="FILE", help="movies before their ratings")
+    added.add_argument(
+        "--user", metavar="USER", help="whose ratings they are, where the file does not say it"
+    )
+    added.add_argument(
+        "--columns", metavar="LIST", help="which column is what, as in title:Film,year:2,score:3"
+    )
+    added.add_argument("--scale", metavar="SCALE", help="of the scores: 5, 10, 100 or thumbs")
+    added.add_argument("--charset", metavar="NAME", help="how the text is encoded, such as windows-1252")
+    added.add_argument(
+        "--dates", choices=("day", "month"), help="what comes first in a date such as 5/1/2024"
+    )
+    added.add_argument(
+        "--create-missing",
+        dest="create",
+        action="store_const",
+        const="missing",
+        help="make the films of a person's file that are not there, unless one that is there is like it",
+    )
+    return added
+
+
+def add_waiting(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command
+) -> argparse.ArgumentParser:
+    summary = "show rows of imported files that wait for their film, and say which it is"
+    added = commands.add_parser("waiting", help=summary, description=WAITING)
+    added.set_defaults(command=command, name="waiting")
+    added.add_argument("user", metavar="USER", help="a name that the page knows, or an id")
+    either = added.add_mutually_exclusive_group()
+    either.add_argument(
+        "--choose", nargs=2, type=int, metavar=("ROW", "MOVIE"), help="the row means the film with this id"
+    )
+    either.add_argument("--drop", type=int, metavar="ROW", help="give a row up, with its score and marks")
+    added.add_argument("--limit", type=int, default=20, metavar="N", help="rows to show (default: 20)")
+    return added
 
 
 def add_people(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `matinee serve | worker | demo | import | rebuild | recommend | user | door | key`."""
+"""The command line: `matinee serve | worker | demo | import | waiting | rebuild | recommend`, and who may."""
 
 import argparse
 import io
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from app.cli.arguments import add_people
+from app.cli.arguments import add_import, add_people, add_waiting
 from app.config import Settings
 from app.errors import BadRequest
 
@@ -17,10 +17,9 @@ Command = Callable[[Settings, argparse.Namespace], int]
 
 SERVE = "Serve the page and the API until Ctrl-C, and run imports and rebuilds in the background."
 WORKER = "Run imports and rebuilds, in a process apart from servers with MATINEE_EMBEDDED_WORKER=off."
-DEMO = "Start a server, import a sample or a MovieLens folder into MATINEE_DATA_DIR, and recommend movies."
-IMPORT = (
-    "Send files to a running server and wait until they are imported: CSV of movies or ratings, exports of "
-    "MovieLens, Letterboxd and IMDb, plain or as .zip and .gz. Ctrl-C ends the waiting, not the import."
+DEMO = (
+    "Start a server, import a sample, or what `matinee import` takes of a folder, into MATINEE_DATA_DIR, and "
+    "recommend movies."
 )
 REBUILD = "Build a new model from all ratings in a running server, and wait for it."
 RECOMMEND = "Show movies for a user of a running server, with the rated movies that speak for them."
@@ -82,19 +81,20 @@ def _parser() -> argparse.ArgumentParser:
     worker = add("worker", _worker, "run background tasks in a process of their own", WORKER)
     worker.add_argument("--embedded", action="store_true", help=argparse.SUPPRESS)
     demo = add("demo", _demo, "try it: start a server, import a sample, and show recommendations", DEMO)
-    demo.add_argument("folder", nargs="?", type=Path, help="a MovieLens folder (movies.csv, ratings.csv)")
+    demo.add_argument(
+        "folder", nargs="?", type=Path, help="of MovieLens, or with the export of Letterboxd, IMDb or another"
+    )
     demo.add_argument(
         "--once", action="store_true", help="end after the recommendations, instead of serving until Ctrl-C"
     )
     demo.add_argument("--user", metavar="ID", type=int, help="whom to recommend to (default: the first one)")
-    upload = add("import", _client, "import files of movies or ratings into a running server", IMPORT)
-    upload.add_argument("files", nargs="+", type=Path, metavar="FILE", help="movies before their ratings")
-    upload.add_argument("--user", metavar="USER", help="whose ratings they are (Letterboxd, IMDb)")
+    upload = add_import(commands, _client)
+    waiting = add_waiting(commands, _client)
     rebuild = add("rebuild", _client, "make recommendations from all ratings so far", REBUILD)
     recommend = add("recommend", _client, "show what to watch, and why", RECOMMEND)
     recommend.add_argument("user", metavar="USER", help="a name that the page knows, or an id")
     recommend.add_argument("--limit", metavar="N", type=int, default=10, help="how many movies (default: 10)")
-    for added in (upload, rebuild, recommend):
+    for added in (upload, waiting, rebuild, recommend):
         added.add_argument("--url", help="of the server (default: by MATINEE_HOST and MATINEE_PORT)")
         added.add_argument("--token", help="an API key; better in MATINEE_TOKEN, which no other user can see")
     add_people(commands, _people)
@@ -134,7 +134,7 @@ def _demo(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _client(settings: Settings, options: argparse.Namespace) -> int:
-    from app.cli import console
+    from app.cli import console, waiting
     from app.client import ApiError, MatineeClient
 
     if settings.log_level != "DEBUG":  # failed attempts would bury the line that matters
@@ -144,6 +144,7 @@ def _client(settings: Settings, options: argparse.Namespace) -> int:
         with MatineeClient(options.url or _own_url(settings), token=token) as client:
             commands: dict[str, Callable[[MatineeClient, argparse.Namespace], bool]]
             commands = {"import": console.imports, "rebuild": console.rebuild, "recommend": console.recommend}
+            commands["waiting"] = waiting.run
             return 0 if commands[options.name](client, options) else 1
     except ApiError as error:
         print(f"matinee: {console.reason(error)}", file=sys.stderr)

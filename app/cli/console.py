@@ -1,9 +1,10 @@
 """What the commands print: the progress of tasks, reports, recommendations with titles."""
 
 import argparse
+import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,14 @@ KEY = (
     "Create one on the server's machine with `matinee key add NAME --owner PERSON --role editor`, and pass "
     "it by MATINEE_TOKEN."
 )
+
+
+_TERMS = (
+    (re.compile(r"(?:POST /imports)?\?user_id="), "--user "),
+    (re.compile(r"(?:POST /imports)?\?(columns|scale|charset|dates)="), r"--\1 "),
+    (re.compile(r"GET /users/([0-9]+)/waiting"), r"`matinee waiting \1`"),
+)
+"""What the server names, and what it is called on the command line."""
 
 
 class Interrupted(Exception):
@@ -32,7 +41,14 @@ def reason(error: ApiError) -> str:
         return _refusal(error)
     if any(fault.get("parameter") == "user_id" for fault in error.errors):
         return "It holds one person's ratings: say whose with --user, by name or id."
-    return error.detail or str(error).replace("\n  ", " ")
+    return in_terms(error.detail) or str(error).replace("\n  ", " ")
+
+
+def in_terms(detail: str) -> str:
+    """What the server says, in the terms of the command line."""
+    for pattern, term in _TERMS:
+        detail = pattern.sub(term, detail)
+    return detail
 
 
 def _refusal(error: ApiError) -> str:
@@ -50,11 +66,12 @@ def imports(client: MatineeClient, options: argparse.Namespace) -> bool:
     Raises `BadRequest` before anything is sent if a file cannot be read.
     """
     _check(options.files)
-    user_id = None if options.user is None else _user_id(client, options.user)
+    user_id = None if options.user is None else user_of(client, options.user)
+    said = {name: getattr(options, name) for name in ("columns", "scale", "charset", "dates", "create")}
     outcomes: dict[Path, str] = {}
     try:
         for path in options.files:
-            outcomes[path] = _outcome(client, path, user_id)
+            outcomes[path] = _outcome(client, path, user_id, said)
     finally:
         if len(options.files) > 1:
             for path in options.files:
@@ -62,9 +79,9 @@ def imports(client: MatineeClient, options: argparse.Namespace) -> bool:
     return set(outcomes.values()) == {"imported"}
 
 
-def _outcome(client: MatineeClient, path: Path, user_id: int | None) -> str:
+def _outcome(client: MatineeClient, path: Path, user_id: int | None, said: Mapping[str, Any]) -> str:
     try:
-        return "imported" if import_file(client, path, user_id) else "not imported"
+        return "imported" if import_file(client, path, user_id, said) else "not imported"
     except NoAnswer:
         raise
     except ApiError as error:
@@ -99,11 +116,11 @@ def rebuild(client: MatineeClient, _options: argparse.Namespace | None = None) -
 
 
 def recommend(client: MatineeClient, options: argparse.Namespace) -> bool:
-    show(client, _user_id(client, options.user), options.limit)
+    show(client, user_of(client, options.user), options.limit)
     return True
 
 
-def _user_id(client: MatineeClient, user: str) -> int:
+def user_of(client: MatineeClient, user: str) -> int:
     """The id of a user named by id or name. Raises `BadRequest` if there is no such person."""
     if user.isascii() and user.isdecimal():
         return int(user)
@@ -113,22 +130,53 @@ def _user_id(client: MatineeClient, user: str) -> int:
     return int(found[0]["id"])
 
 
-def import_file(client: MatineeClient, path: Path | None, user_id: int | None = None) -> bool:
-    """Import a file (None: the bundled sample) and print the report; True if it is complete."""
+def import_file(
+    client: MatineeClient,
+    path: Path | None,
+    user_id: int | None = None,
+    said: Mapping[str, Any] | None = None,
+) -> bool:
+    """Import a file (None: the bundled sample) and print the report; True if it is complete.
+
+    `said`: the parameters of `start_import` for what the file does not say.
+    """
     name = path.name if path else "the bundled sample"
     try:
-        started = client.start_import(path, user_id=user_id)
+        started = client.start_import(path, user_id=user_id, **(said or {}))
     except KeyboardInterrupt:
         raise Interrupted(f"{name} was being sent, and is not imported unless it had arrived.") from None
     report = _result(client, started, f"import {name}")
     if report is None:
         return False
-    figures = ("new", "replaced", "unchanged", "older", "duplicate", "marks", "rejected")
-    parts = (f"{report[figure]:,} {figure}" for figure in figures if report.get(figure))
-    print(f"  {report['read']:,} rows read: {', '.join(parts)}")
-    for reject in report.get("rejects", [])[:5]:
-        print(f"    line {reject['line']}, {reject['column']}: {reject['reason']}")
+    for line in report_lines(report, user_id):
+        print(f"  {line}")
     return True
+
+
+def report_lines(report: dict[str, Any], user_id: int | None = None) -> Iterator[str]:
+    """What became of the rows of a file, what was assumed of it, and what is left to do."""
+    figures = ("new", "replaced", "unchanged", "older", "duplicate", "waiting", "marks", "rejected")
+    parts = (f"{report[figure]:,} {figure}" for figure in figures if report.get(figure))
+    yield f"{report['read']:,} rows read: {', '.join(parts)}"
+    for reject in report.get("rejects", [])[:5]:
+        yield f"  line {reject['line']}, {reject['column']}: {reject['reason']}"
+    for file in report.get("assumed", []):
+        yield _assumed(file)
+    if left_out := report.get("left_out"):
+        yield f"left out: {', '.join(left_out)}"
+    if made := report.get("made"):
+        yield f"{made:,} {'film was' if made == 1 else 'films were'} made, which no film here is like"
+    if report.get("waiting") and user_id is not None:
+        yield f"Rows without a certain film wait: `matinee waiting {user_id}` shows them."
+
+
+def _assumed(file: dict[str, Any]) -> str:
+    """What the reader took for granted of a file without saying so."""
+    named = ", ".join(f"{role} is {column!r}" for role, column in file.get("columns", {}).items())
+    parts = [f"{name} {file[name]}" for name in ("encoding", "separator", "scale", "dates") if file.get(name)]
+    if left_out := file.get("left_out"):
+        parts.append(f"without the columns {', '.join(left_out)}")
+    return f"{file.get('file', 'the file')} was read with {'; '.join([named, *parts] if named else parts)}"
 
 
 def show(client: MatineeClient, user_id: int, limit: int) -> None:
@@ -136,13 +184,13 @@ def show(client: MatineeClient, user_id: int, limit: int) -> None:
     answer = client.rich_recommendations(user_id, limit)
     print(f"\nFor user {user_id} ({answer['source']}, model {answer['model_version']}):")
     for place, listed in enumerate(answer["recommendations"], 1):
-        print(f"{place:3}. {_title(listed['movie'])}")
+        print(f"{place:3}. {title_of(listed['movie'])}")
         if listed["because"]:
             reasons = (f"{reason['movie']['title']} ({reason['score']:g})" for reason in listed["because"])
             print(f"     because of {', '.join(reasons)}")
 
 
-def _title(movie: dict[str, Any]) -> str:
+def title_of(movie: dict[str, Any]) -> str:
     year = f" ({movie['year']})" if movie["year"] else ""
     genres = f"  {', '.join(movie['genres'])}" if movie["genres"] else ""
     return f"{movie['title']}{year}{genres}"
@@ -163,7 +211,7 @@ def _result(client: MatineeClient, started: dict[str, Any], name: str) -> dict[s
         ) from None
     if task["status"] == "complete":
         return dict(task["result"])
-    detail = (task["error"] or {}).get("detail", "what it had done until then is kept")
+    detail = in_terms((task["error"] or {}).get("detail", "what it had done until then is kept"))
     print(f"  {task['status']}: {detail}", file=sys.stderr)
     return None
 

@@ -103,11 +103,19 @@ def of_user(connection: Connection, user_id: int) -> UserMarks:
 
 
 def listing(
-    connection: Connection, user_id: int, *, limit: int, after: int = -1, mark: Mark | None = None
+    connection: Connection,
+    user_id: int,
+    *,
+    limit: int,
+    after: int = -1,
+    mark: Mark | None = None,
+    movie_id: int | None = None,
 ) -> list[MarkedMovie]:
-    """The movies that a person marked, by id; with `mark` those that have it."""
+    """The movies that a person marked, by id; with `mark` those that have it, with `movie_id` that one."""
     mine = [marks.c.user_id == user_id, marks.c.is_set]
     ids = sa.select(marks.c.movie_id).where(*mine, marks.c.movie_id > after)
+    if movie_id is not None:
+        ids = ids.where(marks.c.movie_id == movie_id)
     if mark is not None:
         ids = ids.where(marks.c.mark == mark.value)
     page = connection.execute(ids.distinct().order_by(marks.c.movie_id).limit(limit)).scalars().all()

@@ -100,10 +100,10 @@ class Serving:
     ) -> tuple[list[int], Source]:
         """Movie ids, best first: unrated movies by preference; rated ones fill up a short list.
 
-        None of `hidden` is listed, rated or not.
+        Without a preference the popular ones stand for it. None of `hidden` is listed, rated or not.
         """
         if self.model is None:
-            return self._filled([], limit, hidden), "popular"
+            return self._filled([], rated, limit, hidden), "popular"
         mask = self.mask(Filters(exclude=tuple(hidden)))
         if hidden:  # the mask says nothing of movies outside the model
             known = self.model.rows([rating.movie_id for rating in rated]) >= 0
@@ -112,15 +112,19 @@ class Serving:
         ranking = _rank(self.model, rated, limit, mask)
         ids: list[int] = ranking.movie_ids.tolist()
         if not ids:
-            return self._filled([], limit, hidden), "popular"
+            return self._filled([], rated, limit, hidden), "popular"
         if len(ids) < limit and ranking.source != "personal":
-            ids = self._filled(ids, limit, hidden)
+            ids = self._filled(ids, rated, limit, hidden)
         return ids, ranking.source
 
-    def _filled(self, ids: list[int], limit: int, hidden: frozenset[int]) -> list[int]:
+    def _filled(self, ids: list[int], rated: list[Rating], limit: int, hidden: frozenset[int]) -> list[int]:
+        """The list, then the popular movies, then the user's other rated ones, best first."""
         seen = hidden.union(ids)
-        popular = (movie.id for movie in movies.popular(self.connection, limit=limit + len(seen)))
-        return (ids + [movie_id for movie_id in popular if movie_id not in seen])[:limit]
+        best = sorted(rated, key=lambda rating: (-rating.score, -rating.rated_at, rating.movie_id))
+        own = [rating.movie_id for rating in best if rating.movie_id not in seen]
+        listed = seen.union(own)
+        popular = (movie.id for movie in movies.popular(self.connection, limit=limit + len(listed)))
+        return (ids + [movie_id for movie_id in popular if movie_id not in listed] + own)[:limit]
 
     def rich(
         self,

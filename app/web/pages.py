@@ -1,5 +1,6 @@
 """The pages, a template each. The figures in them come from the endpoints of the API."""
 
+import inspect
 from datetime import UTC, datetime
 from typing import Any, get_args
 from urllib.parse import quote
@@ -10,7 +11,7 @@ from markupsafe import Markup
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from app.api import models, movies, recommendations, status, tasks
+from app.api import imports, models, movies, recommendations, status, tasks
 from app.api.dependencies import ServiceDependency
 from app.api.edge.rules import EDITOR, OWN_TASK, PUBLIC, VIEWER
 from app.errors import NotFound, problem_types
@@ -87,7 +88,14 @@ def _score_chart(counts: dict[str, int]) -> str:
 
 @router.get("/import", dependencies=[VIEWER])
 def import_file(request: Request) -> Response:
-    return page(request, "import")
+    # a service without the parameter would refuse the file
+    creates = "create" in inspect.signature(imports.start_import).parameters
+    return page(request, "import", creates=creates)
+
+
+@router.get("/waiting", dependencies=[VIEWER])
+def waiting(request: Request) -> Response:
+    return page(request, "waiting")
 
 
 @router.get("/activity", dependencies=[VIEWER])

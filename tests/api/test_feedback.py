@@ -29,6 +29,9 @@ def test_marks_that_are_named_change_and_the_others_stay(client: TestClient) -> 
     assert [row["movie_id"] for row in client.get(listed.links["next"]["url"]).json()] == [2]
     only = client.get("/users/7/feedback", params={"mark": "watched"}).json()
     assert [row["movie_id"] for row in only] == [1]
+    for movie_id, found in ((2, [2]), (3, [])):
+        one = client.get("/users/7/feedback", params={"movie_id": movie_id}).json()
+        assert [row["movie_id"] for row in one] == found
 
 
 def test_what_makes_no_sense_is_refused(client: TestClient) -> None:

@@ -30,9 +30,19 @@ def rated(client: TestClient, user: int) -> list[int]:
 
 def test_without_a_model_everybody_gets_the_popular_list(client: TestClient) -> None:
     client.post("/ratings", json={"movie_id": 50, "user_id": 7, "score": 1})
-    ids, source = recommend(client, 7, 3)
+    ids, source = recommend(client, 8, 3)
     assert (ids[0], len(ids), source) == (50, 3, "popular")
     assert client.get("/recommendations/7").headers["x-model-version"] == "0"
+
+
+def test_without_a_model_what_one_has_rated_comes_last_and_best_first(client: TestClient) -> None:
+    for movie, score in ((50, 0.5), (260, 5), (1, 3)):
+        client.post("/ratings", json={"movie_id": movie, "user_id": 7, "score": score})
+    every = [movie["id"] for movie in client.get("/movies?limit=500").json()]
+    ids, source = recommend(client, 7, len(every))
+    assert (sorted(ids), source) == (sorted(every), "popular")
+    assert ids[-3:] == [260, 1, 50]
+    assert recommend(client, 7, 3)[0] == ids[:3]
 
 
 def test_the_unrated_come_first_and_the_rated_fill(built: TestClient) -> None:

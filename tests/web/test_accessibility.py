@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from app.config import Settings
+from app.repository import waiting
+from app.repository.waiting import Waiting
+from app.storage import open_database
 from tests.server import Server
 from tests.web.conftest import Visit, missing
 
@@ -11,6 +15,7 @@ PAGES = (
     "/movie/1?user=1001",
     "/movie/404404",
     "/import",
+    "/waiting?user=840",
     "/activity",
     "/quality",
     "/system",
@@ -29,6 +34,11 @@ def violations(page: Any) -> list[str]:
 
 def test_no_violation_on_any_page(visit: Visit, expect: Any, server: Server, watch: Any) -> None:
     watch.allowed.append("status of 404")
+    rows = [Waiting(840, "w", "Toy Storey", 1995, score=4, candidates=((1, "one letter differs"),))]
+    database = open_database(Settings(data_dir=server.data_dir))
+    with database.write() as connection:
+        waiting.put(connection, 840, rows)
+    database.close()
     task_id = server.client.get("/tasks?kind=import_ratings").json()[-1]["task_id"]
     page = visit("/import")
     found: dict[str, Any] = {}

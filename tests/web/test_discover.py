@@ -64,7 +64,7 @@ def test_everything_by_keyboard(visit: Visit, expect: Any, server: Server) -> No
     page.locator(f"{FOR_YOU} .hide").nth(1).focus()
     hidden = page.locator(FOR_YOU).nth(1).locator(".movie-title").text_content()
     page.keyboard.press("Enter")
-    expect(page.locator("#unhide")).to_have_text("Show 1 hidden film")
+    expect(page.locator("#unhide")).to_have_text(f"Bring back {hidden}")
     expect(page.locator(f"{FOR_YOU} .movie-title", has_text=hidden)).to_have_count(0)
     focused = page.evaluate("document.activeElement.closest('#recommendations') !== null")
     assert focused, "the keyboard stays in the list"
@@ -242,18 +242,60 @@ def test_a_movie_is_rated_on_its_page(visit: Visit, expect: Any, server: Server)
     expect(page).to_have_url(re.compile(r"/movie/\d+\?user=508"))
 
 
-def test_hidden_movies_come_back(visit: Visit, expect: Any) -> None:
+def test_what_is_of_no_interest_is_hidden_for_good_or_brought_back(
+    visit: Visit, expect: Any, server: Server
+) -> None:
     page = visit("/?user=1002")
     first = page.locator(f"{FOR_YOU} .movie-title").first
     title = first.text_content()
-    page.locator(f"{FOR_YOU} .hide").first.click()
-    expect(first).not_to_have_text(str(title))
-    page.reload()
-    expect(page.locator("#unhide")).to_be_visible()
+    page.get_by_role("button", name=f"Not interested in {title}").click()
     expect(first).not_to_have_text(str(title))
     page.locator("#unhide").click()
     expect(first).to_have_text(str(title))
     expect(page.locator("#unhide")).to_be_hidden()
+    page.get_by_role("button", name=f"Not interested in {title}").click()
+    expect(first).not_to_have_text(str(title))
+    page.reload()
+    expect(first).to_be_visible()
+    expect(first).not_to_have_text(str(title))
+    (marked,) = server.client.get("/users/1002/feedback?mark=not_interested").json()
+    server.client.put(f"/users/1002/feedback/{marked['movie_id']}", json={"not_interested": False})
+
+
+def test_the_watchlist_is_filled_in_the_list_and_listed_alone(visit: Visit, expect: Any) -> None:
+    page = visit("/?user=1003")
+    title = page.locator(f"{FOR_YOU} .movie-title").nth(2).text_content()
+    toggle = page.get_by_role("button", name=f"Watchlist: {title}")
+    toggle.click()
+    expect(toggle).to_have_attribute("aria-pressed", "true")
+    page.locator("#watchlist").select_option("only")
+    expect(page.locator(f"{FOR_YOU} .movie-title")).to_have_text([str(title)])
+    expect(page).to_have_url(re.compile("watchlist=only"))
+    page.reload()
+    expect(page.locator(f"{FOR_YOU} .movie-title")).to_have_text([str(title)])
+    page.locator("#watchlist").select_option("without")
+    expect(page.locator(f"{FOR_YOU} .movie-title").nth(3)).to_be_visible()
+    expect(page.locator(f"{FOR_YOU} .movie-title", has_text=title)).to_have_count(0)
+
+
+def test_a_film_is_marked_on_its_page_which_says_why(visit: Visit, expect: Any, server: Server) -> None:
+    server.client.post("/ratings", json={"user_id": 509, "movie_id": 1, "score": 5})
+    page = visit("/movie/3114?user=509")
+    expect(page.locator("#why-text")).to_contain_text("Preference")
+    expect(page.locator("#why-text .parts")).to_contain_text("Toy Story 5")
+    like, never = (page.get_by_role("button", name=name) for name in ("Like:", "Not interested:"))
+    like.click()
+    expect(page.locator("#why-text")).to_contain_text("since you like it already")
+    never.click()
+    expect(like).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#why-text")).to_contain_text("since you watched it or are not interested")
+    page.reload()
+    expect(never).to_have_attribute("aria-pressed", "true")
+    never.click()
+    expect(page.locator("#why-text")).to_contain_text("of")
+    expect(page.locator("#why-text")).not_to_contain_text("not in your list")
+    page.locator("#own").get_by_role("radio", name="4 stars", exact=True).click()
+    expect(page.locator("#why-text")).to_contain_text("since you rated it 4")
 
 
 def test_a_user_id_has_to_be_a_number(visit: Visit, expect: Any) -> None:

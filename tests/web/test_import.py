@@ -89,7 +89,6 @@ def test_the_report_is_there_again_after_a_reload(visit: Visit, expect: Any, ser
     [
         ("holiday.jpg", b"\xff\xd8\xff\xe0" + bytes(range(256)) * 40, "header"),
         ("empty.csv", b"", "is empty"),
-        ("prices.csv", b"product,price\nsoap,2\n", "header"),
     ],
 )
 def test_a_file_of_the_wrong_kind_is_refused_with_a_reason(
@@ -161,6 +160,50 @@ def test_a_file_is_not_forgotten_when_the_server_is_away(visit: Visit, expect: A
     expect(page.locator("#problem")).to_be_hidden()
     assert counts(page)["rejected"] == 1
     assert keys[0] == keys[1], "a repetition is known as one"
+
+
+def test_what_a_file_does_not_say_is_asked(visit: Visit, expect: Any, server: Server, watch: Any) -> None:
+    watch.allowed.append("status of 422")
+    page = visit("/import?user=803")
+    rows = ("Toy Story (1995);97;3/4/2021;gut", "Heat (1995);40;5/6/2021;", "Matrix;150;5/6/2021;")
+    content = "\n".join(("Streifen;Eindruck;gesehen;Notiz", *rows))
+    choose(page, "films.csv", content.encode())
+    expect(page.locator("#question-title")).to_be_focused()
+    question = page.locator("#question")
+    expect(question).to_contain_text("films.csv begins with 'Streifen;")
+    expect(question).not_to_contain_text("POST")
+    expect(question.locator("tbody tr").first).to_contain_text("Toy Story (1995)")
+    for name, role in (("Streifen", "Title"), ("Eindruck", "Score"), ("gesehen", "Date of the score")):
+        question.get_by_label(f"What “{name}” is").select_option(label=role)
+    question.get_by_role("button", name="Import it so").click()
+    expect(page.locator("#question-title")).to_have_text("On which scale are the scores?")
+    expect(question).to_contain_text("from 40 to 150")
+    question.get_by_label("0 to 100").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    expect(page.locator("#question-title")).to_have_text("What comes first in a date?")
+    question.get_by_label("The day").check()
+    question.get_by_role("button", name="Import it so").click()
+    expect(page.locator("#report")).to_be_visible(timeout=30_000)
+    expect(page.locator("#assumed")).to_contain_text("title from “Streifen”, score from “Eindruck”")
+    expect(page.locator("#assumed")).to_contain_text("scale 0-100; dates with the day first")
+    expect(page.locator("#assumed")).to_contain_text("columns left out: Notiz")
+    expect(page.locator("#rejects tbody tr")).to_contain_text("150")
+    given = server.client.get("/ratings?user_id=803").json()
+    assert {(row["score"], row["rated_at"][:10]) for row in given} == {
+        (5.0, "2021-04-03"),
+        (2.0, "2021-06-05"),
+    }
+
+
+def test_an_encoding_is_chosen_by_how_it_reads(visit: Visit, expect: Any, server: Server, watch: Any) -> None:
+    page = visit("/import?user=804")
+    content = "title,year,rating\nАмели,2001,4\nТуйя и Ёлки-палки,1995,3\nHeat,1995,5\n"
+    choose(page, "films.csv", content.encode("cp1251"))
+    page.locator("#question").get_by_label("Амели").check()
+    page.get_by_role("button", name="Import it so").click()
+    expect(page.locator("#report")).to_be_visible(timeout=30_000)
+    expect(page.locator("#assumed")).to_contain_text("written in cp1251")
 
 
 def test_whose_ratings_they_are(visit: Visit, expect: Any, server: Server, watch: Any) -> None:

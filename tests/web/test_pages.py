@@ -20,6 +20,7 @@ PATHS = (
     "/movie/404404",
     "/movie/x",
     "/import",
+    "/waiting",
     "/activity",
     "/quality",
     "/system",

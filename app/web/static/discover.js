@@ -1,14 +1,19 @@
 // Discover: who you are, what to rate, what is recommended.
 
 import { get } from "./api.js";
-import { announce, find, guarded, onReturn } from "./dom.js";
+import { announce, find, guarded, onReturn, show } from "./dom.js";
 import { setUpPeople } from "./people.js";
 import { loadRatings, rate, resumed, scoreOf } from "./ratings.js";
 import { setUpFilters, setUpRecommendations, showRecommendations } from "./recommendations.js";
 import { setUpShelf, showShelf, sync } from "./shelf.js";
-import { switchUser } from "./user.js";
+import { switchUser, user } from "./user.js";
 
-const showLists = () => Promise.all([showRecommendations(), showShelf()]);
+const showLists = () => Promise.all([showRecommendations(), showShelf(), showWaiting()]);
+
+// Whether rows of imported files wait for a choice.
+const showWaiting = guarded(async () => {
+  show(find("waiting"), user !== null && (await get(`/users/${user}/waiting?limit=1`)).length > 0);
+});
 
 const rateMovie = guarded(async (movie, score) => {
   try {

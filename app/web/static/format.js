@@ -36,6 +36,12 @@ export function time(value) {
   return (today ? clock : dayAndClock).format(at);
 }
 
+// What the server says to a person: without the sentences that name a route or a parameter.
+export function plainly(detail) {
+  const isOfRoutes = (text) => /\b(GET|POST|PUT|DELETE) \/|\?\w+=/.test(text);
+  return detail.split(/(?<=[.?!)]) (?=[A-Z])/).filter((text) => !isOfRoutes(text)).join(" ");
+}
+
 export const sentence = (text) => {
   const words = text.replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);

@@ -2,7 +2,9 @@
 
 import { address, get, newKey, start } from "./api.js";
 import { announce, button, find, guarded, show } from "./dom.js";
-import { bytes, sentence } from "./format.js";
+import { bytes, plainly, sentence } from "./format.js";
+import { isPersonal } from "./preview.js";
+import { ask, isQuestion } from "./question.js";
 import { showReport, undoButton } from "./report.js";
 import { login } from "./session.js";
 import { actionBar, ended, followTask, progressView, remains } from "./tasks.js";
@@ -20,10 +22,14 @@ function say(text, ...buttons) {
   find("problem-actions").replaceChildren(...buttons);
 }
 
-function parameters() {
+let sent = null; // the file that is being imported, and what was answered of it
+
+async function parameters(file = null, answers = {}) {
   const owner = find("owner")?.value.trim() ?? login; // a viewer imports for themselves
   if (owner && parseUser(owner) === null) throw new Error(NO_USER);
-  return { user_id: owner, dry_run: find("dry-run").checked ? "true" : "" };
+  const creates = file && find("create")?.checked && (await isPersonal(file));
+  const create = creates ? "missing" : "";
+  return { user_id: owner, dry_run: find("dry-run").checked ? "true" : "", create, ...answers };
 }
 
 function showSending(file, stop) {
@@ -51,13 +57,15 @@ async function staying(job) {
 }
 
 // A file is kept until it has arrived: it is sent again under the same key, so it is imported once.
-const sendFile = guarded(async (file, { path: before, key: known } = {}) => {
+const sendFile = guarded(async (file, { path: before, key: known, answers = {} } = {}) => {
   say("");
   show(find("report"), false);
-  const sending = {};
+  show(find("question"), false);
+  sent = { file, answers };
+  const sending = { answers };
   try {
     if (!file.size) throw new Error(`${file.name} is empty. Choose a file with a header and rows.`);
-    sending.path = address("/imports", parameters());
+    sending.path = address("/imports", await parameters(file, answers));
     sending.key = sending.path === before ? known : newKey();
     if (login !== null) await get(`/users/${login}`); // without a session the file would be sent for nothing
     const { signal, stop } = stoppable();
@@ -66,14 +74,22 @@ const sendFile = guarded(async (file, { path: before, key: known } = {}) => {
     await watch(task.task_id, file.name);
   } catch (problem) {
     show(find("running"), false);
+    if (await isQuestion(problem.body, file)) return askAbout(problem.body);
+    show(find("choose"));
     const resend = button(`Send ${file.name} again`, () => sendFile(file, sending));
     say(reason(problem), ...(file.size ? [resend] : []));
   }
 });
 
+// Asks what the file does not say, and sends it again with that.
+function askAbout(problem) {
+  const { file, answers } = sent;
+  return ask(file, problem, answers, (said) => sendFile(file, { answers: said }));
+}
+
 function reason(problem) {
   const ownerless = problem.body?.errors?.some(({ parameter }) => parameter === "user_id");
-  if (!ownerless || !find("owner")) return problem.message;
+  if (!ownerless || !find("owner")) return plainly(problem.message) || problem.message;
   find("owner").focus();
   return "This file holds one person’s ratings and does not say whose. Fill in “Whose ratings”, then send it again.";
 }
@@ -99,6 +115,10 @@ async function watch(id, name = "") {
     showActions(now);
   });
   if (task.status !== "complete") {
+    if (sent && (await isQuestion(task.error, sent.file))) {
+      show(find("running"), false);
+      return askAbout(task.error);
+    }
     announce(remains(task));
     find("running-actions").append(...(task.written ? [undoButton(id, watch)] : []), again());
     return;
@@ -114,7 +134,7 @@ find("file").onchange = ({ target }) => {
   target.value = "";
 };
 find("sample")?.addEventListener("click", guarded(async () => {
-  const { task_id: id } = await start(address("/imports", parameters()));
+  const { task_id: id } = await start(address("/imports", await parameters()));
   await watch(id, "The sample");
 }));
 form.addEventListener("submit", (event) => event.preventDefault());
@@ -131,6 +151,7 @@ drop.ondrop = (event) => {
   else say("Drop one file at a time.");
 };
 
+find("question-other").addEventListener("click", () => location.assign(withUser("/import")));
 if (find("owner")) find("owner").value ||= user ?? "";
 const given = new URLSearchParams(location.search).get("task");
 if (given) await guarded(() => watch(given))();

@@ -1,6 +1,7 @@
 // A movie in a list: title, year, genres, reasons, stars.
 
 import { button, element } from "./dom.js";
+import { markButton } from "./marks.js";
 import { withUser } from "./user.js";
 import { stars } from "./stars.js";
 
@@ -14,7 +15,7 @@ function reasons(because) {
   return element("p", { class: "because" }, "because you gave ", ...parts);
 }
 
-function movieTitle(movie) {
+export function movieTitle(movie) {
   const href = withUser(`/movie/${movie.id}`);
   const link = element("a", { class: "movie-title", href }, element("bdi", {}, movie.title));
   return movie.year ? [link, " ", element("span", { class: "year" }, String(movie.year))] : [link];
@@ -26,9 +27,14 @@ export const asMovie = ({ movie, ...row }) => {
   return { ...whole, id: String(whole.id) };
 };
 
-// `onRate(movie, score)`, or null for no stars; without `onHide` no button hides the movie.
-export function movieItem(movie, score, { onRate, onHide = null }) {
-  const hide = { class: "quiet hide", "aria-label": `Hide ${movie.title}` };
+// `onRate(movie, score)`, or null for no stars; without `onHide` no button hides the movie; `watchlist`: the ids of
+// those on it, null for no button.
+export function movieItem(movie, score, { onRate, onHide = null, watchlist = null }) {
+  const hide = { class: "quiet hide", "aria-label": `Not interested in ${movie.title}` };
+  const marks = [
+    watchlist ? markButton(movie, "watchlist", watchlist.has(movie.id)) : null,
+    onHide ? button("Not interested", () => onHide(movie), hide) : null,
+  ].filter(Boolean);
   const meta = element("p", { class: "meta" }, movie.genres.join(" · "));
   return element(
     "li",
@@ -38,7 +44,7 @@ export function movieItem(movie, score, { onRate, onHide = null }) {
       "div",
       { class: "movie-actions" },
       onRate ? stars(movie.title, score, (given) => onRate(movie, given)) : null,
-      onHide ? button("Hide", () => onHide(movie), hide) : null,
+      marks.length ? element("div", { class: "marks" }, ...marks) : null,
     ),
   );
 }

@@ -1,38 +1,39 @@
 // The list "For you": filtered, with reasons, updated after every rating.
 
 import { address, get } from "./api.js";
-import { announce, element, find, latest, loading, show } from "./dom.js";
+import { announce, element, find, guarded, latest, loading, show } from "./dom.js";
 import { plural } from "./format.js";
+import { marked, setMark } from "./marks.js";
 import { asMovie, movieItem, noMovies } from "./movies.js";
 import { ratedCount } from "./ratings.js";
 import { may } from "./session.js";
 import { setParameters, user } from "./user.js";
 
 const SHOWN = 15;
-const MOST_HIDDEN = 500;
 const CHOOSE_USER =
   "Say who you are above. What you rate is kept under your name, and this list becomes yours.";
 const list = find("recommendations");
 const filters = find("filters");
 let onRate = null;
 let ready = null;
+let hidden = null; // the movie that was marked last as one of no interest
 
-const hiddenKey = () => `matinee.hidden.${user}`;
-const hidden = () => JSON.parse(localStorage.getItem(hiddenKey()) ?? "[]");
+const onHide = guarded(async (movie) => {
+  await setMark(movie.id, "not_interested", true);
+  hidden = movie;
+  announce(`${movie.title} is recommended no more.`);
+  await showRecommendations();
+});
 
-function setHidden(ids) {
-  localStorage.setItem(hiddenKey(), JSON.stringify(ids.slice(-MOST_HIDDEN)));
-  showRecommendations();
-}
-
-function onHide(movie) {
-  announce(`${movie.title} is hidden.`);
-  setHidden([...hidden(), movie.id]);
-}
+const unhide = guarded(async () => {
+  await setMark(hidden.id, "not_interested", false);
+  hidden = null;
+  await showRecommendations();
+});
 
 function chosen() {
-  const { genre, from, to } = filters.elements;
-  return { genre: genre.value, year_from: from.value, year_to: to.value };
+  const { genre, from, to, watchlist } = filters.elements;
+  return { genre: genre.value, year_from: from.value, year_to: to.value, watchlist: watchlist.value };
 }
 
 // Returns what is wrong with the years, or "".
@@ -50,17 +51,16 @@ function unfitYears() {
 
 export function setUpFilters(genres) {
   const given = new URLSearchParams(location.search);
-  const { genre, from, to } = filters.elements;
+  const { genre, from, to, watchlist } = filters.elements;
   genre.append(...genres.map((name) => element("option", {}, name)));
   genre.value = genres.includes(given.get("genre")) ? given.get("genre") : "";
   from.value ||= given.get("from") ?? "";
   to.value ||= given.get("to") ?? "";
+  if (["only", "without"].includes(given.get("watchlist"))) watchlist.value = given.get("watchlist");
 }
 
 function empty() {
-  const { genre, year_from, year_to } = chosen();
-  const filtered = genre || year_from || year_to || hidden().length;
-  if (filtered) return "Nothing is left with these filters. Loosen them to see more.";
+  if (Object.values(chosen()).some(Boolean)) return "Nothing is left with these filters. Loosen them to see more.";
   return `There is nothing to recommend yet. ${may("editor") ? "Import some films first." : "There are no films."}`;
 }
 
@@ -89,22 +89,21 @@ function place(items) {
 export const showRecommendations = latest((signal) =>
   loading(list, async () => {
     await ready;
-    const out = hidden();
-    showUnhide(out);
+    showUnhide();
     const unfit = user === null ? CHOOSE_USER : unfitYears();
     if (unfit) return say(unfit);
-    const path = address(`/users/${user}/recommendations`, { ...chosen(), limit: SHOWN, exclude: out });
-    const answer = await get(path, { signal });
-    const items = answer.recommendations.map((row) => movieItem(asMovie(row), null, { onRate, onHide }));
+    const path = address(`/users/${user}/recommendations`, { ...chosen(), limit: SHOWN });
+    const [answer, watchlist] = await Promise.all([get(path, { signal }), marked("watchlist")]);
+    const options = { onRate, onHide, watchlist };
+    const items = answer.recommendations.map((row) => movieItem(asMovie(row), null, options));
     place(items.length ? items : [noMovies(empty())]);
     find("source").textContent = source(answer);
   }),
 );
 
-function showUnhide(out) {
-  const unhide = find("unhide");
-  show(unhide, out.length > 0);
-  unhide.textContent = `Show ${plural(out.length, "hidden film")}`;
+function showUnhide() {
+  show(find("unhide"), hidden !== null);
+  find("unhide").textContent = `Bring back ${hidden?.title}`;
 }
 
 // Shows a text in place of the list.
@@ -117,11 +116,11 @@ function say(text) {
 export function setUpRecommendations(rateMovie, known) {
   onRate = rateMovie;
   ready = known;
-  find("unhide").addEventListener("click", () => setHidden([]));
+  find("unhide").addEventListener("click", unhide);
   filters.addEventListener("submit", (event) => event.preventDefault());
   filters.onchange = () => {
-    const { genre, year_from: from, year_to: to } = chosen();
-    setParameters({ genre, from, to });
+    const { genre, year_from: from, year_to: to, watchlist } = chosen();
+    setParameters({ genre, from, to, watchlist });
     showRecommendations();
   };
 }

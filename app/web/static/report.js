@@ -1,16 +1,16 @@
 // The report of an import: counts, rejected rows, undo.
 
-import { start } from "./api.js";
+import { address, start } from "./api.js";
 import { button, element, find, guarded, show } from "./dom.js";
 import { number, plural, sentence } from "./format.js";
-import { may } from "./session.js";
+import { login, may } from "./session.js";
 import { withUser } from "./user.js";
 
 const COUNTS = [
   ["read", "rows read"], ["new", "new"], ["replaced", "replaced"], ["unchanged", "unchanged"],
-  ["older", "older than what is there"], ["duplicate", "twice in the file"], ["marks", "marks"],
+  ["older", "older than what is there"], ["duplicate", "twice in the file"], ["waiting", "waiting"], ["marks", "marks"],
   ["rejected", "rejected"],
-  ["deleted", "deleted"], ["restored", "put back"], ["kept", "kept, changed since"],
+  ["deleted", "deleted"], ["restored", "put back"], ["kept", "kept, changed since"], ["made", "films added"],
 ];
 
 function counts(result) {
@@ -70,7 +70,35 @@ const rebuild = guarded(async () => {
 function note({ dry_run: dry, undo_of: undone, left_out: left }) {
   if (dry) return "Only checked: nothing was written.";
   if (undone) return "The import was undone.";
-  return left?.length ? `Left out: ${left.join(", ")}.` : "";
+  return left?.length ? leftOut(left) : "";
+}
+
+// What the reader took for granted of one of the files.
+function assumption({ file, encoding, separator, columns = {}, scale, dates, left_out: left = [] }) {
+  const from = Object.entries(columns).map(([role, name]) => `${role.replaceAll("_", " ")} from “${name}”`);
+  const parts = [
+    from.join(", "), encoding ? `written in ${encoding}` : "", separator ? `separated by ${separator}` : "",
+    scale ? `scores on the scale ${scale}` : "", dates ? `dates with the ${dates} first` : "",
+    left.length ? `columns left out: ${left.join(", ")}` : "",
+  ];
+  return element("li", {}, element("bdi", { class: "row-title" }, file ?? "The file"), `: ${parts.filter(Boolean).join("; ")}.`);
+}
+
+function assumed({ assumed: files = [], left_out: left = [], dry_run: dry, undo_of: undone }) {
+  const rows = files.map(assumption);
+  if (left.length && (dry || undone)) rows.push(element("li", {}, leftOut(left)));
+  if (!rows.length) return [];
+  return [element("h3", {}, "How it was read"), element("ul", { class: "note stack" }, ...rows)];
+}
+
+const leftOut = (left) => `Left out: ${left.join(", ")}.`;
+
+// The page of the rows that wait, of the person whose import it was.
+function waitingLink({ result, params }) {
+  if (!result.waiting || result.dry_run || result.undo_of) return [];
+  const path = address("/waiting", { user: String(params.user_id ?? "") === login ? "" : params.user_id });
+  const text = `Say which films ${result.waiting === 1 ? "one row means" : `${number(result.waiting)} rows mean`}`;
+  return [element("a", { class: "button primary", href: path }, text)];
 }
 
 export function showReport(task, { watch, again }) {
@@ -78,11 +106,14 @@ export function showReport(task, { watch, again }) {
   show(find("report"));
   find("report-note").textContent = note(result);
   find("counts").replaceChildren(...counts(result));
+  find("assumed").replaceChildren(...assumed(result));
   find("rejects").replaceChildren(...rejected(task));
-  const changed = (result.new ?? 0) + (result.replaced ?? 0) > 0 && !result.dry_run;
-  const train = may("editor") ? [button("Rebuild the model with it", rebuild, { class: "primary" })] : [];
+  const some = ["new", "replaced", "marks", "waiting", "made"].some((name) => result[name]);
+  const changed = some && !result.dry_run && !result.undo_of;
+  const waits = waitingLink(task);
+  const train = may("editor") ? [button("Rebuild the model with it", rebuild, { class: waits.length ? "" : "primary" })] : [];
   const further = [...train, undoButton(task.task_id, watch)];
-  find("report-actions").replaceChildren(...(changed ? further : []), again());
+  find("report-actions").replaceChildren(...waits, ...(changed ? further : []), again());
   find("report-title").tabIndex = -1;
   find("report-title").focus();
 }

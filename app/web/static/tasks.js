@@ -3,7 +3,7 @@
 import { call, get } from "./api.js";
 import { button, element, guarded } from "./dom.js";
 import { follow } from "./events.js";
-import { duration, number, plural, sentence } from "./format.js";
+import { duration, number, plainly, plural, sentence } from "./format.js";
 
 export const ended = (task) => ["complete", "failed", "cancelled"].includes(task.status);
 export const badge = (status) => element("span", { class: `badge ${status}` }, status);
@@ -40,7 +40,7 @@ export const noun = (kind) => (kind.startsWith("merge_") ? "this merge" : "this 
 
 // Says what a task that did not complete has left, and what to do.
 export function remains({ kind, status, attempt, written, error }) {
-  const why = status === "cancelled" ? "Cancelled." : error?.detail ?? "Failed.";
+  const why = status === "cancelled" ? "Cancelled." : (error && plainly(error.detail)) || "Failed.";
   if (kind === "rebuild_model") return `${why} The model that is served stays as it is.`;
   if (kind === "dump_recommendations") return `${why} No file is kept; Retry writes it from the start.`;
   if (kind === "undo_import") {
