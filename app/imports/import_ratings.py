@@ -16,7 +16,7 @@ from app.imports.kinds import IMPORT, MISSING, check_import, has_begun, missing_
 from app.imports.readers import reader
 from app.imports.sizes import DEFAULT, Sizes
 from app.imports.workspace import Workspace
-from app.repository import aliases, catalogue, import_order, imports, merged_movies, movies, tasks
+from app.repository import aliases, catalogue, forgetting, import_order, imports, merged_movies, movies, tasks
 from app.sample import RATINGS as SAMPLE
 from app.tasks.attempt import Attempt, Stopped
 from app.tasks.execution import is_transient
@@ -104,6 +104,7 @@ def _parse(
     deleted, known_movies = kept("catalogue", _catalogue)
     titles, tmdb_ids = partial(kept, "titles", _titles), partial(kept, "tmdb_ids", _tmdb_ids)
     merged = dict(kept("merged", _merged))
+    forgotten = frozenset(kept("forgotten", forgetting.forgotten_ids))
     params = IMPORT.params_of(attempt.task)
     chosen = partial(kept, "aliases", partial(_aliases, params.user_id))
     shared, judged = reader.Shared(), before.parsed.assumed if before else []
@@ -115,7 +116,7 @@ def _parse(
         known = {*known_movies, *merged}
         shared = reader.Shared(shared.matcher)
         context = reader.Context(
-            known, _start(attempt), params.user_id, titles, sizes, merged, tmdb_ids, chosen, shared
+            known, _start(attempt), params.user_id, titles, sizes, merged, tmdb_ids, chosen, shared, forgotten
         )
         reject = rejects.add if rejects else lambda _: None
         parser = parse.Parser(directory, context, reject, attempt.report, Gathering(), judged)

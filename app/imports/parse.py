@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.imports import readers, rejects, runs
+from app.imports import forgotten, readers, rejects, runs
 from app.imports.checkpoint import Parsed
 from app.imports.gathering import Gathering
 from app.imports.readers import reader
@@ -136,7 +136,8 @@ class Parser:
         """The good rows of each batch of a file; the others are counted and rejected."""
         before = self.done
         with file.member.open() as source:
-            for batch in file.reader.read(source, self.context):
+            for found in file.reader.read(source, self.context):
+                batch = forgotten.without(found, self.context.forgotten)
                 self._count(batch)
                 yield batch.good
                 self.done = before + source.position()

@@ -191,6 +191,15 @@ def count(connection: Connection, table: sa.Table, is_theirs: Callable[[Any], An
     return int(connection.execute(query).scalar_one())
 
 
+def forgotten_ids(connection: Connection) -> list[int]:
+    """The people who were forgotten, as long as the audit says so, without those who have a name again."""
+    query = sa.select(audit.c.target).where(audit.c.action == FORGET_USER).distinct()
+    ids = {int(target) for target in connection.execute(query).scalars() if target.isdecimal()}
+    for some in database_of(connection).batches(sorted(ids)):
+        ids -= set(connection.execute(sa.select(users.c.id).where(users.c.id.in_(some))).scalars())
+    return sorted(ids)
+
+
 def note_forgotten(connection: Connection) -> None:
     """From here on the models that there are have seen a person who is forgotten."""
     counters.add(connection, FORGOTTEN)

@@ -9,11 +9,11 @@ from app.imports.kinds import MISSING
 from app.imports.readers.reader import Missing
 from app.mark import Mark
 from app.rating import Rating
-from app.repository import aliases, marks, waiting
+from app.repository import aliases, audit, marks, waiting
 from app.repository import catalogue as movie_catalogue
 from app.repository import ratings as rating_queries
 from app.repository.waiting import Waiting
-from app.storage import Database, personal
+from app.storage import Database, personal, schema
 from app.task import Task
 from tests.imports.conftest import Import, Undo, adds_up, counts_are_right, ratings, table
 
@@ -198,3 +198,21 @@ def test_works_of_one_title_and_year_become_one_movie_only_if_that_is_certain() 
     assert made(("imdb:1", 1, None), ("imdb:2", 2, 5)) == {("imdb:1", "imdb:1"), ("imdb:2", "imdb:2")}
     assert made(("imdb:1", 1, None), ("tmdb:2", None, 2)) == set()
     assert made(title, ("imdb:1", 1, None), ("imdb:2", 2, None)) == set()
+
+
+def test_rows_of_a_forgotten_user_are_rejected(run_import: Import, database: Database) -> None:
+    with database.write() as connection:
+        audit.add(connection, "forget_user", "7", now=1.0)
+    text = "user_id,movie_id,score\n7,21,4\n8,21,5\n7,22,1\n"
+    task = run_import(text)
+    assert figures(task) == {"read": 3, "new": 1, "rejected": 2}
+    assert list(ratings(database)) == [(8, 21)]
+    assert task.result is not None
+    assert {(row["value"], row["reason"]) for row in task.result["rejects"]} == {
+        ("", "of a user who was forgotten")
+    }
+    assert run_import(SCORES, "ratings.csv", user_id=7).status == "failed"
+    with database.write() as connection:
+        name = {"name": "Seven", "name_key": "seven", "created_at": 1.0}
+        connection.execute(schema.users.insert().values(id=7, **name))
+    assert run_import(SCORES, "ratings.csv", user_id=7).status == "complete"

@@ -1,7 +1,7 @@
 """What a reader is: it recognises the files of one source, and reads them in batches."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
@@ -77,7 +77,8 @@ class Context:
     `known_movies` are the ids in the database; a reader of movies adds those that it reads. `titles` reads
     (id, title, year) of each movie and [IMDb id, movie id] of each link; `tmdb_ids` [TMDB id, movie id].
     `merged`: the ids of movies that were merged into others, known as well, and what they are now.
-    `aliases`: the movies that the person chose by hand, by the key of a work.
+    `aliases`: the movies that the person chose by hand, by the key of a work. `forgotten`: people whose rows
+    are rejected.
     """
 
     known_movies: set[int]
@@ -89,6 +90,7 @@ class Context:
     tmdb_ids: Callable[[], list[Any]] = list
     aliases: Callable[[], Mapping[str, int]] = dict
     shared: Shared = field(default_factory=Shared)
+    forgotten: Collection[int] = ()
 
 
 class Reader(Protocol):
