@@ -1,4 +1,4 @@
-"""Queries on what marks and waiting rows were before an import or a merge changed them, for its undo.
+"""Queries on what marks, waiting rows and aliases were before an import or a merge changed them, for undo.
 
 As of ratings: a row is restored if it still is as that number wrote it.
 """
@@ -10,11 +10,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.storage.database import database_of
-from app.storage.personal import marks, personal_before_images, waiting
+from app.storage.personal import aliases, marks, personal_before_images, waiting
 
-MARK, WAITING = "mark", "waiting"
+MARK, WAITING, MOVED, ALIAS = "mark", "waiting", "moved_mark", "alias"
+"""`MOVED`: a mark of a movie that was merged into another; `ALIAS`: a choice of one, by its work."""
+_MARK = ("is_set", "marked_at", "import_seq")
 _KEPT = {
-    MARK: ("is_set", "marked_at", "import_seq"),
+    MARK: _MARK,
+    MOVED: _MARK,
+    ALIAS: ("movie_id", "into_id"),
     WAITING: tuple(column.name for column in waiting.c if column.name not in ("user_id", "work")),
 }
 _TABLES = {MARK: marks, WAITING: waiting}
@@ -62,6 +66,11 @@ def restore(connection: Connection, import_seq: int, images: Iterable[Image]) ->
     """
     deleted, restored, kept = 0, 0, list[Image]()
     for image in images:
+        if image.noun in (MOVED, ALIAS):
+            is_back = _moved_back(connection, image)
+            restored += is_back
+            kept += [] if is_back else [image]
+            continue
         table, same = _TABLES[image.noun], _same(image)
         written = sa.and_(same, table.c.import_seq == import_seq)
         if image.row is None:
@@ -74,6 +83,19 @@ def restore(connection: Connection, import_seq: int, images: Iterable[Image]) ->
         else:
             kept.append(image)
     return deleted, restored, kept
+
+
+def _moved_back(connection: Connection, image: Image) -> bool:
+    """Give a movie back what was moved to the one that it was merged into, unless that was changed."""
+    row = image.row or {}
+    if image.noun == ALIAS:
+        same = sa.and_(aliases.c.user_id == image.user_id, aliases.c.work == image.key)
+        mine = aliases.update().where(same, aliases.c.movie_id == row["into_id"])
+        return bool(connection.execute(mine.values(movie_id=row["movie_id"])).rowcount)
+    movie_id, mark = image.key.split(":")
+    key = {"user_id": image.user_id, "movie_id": int(movie_id), "mark": mark}
+    insert = database_of(connection).insert(marks).values(**key, **row)
+    return bool(connection.execute(insert.on_conflict_do_nothing()).rowcount)
 
 
 def _same(image: Image) -> sa.ColumnElement[bool]:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from app.errors import NotFound
 from app.mark import Mark, Marked, changed
 from app.rating import Rating
-from app.repository import aliases, marks, movies, personal_images, ratings
+from app.repository import aliases, marks, merged_movies, movies, personal_images, ratings
 from app.repository.personal_images import Image
 from app.storage.personal import waiting
 from app.storage.schema import ratings as rating_rows
@@ -133,7 +133,15 @@ def listing(connection: Connection, user_id: int, *, limit: int, after: int = 0)
     """A person's rows by number, after that one."""
     query = sa.select(waiting).where(waiting.c.user_id == user_id, waiting.c.number > after)
     rows = connection.execute(query.order_by(waiting.c.number).limit(limit)).mappings()
-    return [_read(row) for row in rows]
+    found = [_read(row) for row in rows]
+    now = merged_movies.among(connection, {one[0] for row in found for one in row.candidates})
+    return [_of_merged(row, now) for row in found]
+
+
+def _of_merged(row: Waiting, now: Mapping[int, int]) -> Waiting:
+    """The row with the movies that its candidates are by now."""
+    candidates = {now.get(movie_id, movie_id): why for movie_id, why in row.candidates}
+    return replace(row, candidates=tuple(candidates.items()))
 
 
 def get(connection: Connection, user_id: int, number: int) -> Waiting:

@@ -59,7 +59,7 @@ personal_before_images = sa.Table(
     metadata,
     sa.Column("import_seq", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("user_id", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("noun", sa.Text, primary_key=True),  # mark, waiting
+    sa.Column("noun", sa.Text, primary_key=True),  # mark, waiting, moved_mark, alias
     sa.Column("key", sa.Text, primary_key=True),  # movie id and mark, as in 7:like; a work
     sa.Column("row", sa.JSON(none_as_null=True)),  # null: there was none
     sqlite_with_rowid=False,
