@@ -155,7 +155,7 @@ def _titles(connection: Connection) -> Any:
 
 
 def _aliases(user_id: int | None, connection: Connection) -> Any:
-    """Of a table with the rows of several people nobody's are read."""
+    """Those of the person whose file it is; none for a table with the rows of several people."""
     return {} if user_id is None else aliases.of_user(connection, user_id)
 
 

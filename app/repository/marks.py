@@ -113,7 +113,7 @@ def add_many(
 
 
 def marked(connection: Connection, movie_id: int) -> bool:
-    """Whether anybody has marked a movie."""
+    """Whether there is a mark of a movie."""
     query = sa.select(marks.c.mark).where(marks.c.movie_id == movie_id, marks.c.is_set).limit(1)
     return connection.execute(query).first() is not None
 
