@@ -118,6 +118,11 @@ def _in_digits(found: Sequence[str], place: int) -> str:
     return _VALUES[word] if is_number or word not in _LETTER_NUMERALS else word
 
 
+def numeral_words() -> list[str]:
+    """The words that may be numbers: Roman ones up to XX and spelt ones up to twelve."""
+    return list(_VALUES)
+
+
 def spellings(word: str) -> list[str]:
     """The word, and what else a number may be written as: of "ii" also "2" and "two".
 

@@ -67,6 +67,9 @@ async def start_import(
     scale: Annotated[ShortWords, Query(description="of the scores: 5, 10, 100 or thumbs")] = "",
     charset: Annotated[ShortWords, Query(description="how the text is encoded, such as windows-1252")] = "",
     dates: Annotated[ShortWords, Query(description="what comes first in 5/1/2024: day or month")] = "",
+    create: Annotated[
+        Literal["missing"] | None, Query(description="make the movies that rows of a personal file have not")
+    ] = None,
 ) -> Any:
     """Import a CSV of ratings or movies. With no body and no Content-Type: the bundled sample."""
     folder, limit = service.settings.uploads_dir, service.settings.max_upload
@@ -80,6 +83,7 @@ async def start_import(
             scale=scale,
             charset=charset or upload.charset,
             dates=dates,
+            create=create or "",
         )
         sample = upload.size == 0 and "content-type" not in request.headers
         async with place(request):
@@ -101,13 +105,15 @@ def _start(
     once: Once,
 ) -> Any:
     options = Options(params.columns, params.scale, params.charset, params.dates)
-    said = "" if options == Options() else f" {options}"
+    said = ("" if options == Options() else f" {options}") + (
+        f" create={params.create}" if params.create else ""
+    )
     payload = f"{upload.sha256 if upload else ''} {params.user_id} {params.dry_run}{said}"
     task_id = str(uuid.uuid4())
     kept = service.settings.uploads_dir / task_id
-    if upload is None:
+    if upload is None or params.create:
         _refuse_confined(caller)
-    else:
+    if upload is not None:
         reader = readers.check(upload.path, upload.filename, options)
         if not reader.personal:
             _refuse_confined(caller)

@@ -22,8 +22,8 @@ UPLOAD_GONE = "The upload is gone from the data directory."
 class Parsed:
     """What the parse found. `left_out`: files of a zip that are no ratings, movies, links or marks.
 
-    `marks`: rows that are no ratings. `assumed`: of each file what was judged over the whole of it, None for
-    one that says everything itself.
+    `marks`: rows of movies that are there and no ratings. `assumed`: of each file what was judged over the
+    whole of it, None for one that says everything itself.
     """
 
     read: int = 0
@@ -37,12 +37,16 @@ class Parsed:
 
     @property
     def good(self) -> int:
-        return self.read - self.duplicate - self.rejected - sum(self.marks.values())
+        return self.read - self.duplicate - self.rejected
 
 
 @dataclass
 class Figures:
-    """What became of the rows that were read; the others add up to `read`."""
+    """What became of the rows that were read; the others but for the last two add up to `read`.
+
+    `made`: movies that were made for rows that had none. `personal`: how many marks, waiting rows and movies
+    the import has written.
+    """
 
     read: int = 0
     new: int = 0
@@ -50,13 +54,18 @@ class Figures:
     unchanged: int = 0
     older: int = 0
     duplicate: int = 0
+    waiting: int = 0
     marks: int = 0
     rejected: int = 0
+    made: int = 0
+    personal: int = 0
 
 
 @dataclass
 class UndoFigures:
-    """How many ratings, movies and links were deleted and put back, and how many are kept as they are now."""
+    """How many ratings, marks, waiting rows, movies and links were deleted and put back, and how many are
+    kept as they are now.
+    """
 
     deleted: int = 0
     restored: int = 0
@@ -86,9 +95,7 @@ class Checkpoint:
     @classmethod
     def of(cls, parsed: Parsed) -> "Checkpoint":
         """Before the first range."""
-        marks = sum(parsed.marks.values())
-        figures = Figures(parsed.read, duplicate=parsed.duplicate, marks=marks, rejected=parsed.rejected)
-        return cls(parsed, figures)
+        return cls(parsed, Figures(parsed.read, duplicate=parsed.duplicate, rejected=parsed.rejected))
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Checkpoint":

@@ -11,11 +11,12 @@ from app.errors import Conflict, Invalid, StorageFull
 from app.imports import merge, parse, readers
 from app.imports.checkpoint import Checkpoint, missing, missing_upload, saving, upload_path
 from app.imports.counts import settle
-from app.imports.kinds import IMPORT, check_import, has_begun, missing_files
+from app.imports.gathering import Gathering
+from app.imports.kinds import IMPORT, MISSING, check_import, has_begun, missing_files
 from app.imports.readers import reader
 from app.imports.sizes import DEFAULT, Sizes
 from app.imports.workspace import Workspace
-from app.repository import catalogue, import_order, imports, merged_movies, movies, tasks
+from app.repository import aliases, catalogue, forgetting, import_order, imports, merged_movies, movies, tasks
 from app.sample import RATINGS as SAMPLE
 from app.tasks.attempt import Attempt, Stopped
 from app.tasks.execution import is_transient
@@ -103,20 +104,27 @@ def _parse(
     deleted, known_movies = kept("catalogue", _catalogue)
     titles, tmdb_ids = partial(kept, "titles", _titles), partial(kept, "tmdb_ids", _tmdb_ids)
     merged = dict(kept("merged", _merged))
-    user_id, judged = IMPORT.params_of(attempt.task).user_id, before.parsed.assumed if before else []
+    forgotten = frozenset(kept("forgotten", forgetting.forgotten_ids))
+    params = IMPORT.params_of(attempt.task)
+    chosen = partial(kept, "aliases", partial(_aliases, params.user_id))
+    shared, judged = reader.Shared(), before.parsed.assumed if before else []
     for place, assumed in enumerate(judged):
         if assumed and not isinstance(found[place].reader, reader.Judging):
             found[place] = readers.as_table(found[place], _options(attempt))
     while True:
         directory, rejects = workspace.parse_directory(), None if before else workspace.rejects(None)
         known = {*known_movies, *merged}
-        context = reader.Context(known, _start(attempt), user_id, titles, sizes, merged, tmdb_ids)
+        shared = reader.Shared(shared.matcher)
+        context = reader.Context(
+            known, _start(attempt), params.user_id, titles, sizes, merged, tmdb_ids, chosen, shared, forgotten
+        )
         reject = rejects.add if rejects else lambda _: None
-        parser = parse.Parser(directory, context, reject, attempt.report, judged)
+        parser = parse.Parser(directory, context, reject, attempt.report, Gathering(), judged)
         try:
             with attempt.database.busy():  # blocks beat; the first one may have to compile its lane
                 for file in found:
                     parser.parse(file)
+                parser.finish(make=params.create == MISSING)
             break
         except parse.OffScale as error:  # nothing is written yet: all files are read again
             found[error.args[0]] = readers.as_table(found[error.args[0]], _options(attempt))
@@ -146,6 +154,11 @@ def _titles(connection: Connection) -> Any:
     return list(catalogue.titles(connection)), list(catalogue.imdb_ids(connection).items())
 
 
+def _aliases(user_id: int | None, connection: Connection) -> Any:
+    """Those of the person whose file it is; none for a table with the rows of several people."""
+    return {} if user_id is None else aliases.of_user(connection, user_id)
+
+
 def _tmdb_ids(connection: Connection) -> Any:
     return list(catalogue.tmdb_ids(connection).items())
 
@@ -161,9 +174,9 @@ def _report(
         raise _no_good_row(checkpoint, shown)
     dry_run = IMPORT.params_of(attempt.task).dry_run
     result: dict[str, Any] = {"format": parsed.formats[-1], "formats": parsed.formats}
-    marks = [f"{count:,} rows of {mark}: marks are not kept yet" for mark, count in parsed.marks.items()]
-    result |= {"left_out": parsed.left_out + marks, "assumed": [one for one in parsed.assumed if one]}
-    result |= {**asdict(figures), "rejects": shown, "dry_run": dry_run}
+    result |= {"left_out": parsed.left_out, "assumed": [one for one in parsed.assumed if one]}
+    result |= {name: count for name, count in asdict(figures).items() if name != "personal"}
+    result |= {"rejects": shown, "dry_run": dry_run}
     workspace.clear()  # before the end: nothing would do it after
     seconds = attempt.clock() - (attempt.task.started_at or attempt.clock())
     with attempt.transaction(result=result | {"seconds": round(seconds, 3)}):

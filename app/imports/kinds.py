@@ -17,12 +17,15 @@ from app.repository.import_order import IMPORT_RATINGS, MERGE_MOVIES, MERGE_USER
 from app.task import CANCELLED, COMPLETE, Task
 from app.tasks.kinds import RATINGS, Kind, Shown, later
 
+MISSING = "missing"
+
 
 @dataclass(frozen=True, slots=True)
 class ImportParams:
     """`file`: the upload, relative to the data directory, sent as `filename`; None: the bundled sample.
 
-    The last four are what the caller says of the file, see `app.imports.readers.reader.Options`.
+    The last but one four are what the caller says of the file, see `app.imports.readers.reader.Options`.
+    `create`: `MISSING` makes the movies of rows that have none, where no movie that is there may be meant.
     """
 
     file: str | None = None
@@ -35,6 +38,7 @@ class ImportParams:
     scale: str = ""
     charset: str = ""
     dates: str = ""
+    create: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class UndoParams:
 def has_begun(task: Task) -> bool:
     """Whether an import or undo has changed anything, as far as it came."""
     figures = (task.checkpoint or {}).get("figures", {})
-    changed = ("new", "replaced", "deleted", "restored", "kept", "movies")
+    changed = ("new", "replaced", "deleted", "restored", "kept", "movies", "personal")
     return not task.params.get("dry_run") and any(figures.get(name) for name in changed)
 
 
@@ -59,7 +63,7 @@ def noun(task: Task) -> str:
 def _shown(task: Task) -> Shown:
     params = IMPORT.params_of(task)
     figures = (task.checkpoint or {})["figures"] if has_begun(task) else {}
-    rows = int(figures.get("new", 0) + figures.get("replaced", 0))
+    rows = int(sum(figures.get(name, 0) for name in ("new", "replaced", "personal")))
     left = "Cancelled before anything was written."
     if rows:
         left = f"Cancelled after {rows:,} rows were written. POST /imports/{task.id}/undo takes them back."

@@ -8,7 +8,7 @@ from itertools import chain
 
 from sqlalchemy.engine import Connection
 
-from app.imports import mergers, parse, rejects
+from app.imports import mergers, parse, personal, rejects
 from app.imports.checkpoint import Checkpoint, saving
 from app.imports.counts import settle
 from app.imports.kinds import IMPORT
@@ -17,6 +17,8 @@ from app.imports.sizes import Sizes
 from app.process import collect_now, leave_one_processor
 from app.repository import catalogue
 from app.tasks.attempt import Attempt
+
+Merger = mergers.RatingMerger | mergers.CatalogueMerger | personal.MarkMerger | personal.WaitingMerger
 
 
 @dataclass
@@ -58,12 +60,17 @@ class Merge:
             pass  # from here on the parts are not needed again
         settle(self.attempt.database, self.attempt.transaction)
 
-    def _merger(self, part: parse.Part) -> mergers.Merger:
+    def _merger(self, part: parse.Part) -> Merger:
         seq = self.attempt.task.seq
         if part.rows == reader.RATINGS:
             return mergers.RatingMerger(part.sorted_runs, seq, self.checkpoint.movies_deleted, self._rows)
+        size = self.sizes.catalogue_rows
+        if part.rows == reader.MARKS:
+            return personal.MarkMerger(part.spool, seq, size)
+        if part.rows == reader.WAITING:
+            return personal.WaitingMerger(part.spool, seq, size, self.start)
         noun = catalogue.MOVIE if part.rows == reader.MOVIES else catalogue.LINK
-        return mergers.CatalogueMerger(part.spool, noun, seq, self.sizes.catalogue_rows, self.start)
+        return mergers.CatalogueMerger(part.spool, noun, seq, size, self.start)
 
     def _rows(self) -> int:
         """Rows of the next range: few while there are other writers, who wait for its end."""
@@ -72,7 +79,7 @@ class Merge:
         leave_one_processor(few)
         return max(1, rows // self.sizes.give_way if few else rows)
 
-    def _merge(self, merger: mergers.Merger, ranges: Iterator[mergers.Range]) -> None:
+    def _merge(self, merger: Merger, ranges: Iterator[mergers.Range]) -> None:
         """One transaction: it takes range after range until another writer waits for it, or it is large."""
         checkpoint = self.checkpoint
         most = checkpoint.done + self.attempt.settings.import_chunk

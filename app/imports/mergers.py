@@ -159,6 +159,3 @@ class CatalogueMerger:
         if self._changed:
             movies.note_change(connection)
         self._changed = False
-
-
-Merger = RatingMerger | CatalogueMerger

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.imports import readers, rejects, runs
+from app.imports import forgotten, readers, rejects, runs
 from app.imports.checkpoint import Parsed
+from app.imports.gathering import Gathering
 from app.imports.readers import reader
 from app.imports.readers.fields import OFF_SCALE
 from app.imports.readers.lines import LineReader
@@ -59,13 +60,14 @@ class Parser:
     """Parses the files of one upload; what does not stay in memory goes to `directory`.
 
     `reject` takes the rows that are no good. `parts` are in the order in which they are merged. `judged`:
-    what an earlier attempt assumed of each file.
+    what an earlier attempt assumed of each file. `gathering` takes the rows whose movie is not there.
     """
 
     directory: Path
     context: reader.Context
     reject: Callable[[list[rejects.Reject]], object]
     report: Callable[..., object]
+    gathering: Gathering
     judged: Sequence[dict[str, Any] | None] = ()
     parsed: Parsed = field(default_factory=Parsed)
     parts: list[Part] = field(default_factory=list)
@@ -96,6 +98,18 @@ class Parser:
         if isinstance(read, LineReader) and self.off_scale > MOST_OFF * self.scored:
             raise OffScale(place)
 
+    def finish(self, *, make: bool) -> None:
+        """Add the parts of what the files had beside ratings, movies and links; `make`: see `Gathering`."""
+        if self.parsed.marks:
+            self.parts.append(Part(reader.MARKS, spool=self._marks))
+        path = self.directory / reader.WAITING
+        if self.gathering.spool(path, make=make):
+            self.parts.append(Part(reader.WAITING, spool=path))
+
+    @property
+    def _marks(self) -> Path:
+        return self.directory / reader.MARKS
+
     def _ratings(self, file: readers.Recognised, directory: Path) -> Part:
         directory.mkdir(parents=True)
         room, sizes = self._room(file.member.size), self.context.sizes
@@ -122,7 +136,8 @@ class Parser:
         """The good rows of each batch of a file; the others are counted and rejected."""
         before = self.done
         with file.member.open() as source:
-            for batch in file.reader.read(source, self.context):
+            for found in file.reader.read(source, self.context):
+                batch = forgotten.without(found, self.context.forgotten)
                 self._count(batch)
                 yield batch.good
                 self.done = before + source.position()
@@ -136,7 +151,17 @@ class Parser:
         self.parsed.unknown_movies += unknown
         self.scored += len(batch.good) + unknown + off
         self.off_scale += off
-        for mark in batch.marks:
-            self.parsed.marks[mark.mark] = self.parsed.marks.get(mark.mark, 0) + 1
-        if batch.rejects:
-            self.reject(batch.rejects)
+        refused = [reject for row in batch.missing if (reject := self.gathering.add(row))]
+        self.parsed.rejected += len(refused)
+        if batch.marks:
+            self._spool_marks(batch.marks)
+        if batch.rejects or refused:
+            self.reject([*batch.rejects, *refused])
+
+    def _spool_marks(self, marks: Sequence[reader.Mark]) -> None:
+        merged = self.context.merged
+        with self._marks.open("a", encoding="utf-8") as spool:
+            for mark in marks:
+                self.parsed.marks[mark.mark] = self.parsed.marks.get(mark.mark, 0) + 1
+                row = mark._replace(movie_id=merged.get(mark.movie_id, mark.movie_id))
+                spool.write(json.dumps(row) + "\n")

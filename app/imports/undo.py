@@ -11,7 +11,7 @@ from app.imports.checkpoint import UndoFigures
 from app.imports.kinds import has_begun, noun
 from app.imports.rejects import Reject
 from app.rating import matches
-from app.repository import catalogue, import_order, imports, moves, movies, tasks
+from app.repository import catalogue, import_order, imports, marks, moves, movies, personal_images, tasks
 from app.repository.count_changes import changes_of
 from app.repository.import_order import IMPORT_RATINGS, WRITERS
 from app.repository.imports import Key
@@ -115,6 +115,21 @@ def restore_moved(
     return len(images)
 
 
+def undo_personal(
+    connection: Connection, import_seq: int, rows: int, figures: UndoFigures
+) -> tuple[int, list[Reject]]:
+    """Undo up to `rows` marks and waiting rows; returns how many, and those that are kept as they are now."""
+    images = personal_images.take(connection, import_seq, rows)
+    deleted, restored, kept = personal_images.restore(connection, import_seq, images)
+    figures.deleted += deleted
+    figures.restored += restored
+    figures.kept += len(kept)
+    return len(images), [
+        Reject(None, f"user_id,{image.noun}", f"{image.user_id},{image.key}", "was changed or deleted since")
+        for image in kept
+    ]
+
+
 def undo_catalogue(
     connection: Connection, noun: str, images: dict[int, dict[str, Any] | None], figures: UndoFigures
 ) -> list[Reject]:
@@ -135,6 +150,8 @@ def undo_catalogue(
             figures.deleted += 1
         elif movies.get(connection, key, lock=True).rating_count:
             kept.append(Reject(None, "id", str(key), "the movie was rated since"))
+        elif marks.marked(connection, key):
+            kept.append(Reject(None, "id", str(key), "the movie was marked since"))
         else:
             gone.append(key)
     catalogue.put(connection, noun, back)

@@ -28,7 +28,9 @@ def run(attempt: Attempt, sizes: Sizes = DEFAULT) -> None:
 
 
 class _Undo:
-    """The ratings first, then movies and links: by then those of the import have none of its ratings left."""
+    """The ratings first, then marks and waiting rows, then movies and links: by then those of the import have
+    nothing of it left.
+    """
 
     def __init__(self, attempt: Attempt, undone: Task, sizes: Sizes) -> None:
         self._attempt, self._seq, self._sizes = attempt, undone.seq, sizes
@@ -50,6 +52,8 @@ class _Undo:
                 self._advance(len(keys))
                 self._checkpoint.after = list(keys[-1])
         settle(self._attempt.database, self._attempt.transaction)
+        while self._personal():
+            pass
         while self._catalogue():
             pass
         self._finish()
@@ -75,6 +79,14 @@ class _Undo:
         rows = min(self._sizes.undo_rows, self._attempt.settings.import_chunk)
         with saving(self._attempt, self._checkpoint, done=self._checkpoint.done) as connection:
             taken = undo.restore_moved(connection, self._seq, self._source, rows, self._figures)
+            self._advance(taken)
+        return taken > 0
+
+    def _personal(self) -> bool:
+        rows = min(self._sizes.catalogue_rows, self._attempt.settings.import_chunk)
+        with saving(self._attempt, self._checkpoint, done=self._checkpoint.done) as connection:
+            taken, kept = undo.undo_personal(connection, self._seq, rows, self._figures)
+            self._rejects.add(kept)
             self._advance(taken)
         return taken > 0
 

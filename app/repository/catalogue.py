@@ -9,12 +9,15 @@ from sqlalchemy.engine import Connection
 
 from app.movie import keys
 from app.repository import merged_movies, title_index
+from app.repository import movies as movies_here
 from app.storage.database import database_of
 from app.storage.schema import catalogue_before_images, links, movies
 
 MOVIE, LINK = "movie", "link"
 MADE_HERE = "api"
 """`movies.source` of a movie that was made or changed through the API: no import writes over it."""
+MADE = "made"
+"""`movies.source` of a movie that was made of a row of a person's file."""
 
 _TABLES = {MOVIE: (movies, movies.c.id), LINK: (links, links.c.movie_id)}
 _KEPT = {
@@ -147,6 +150,23 @@ def take_images(connection: Connection, import_seq: int, limit: int) -> tuple[st
     for some in database_of(connection).batches(images):
         connection.execute(catalogue_before_images.delete().where(*mine_of_noun, image.id.in_(some)))
     return noun, images
+
+
+def make(connection: Connection, rows: Sequence[dict[str, Any]], import_seq: int, *, now: float) -> list[int]:
+    """Make movies of title, year and ids elsewhere that an import brings; returns their ids, in order."""
+    ids = [
+        movies_here.create(connection, row["title"], row["year"], None, now=now, source=MADE).id
+        for row in rows
+    ]
+    _keep_images(connection, MOVIE, dict.fromkeys(ids), import_seq)
+    links = {
+        movie_id: {name: row[name] for name in _KEPT[LINK]}
+        for movie_id, row in zip(ids, rows, strict=True)
+        if row["imdb_id"] is not None or row["tmdb_id"] is not None
+    }
+    if links:
+        write(connection, LINK, links, import_seq, now=now)
+    return ids
 
 
 def delete_link(connection: Connection, movie_id: int) -> None:

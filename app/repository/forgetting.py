@@ -15,7 +15,7 @@ from app.repository.count_changes import changes_of
 from app.repository.import_order import UNDO_IMPORT, UNDO_OF, WRITERS
 from app.repository.models import FORGOTTEN
 from app.storage.database import database_of
-from app.storage.personal import aliases, marks, waiting
+from app.storage.personal import aliases, marks, personal_before_images, waiting
 from app.storage.schema import (
     api_keys,
     audit,
@@ -77,13 +77,13 @@ def forget_rest(connection: Connection, user_id: int) -> dict[str, int]:
 def forget_undos(connection: Connection, user_id: int) -> tuple[int, int]:
     """Delete what undos would put back or list: before-images, and notes of later writes."""
     seqs = sa.select(tasks.c.seq).where(tasks.c.kind.in_(WRITERS))  # leads the engine into the keys
-    images, later = (
+    images, later, personal = (
         connection.execute(
             table.delete().where(table.c.import_seq.in_(seqs), table.c.user_id == user_id)
         ).rowcount
-        for table in (rating_before_images, later_writes)
+        for table in (rating_before_images, later_writes, personal_before_images)
     )
-    return images, later
+    return images + personal, later
 
 
 def records_of(user_id: int, prefixes: Collection[str]) -> sa.ColumnElement[bool]:
@@ -189,6 +189,15 @@ def count(connection: Connection, table: sa.Table, is_theirs: Callable[[Any], An
     """How many rows of a table are theirs."""
     query = sa.select(sa.func.count()).select_from(table).where(is_theirs(table.c))
     return int(connection.execute(query).scalar_one())
+
+
+def forgotten_ids(connection: Connection) -> list[int]:
+    """The people who were forgotten, as long as the audit says so, without those who have a name again."""
+    query = sa.select(audit.c.target).where(audit.c.action == FORGET_USER).distinct()
+    ids = {int(target) for target in connection.execute(query).scalars() if target.isdecimal()}
+    for some in database_of(connection).batches(sorted(ids)):
+        ids -= set(connection.execute(sa.select(users.c.id).where(users.c.id.in_(some))).scalars())
+    return sorted(ids)
 
 
 def note_forgotten(connection: Connection) -> None:

@@ -24,7 +24,7 @@ _ORDER = sa.func.coalesce(tasks.c.checkpoint["order"].as_integer(), 0)
 UNDO_OF = tasks.c.params["undo_of"].as_string()
 _WRITTEN = tuple(
     sa.func.coalesce(tasks.c.checkpoint[("figures", name)].as_integer(), 0)
-    for name in ("new", "replaced", "deleted", "movies")
+    for name in ("new", "replaced", "deleted", "movies", "personal")
 )
 _DRY_RUN = sa.func.coalesce(tasks.c.params["dry_run"].as_boolean(), sa.false())
 

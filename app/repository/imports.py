@@ -20,6 +20,7 @@ from app.repository import movies as movie_queries
 from app.repository.count_changes import Changes, packed, parts, total, unpacked
 from app.storage import Database, database_of
 from app.storage.bulk import execute_many
+from app.storage.personal import personal_before_images
 from app.storage.schema import (
     SCORED,
     catalogue_before_images,
@@ -277,7 +278,7 @@ def later_writes_of(connection: Connection, import_seq: int) -> Iterable[tuple[i
 def forget(connection: Connection, import_seq: int, limit: int | None = None) -> bool:
     """Delete what was kept for an import's undo, up to `limit` rows a table; returns whether that was all."""
     done = True
-    for table in (rating_before_images, later_writes, catalogue_before_images):
+    for table in (rating_before_images, later_writes, catalogue_before_images, personal_before_images):
         mine = table.c.import_seq == import_seq
         _, *key = table.primary_key
         if limit is not None:

@@ -1,6 +1,6 @@
 """Queries on marks: what a person says of a movie beside a score."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,8 @@ from sqlalchemy.engine import Connection
 
 from app.mark import HIDING, Mark, Marked, changed
 from app.repository import movies as movie_queries
+from app.repository import personal_images
+from app.repository.personal_images import Image
 from app.storage.database import database_of
 from app.storage.personal import marks
 from app.storage.schema import movies
@@ -86,6 +88,59 @@ def _write(
         upsert = database_of(connection).upsert(marks, "is_set", "marked_at", "import_seq")
         connection.execute(upsert, rows)
     return written
+
+
+def add_many(
+    connection: Connection, given: Mapping[tuple[int, int], Mapping[Mark, Marked]], *, import_seq: int
+) -> int:
+    """Write marks by (user, movie) as `add` does, and keep what was there for the undo of the import.
+
+    Returns how many changed.
+    """
+    before = _of_pairs(connection, given)
+    images, rows = list[Image](), list[dict[str, Any]]()
+    for (user_id, movie_id), wanted in given.items():
+        was = before.get((user_id, movie_id), {})
+        states = {Mark(name): Marked(row["is_set"], row["marked_at"]) for name, row in was.items()}
+        for mark, state in changed(states, wanted).items():
+            images.append(Image(user_id, personal_images.MARK, f"{movie_id}:{mark}", was.get(mark)))
+            key = {"user_id": user_id, "movie_id": movie_id, "mark": mark.value, "import_seq": import_seq}
+            rows.append(key | {"is_set": state.is_set, "marked_at": state.at})
+    if rows:
+        personal_images.keep(connection, import_seq, images)
+        connection.execute(database_of(connection).upsert(marks, "is_set", "marked_at", "import_seq"), rows)
+    return len(rows)
+
+
+def marked(connection: Connection, movie_id: int) -> bool:
+    """Whether there is a mark of a movie."""
+    query = sa.select(marks.c.mark).where(marks.c.movie_id == movie_id, marks.c.is_set).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def hold_movies(connection: Connection, movie_ids: Iterable[int]) -> set[int]:
+    """Those of the ids that are movies, which none can delete until the end of the transaction."""
+    found: set[int] = set()
+    for some in database_of(connection).batches(sorted(set(movie_ids))):
+        query = sa.select(movies.c.id).where(movies.c.id.in_(some)).order_by(movies.c.id)
+        found |= set(connection.execute(query.with_for_update(read=True, key_share=True)).scalars())
+    return found
+
+
+def _of_pairs(
+    connection: Connection, pairs: Iterable[tuple[int, int]]
+) -> dict[tuple[int, int], dict[str, Any]]:
+    """The rows of marks by (user, movie) and mark, those that were taken away too."""
+    by_user: dict[int, list[int]] = {}
+    for user_id, movie_id in pairs:
+        by_user.setdefault(user_id, []).append(movie_id)
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    for user_id, movie_ids in by_user.items():
+        for some in database_of(connection).batches(movie_ids):
+            query = sa.select(marks).where(marks.c.user_id == user_id, marks.c.movie_id.in_(some))
+            for row in connection.execute(query).mappings():
+                found.setdefault((user_id, row["movie_id"]), {})[row["mark"]] = dict(row)
+    return found
 
 
 def of_user(connection: Connection, user_id: int) -> UserMarks:

@@ -4,7 +4,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.errors import Conflict
-from app.repository import catalogue, merged_movies, movies
+from app.mark import Mark, Marked
+from app.repository import catalogue, merged_movies, movies, personal_images
+from app.repository import marks as mark_queries
+from app.repository.personal_images import Image
+from app.storage.personal import aliases, marks
 from app.storage.schema import merged_movies as merged
 
 
@@ -45,11 +49,31 @@ def finish(connection: Connection, from_id: int, into_id: int, task_seq: int) ->
         both = {name: (others or {}).get(name) or value for name, value in link.items()}
         if both != others:
             catalogue.write(connection, catalogue.LINK, {into_id: both}, task_seq, now=0)
+    _move_personal(connection, from_id, into_id, task_seq)
     if movie:
         if count := movies.get(connection, from_id, lock=True).rating_count:
             raise Conflict(f"Movie {from_id} has {count} new ratings. Undo this merge, then start another.")
         movies.drop(connection, [from_id])
     movies.note_change(connection)
+
+
+def _move_personal(connection: Connection, from_id: int, into_id: int, task_seq: int) -> None:
+    """Marks and aliases of the one become the other's, of two marks of a person the newer one."""
+    theirs = marks.c.movie_id == from_id
+    given: dict[tuple[int, int], dict[Mark, Marked]] = {}
+    images = list[Image]()
+    for row in connection.execute(sa.select(marks).where(theirs)).mappings():
+        states = given.setdefault((row["user_id"], into_id), {})
+        states[Mark(row["mark"])] = Marked(row["is_set"], row["marked_at"])
+        images.append(Image(row["user_id"], personal_images.MOVED, f"{from_id}:{row['mark']}", dict(row)))
+    mark_queries.add_many(connection, given, import_seq=task_seq)
+    connection.execute(marks.delete().where(theirs))
+    chosen = aliases.c.movie_id == from_id
+    for user_id, work in connection.execute(sa.select(aliases.c.user_id, aliases.c.work).where(chosen)):
+        before = {"movie_id": from_id, "into_id": into_id}
+        images.append(Image(user_id, personal_images.ALIAS, work, before))
+    connection.execute(aliases.update().where(chosen).values(movie_id=into_id))
+    personal_images.keep(connection, task_seq, images)
 
 
 def restore(connection: Connection, task_seq: int) -> int:

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from app.repository import forgetting
 from app.repository.import_order import WRITERS
-from app.storage.personal import aliases, marks, waiting
+from app.storage.personal import aliases, marks, personal_before_images, waiting
 from app.storage.schema import (
     accounts,
     api_keys,
@@ -69,6 +69,14 @@ def _kept(table: sa.Table, *columns: sa.Column[Any]) -> Callable[[int], Any]:
     return query
 
 
+def _personal_images(user_id: int) -> Any:
+    """What marks and waiting rows were, for the undo of a task."""
+    image, seqs = personal_before_images.c, sa.select(tasks.c.seq).where(tasks.c.kind.in_(WRITERS))
+    kept = sa.select(tasks.c.id.label("task_id"), image.noun, image.key, image.row)
+    kept = kept.join_from(personal_before_images, tasks, tasks.c.seq == image.import_seq)
+    return kept.where(image.import_seq.in_(seqs), image.user_id == user_id)
+
+
 def _tasks(user_id: int) -> Any:
     names = ("kind", "status", "params", "result", "error", "created_at", "started_at", "finished_at")
     columns = (tasks.c[name] for name in names)
@@ -113,6 +121,11 @@ SECTIONS = (
         "before_images",
         _kept(rating_before_images, _IMAGE.score, _IMAGE.rated_at),
         (_IMAGE.import_seq, _IMAGE.movie_id),
+    ),
+    Section(
+        "personal_before_images",
+        _personal_images,
+        (personal_before_images.c.import_seq, personal_before_images.c.noun, personal_before_images.c.key),
     ),
     Section(
         "marks", _rows(marks, "movie_id", "mark", "is_set", "marked_at"), (marks.c.movie_id, marks.c.mark)

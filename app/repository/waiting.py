@@ -10,7 +10,8 @@ from sqlalchemy.engine import Connection
 from app.errors import NotFound
 from app.mark import Mark, Marked, changed
 from app.rating import Rating
-from app.repository import aliases, marks, movies, ratings
+from app.repository import aliases, marks, merged_movies, movies, personal_images, ratings
+from app.repository.personal_images import Image
 from app.storage.personal import waiting
 from app.storage.schema import ratings as rating_rows
 
@@ -23,7 +24,7 @@ _BATCH = 500
 class Waiting:
     """A row whose movie is not there. `work`: what rows of the same work have in common (`Work.key`).
 
-    `candidates`: (movie id, why), best first; `import_seq`: of the import that brought it.
+    `candidates`: (movie id, why), best first; `import_seq`: of the import that wrote it last.
     `number` is 0 before it is kept.
     """
 
@@ -43,11 +44,16 @@ class Waiting:
     number: int = 0
 
 
-def put(connection: Connection, user_id: int, rows: Iterable[Waiting]) -> list[Waiting]:
-    """Keep a person's rows, one a work: its newest score and marks. Returns those that have no room."""
+def put(
+    connection: Connection, user_id: int, rows: Iterable[Waiting], *, import_seq: int | None = None
+) -> list[Waiting]:
+    """Keep a person's rows, one a work: its newest score and marks. Returns those that have no room.
+
+    `import_seq`: of the import that brings them, for whose undo is kept what was there.
+    """
     by_work: dict[str, Waiting] = {}
     for row in rows:
-        by_work[row.work] = _joined(by_work[row.work], row) if row.work in by_work else row
+        by_work[row.work] = joined(by_work[row.work], row) if row.work in by_work else row
     room, refused = MOST - count(connection, user_id), list[Waiting]()
     given = list(by_work.values())
     for some in (given[at : at + _BATCH] for at in range(0, len(given), _BATCH)):
@@ -57,14 +63,20 @@ def put(connection: Connection, user_id: int, rows: Iterable[Waiting]) -> list[W
         new = new[: max(0, room)]
         room -= len(new)
         if new:
-            connection.execute(waiting.insert(), [_values(row) | {"user_id": user_id} for row in new])
+            values = {"user_id": user_id} | ({} if import_seq is None else {"import_seq": import_seq})
+            connection.execute(waiting.insert(), [_values(row) | values for row in new])
+        images = [Image(user_id, personal_images.WAITING, row.work, None) for row in new]
         for row in some:
-            if row.work in known:
-                _replace(connection, known[row.work], row)
+            if row.work in known and _replace(connection, known[row.work], row, import_seq):
+                old = known[row.work]
+                image = _values(old) | {"number": old.number}
+                images.append(Image(user_id, personal_images.WAITING, row.work, image))
+        if import_seq is not None:
+            personal_images.keep(connection, import_seq, images)
     return refused
 
 
-def _joined(old: Waiting, new: Waiting) -> Waiting:
+def joined(old: Waiting, new: Waiting) -> Waiting:
     """What two rows of one work come to; title, ids and candidates are those of the later one."""
     keeps = old.score is not None and (new.score is None or (old.rated_at or 0) > (new.rated_at or 0))
     score, rated_at = (old.score, old.rated_at) if keeps else (new.score, new.rated_at)
@@ -72,11 +84,15 @@ def _joined(old: Waiting, new: Waiting) -> Waiting:
     return replace(new, score=score, rated_at=rated_at, marks=merged)
 
 
-def _replace(connection: Connection, old: Waiting, new: Waiting) -> None:
-    joined = replace(_joined(old, new), created_at=old.created_at, import_seq=old.import_seq)
-    if _values(joined) != _values(old):
-        same = waiting.c.number == old.number
-        connection.execute(waiting.update().where(same).values(_values(joined)))
+def _replace(connection: Connection, old: Waiting, new: Waiting, import_seq: int | None) -> bool:
+    """Whether the new row changes anything."""
+    both = replace(joined(old, new), created_at=old.created_at, import_seq=old.import_seq)
+    if _values(both) == _values(old):
+        return False
+    seq = old.import_seq if import_seq is None else import_seq
+    values = _values(both) | {"import_seq": seq}
+    connection.execute(waiting.update().where(waiting.c.number == old.number).values(values))
+    return True
 
 
 def _values(row: Waiting) -> dict[str, Any]:
@@ -84,6 +100,15 @@ def _values(row: Waiting) -> dict[str, Any]:
     names = ("work", "title", "year", "imdb_id", "tmdb_id", "score", "rated_at", "reason", "import_seq")
     values = {name: getattr(row, name) for name in (*names, "created_at")}
     return values | {"marks": kept, "candidates": [list(one) for one in row.candidates]}
+
+
+def to_json(row: Waiting) -> dict[str, Any]:
+    """A row as it can be kept in a file."""
+    return _values(row) | {"user_id": row.user_id}
+
+
+def from_json(data: dict[str, Any]) -> Waiting:
+    return _read(data)
 
 
 def _read(row: Any) -> Waiting:
@@ -108,7 +133,15 @@ def listing(connection: Connection, user_id: int, *, limit: int, after: int = 0)
     """A person's rows by number, after that one."""
     query = sa.select(waiting).where(waiting.c.user_id == user_id, waiting.c.number > after)
     rows = connection.execute(query.order_by(waiting.c.number).limit(limit)).mappings()
-    return [_read(row) for row in rows]
+    found = [_read(row) for row in rows]
+    now = merged_movies.among(connection, {one[0] for row in found for one in row.candidates})
+    return [_of_merged(row, now) for row in found]
+
+
+def _of_merged(row: Waiting, now: Mapping[int, int]) -> Waiting:
+    """The row with the movies that its candidates are by now."""
+    candidates = {now.get(movie_id, movie_id): why for movie_id, why in row.candidates}
+    return replace(row, candidates=tuple(candidates.items()))
 
 
 def get(connection: Connection, user_id: int, number: int) -> Waiting:

@@ -1,4 +1,6 @@
-"""The tables of what people say beside scores: marks, rows that wait for their movie, and chosen titles."""
+"""The tables of what people say beside scores: marks, rows that wait for their movie, and chosen titles, and
+what these were before an import changed them.
+"""
 
 import sqlalchemy as sa
 
@@ -49,5 +51,16 @@ aliases = sa.Table(  # what a person chose for a title
     sa.Column("work", sa.Text, primary_key=True),
     sa.Column("movie_id", sa.BigInteger, nullable=False, index=True),
     sa.Column("created_at", sa.Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+personal_before_images = sa.Table(
+    "personal_before_images",
+    metadata,
+    sa.Column("import_seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("user_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("noun", sa.Text, primary_key=True),  # mark, waiting, moved_mark, alias
+    sa.Column("key", sa.Text, primary_key=True),  # movie id and mark, as in 7:like; a work
+    sa.Column("row", sa.JSON(none_as_null=True)),  # null: there was none
     sqlite_with_rowid=False,
 )

@@ -139,5 +139,5 @@ def counts_are_right(database: Database) -> bool:
 def adds_up(task: Task) -> bool:
     """Whether the figures of an import add up to the rows read."""
     assert task.result is not None, task.error
-    parts = ("new", "replaced", "unchanged", "older", "duplicate", "marks", "rejected")
+    parts = ("new", "replaced", "unchanged", "older", "duplicate", "waiting", "marks", "rejected")
     return bool(task.result["read"] == sum(task.result[name] for name in parts))

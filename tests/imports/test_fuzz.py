@@ -54,8 +54,9 @@ def outcome(content: bytes, sizes: Sizes, tmp_path: Path) -> Any:
     good = [len(batch.good) for batch in batches]
     rejects = [reject for batch in batches for reject in batch.rejects]
     marks = [mark for batch in batches for mark in batch.marks]
-    assert sum(batch.read for batch in batches) == sum(good) + len(rejects) + len(marks)
-    return sum(good), rejects, marks
+    missing = [row for batch in batches for row in batch.missing]
+    assert sum(batch.read for batch in batches) == sum(good) + len(rejects) + len(marks) + len(missing)
+    return sum(good), rejects, marks, missing
 
 
 @given(table=tables, block=st.integers(1, 50), encoding=st.sampled_from(["utf-8", "cp1252", "utf-16"]))

@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.config import Settings
+from app.imports.kinds import MISSING
 from app.imports.rejects import rejects_path
 from app.imports.sizes import Sizes
 from app.movie import Movie
@@ -39,8 +40,20 @@ TABLE = "user_id;movie_id;my rating;date\n" + "".join(
     for user in (5, 2)
 )
 MOVIES = "id,title,year,genre\n" + "".join(f"{i},Film {i} new,2000,\n" for i in (1, 2, 3, 20, 3, 21)) + "x\n"
+DIARY = "Date,Name,Year,Letterboxd URI,Rating,Rewatch,Tags,Watched Date\n" + "".join(
+    f"2022-02-0{day},{title},{year},u,{score},,,2022-01-0{day}\n"
+    for day, title, year, score in (
+        (1, "Film 1", 2001, 4), (2, "Film 3", 2001, ""), (3, "Film 1", 2002, 3), (4, "Nobody", 2004, 5),
+        (5, "Nobody", 2004, ""), (6, "Film 4", 2001, ""), (7, "Film 3", 2001, ""), (8, "Somebody", 2004, ""),
+        (9, "Film 5", 2001, 2), (9, "Film 5", 2003, ""), (9, "Film 1", 2001, 4.5), (9, "Anybody", 2004, 1),
+    )
+)  # fmt: skip
+"""Ratings, marks, movies that are made, and rows that wait since another one has their movie."""
 SMALL = Sizes(run_rows=7, block=64, rejects=2, catalogue_rows=2, rows_in_memory=8)
-KEPT = ("ratings", "movies", "rating_before_images", "catalogue_before_images", "links", "count_changes")
+KEPT = (
+    "ratings", "movies", "rating_before_images", "catalogue_before_images", "links", "count_changes", "marks",
+    "waiting", "personal_before_images",
+)  # fmt: skip
 
 
 class Killed(BaseException):
@@ -141,7 +154,7 @@ def run(directory: Path, content: str, fuses: list[int], *, undo: bool) -> tuple
     upload.write_text(content)
     database = open_database(settings)
     sa.event.listen(database.engine, "commit", lambda _connection: BOMB.step())
-    task = queue(database, upload, "file.csv", task_id="import")
+    task = queue(database, upload, "file.csv", task_id="import", user_id=7, create=MISSING)
     if undo:
         run_to_end(database, settings, [])
         with database.write() as connection:
@@ -178,8 +191,17 @@ STEP = 1 if os.environ.get("CI") else 5
 
 @pytest.mark.parametrize(
     ("content", "undo"),
-    [(RATINGS, False), (RATINGS, True), (MOVIES, False), (MOVIES, True), (SCALED, False), (TABLE, False)],
-    ids=["ratings", "ratings-undo", "movies", "movies-undo", "scaled", "table"],
+    [
+        (RATINGS, False),
+        (RATINGS, True),
+        (MOVIES, False),
+        (MOVIES, True),
+        (SCALED, False),
+        (TABLE, False),
+        (DIARY, False),
+        (DIARY, True),
+    ],
+    ids=["ratings", "ratings-undo", "movies", "movies-undo", "scaled", "table", "diary", "diary-undo"],
 )
 def test_a_kill_at_any_moment_changes_nothing(run_killed: Run, content: str, undo: bool) -> None:
     expected, _ = run_killed(content, [], undo=undo)

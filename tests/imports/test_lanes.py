@@ -134,7 +134,7 @@ def test_a_lane_takes_what_the_reference_takes(
     block = b"".join(line + end for line, end in file)
     if not ended:
         block = block.removesuffix(b"\n")
-    good, bad, count, _ = lane(block, 2)
+    good, bad, count, *_ = lane(block, 2)
     physical = block.split(b"\n")
     if not physical[-1]:
         physical.pop()
@@ -159,8 +159,8 @@ def test_a_lane_takes_what_the_reference_takes(
 def test_the_lanes_agree_in_every_byte(file: list[tuple[bytes, bytes]], header: str) -> None:
     known, names = recognise(header.encode(), "x")
     block = b"".join(line + end for line, end in file)
-    good, bad, count, _ = strict_lane(known, names, KNOWN, START)(block, 2)
-    fast_good, fast_bad, fast_count, _ = fast_lane(known, names, KNOWN, START)(block, 2)
+    good, bad, count, *_ = strict_lane(known, names, KNOWN, START)(block, 2)
+    fast_good, fast_bad, fast_count, *_ = fast_lane(known, names, KNOWN, START)(block, 2)
     assert (bad, count) == (fast_bad, fast_count)
     assert good.half_steps.tolist() == fast_good.half_steps.tolist()
     timed, fast_timed = (np.broadcast_to(one.timed, len(one)).tolist() for one in (good, fast_good))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.imports.matching import MOST_CANDIDATES, Candidate, Claims, Matcher, Work
-from app.imports.names import title_key
+from app.imports.names import BEGINNING, beginnings, names, title_key, words
 from app.movie import LONGEST_TITLE
 from app.titles import split_title
 
@@ -118,3 +118,29 @@ def test_a_movie_is_claimed_by_the_first_work_that_it_is_matched_with() -> None:
     assert not claims.is_taken(1, Work(("HEAT",), 1995))
     assert claims.is_taken(1, Work(("Heat",), 1996))
     assert claims.is_taken(1, Work(("Heat",), 1995, imdb_id=113277))
+
+
+def test_the_beginnings_of_a_title_are_those_of_all_its_names() -> None:
+    """So that a movie whose names are not read yet is found by each of them."""
+    titles = [
+        "City of Lost Children, The (Cité des enfants perdus, La)",
+        "Postman, The (Postino, Il)",
+        "Das Boot (Boat, The)",
+        "Good, the Bad and the Ugly, The (Buono, il brutto, il cattivo, Il)",
+        "Trou, Le (Hole, The) (Night Watch, The)",
+        "Walt Disney's Up: The Movie",
+        "Alien: Resurrection",
+        "E.T. (a.k.a. The Extra-Terrestrial)",
+        "M (a murderer)",
+        "Beauty and the Beast: Part of Your World",
+        "Avventura, L' (Adventure, The)",
+        "Spider-Man",
+        "Se7en (Seven)",
+    ]
+    some = 0
+    for title in titles:
+        found = beginnings(title, words(title))
+        if found is not None:
+            some += 1
+            assert {key[:BEGINNING] for key in names(title)} <= found
+    assert some >= 10

@@ -9,8 +9,9 @@ from app.config import Settings
 from app.errors import NotFound
 from app.imports import merge_movies
 from app.imports.merges import MERGED_MOVIES, MergeMoviesParams
+from app.mark import Mark, Marked
 from app.rating import Rating
-from app.repository import catalogue, movie_merges, movies
+from app.repository import aliases, catalogue, marks, movie_merges, movies
 from app.repository import ratings as rating_queries
 from app.storage import Database
 from app.task import FAILED, Task
@@ -24,7 +25,8 @@ OF_OLD = {1: (1.0, 100), 2: (2.0, 300), 3: (3.0, 200), 4: (4.0, 100), 9: (0.5, 1
 OF_NEW = {2: (5.0, 200), 3: (5.0, 200), 4: (5.0, 200), 5: (5.0, 200)}
 MERGED = {1: (1.0, 100), 2: (2.0, 300), 3: (5.0, 200), 4: (5.0, 200), 5: (5.0, 200), 9: (0.5, 1)}
 RESULT = {"movie_id": NEW, "from": OLD, "moved": 2, "replaced": 1, "older": 2}
-STATE = ("ratings", "movies", "links", "rating_before_images", "catalogue_before_images", "merged_movies")
+STATE = ("ratings", "movies", "links", "rating_before_images", "catalogue_before_images", "merged_movies",
+         "marks", "aliases", "personal_before_images")  # fmt: skip
 KILLS = range(1, 11)
 
 
@@ -39,6 +41,13 @@ def rated(database: Database) -> Database:
             NEW: {"imdb_id": 114709, "tmdb_id": None},
         }
         catalogue.put(connection, catalogue.LINK, ids)
+        for user, movie, mark, at in (
+            (1, OLD, Mark.LIKE, 10), (2, OLD, Mark.WATCHED, 10), (2, NEW, Mark.WATCHED, 20),
+            (3, OLD, Mark.WATCHED, 30), (3, NEW, Mark.WATCHED, 20), (4, NEW, Mark.WATCHLIST, 1),
+        ):  # fmt: skip
+            marks.add(connection, user, movie, {mark: Marked(True, at)})
+        aliases.remember(connection, 1, "title:old:", OLD, now=1)
+        aliases.remember(connection, 1, "title:new:", NEW, now=1)
     return database
 
 
@@ -72,6 +81,11 @@ def test_the_newer_rating_stays_and_the_undo_brings_both_back(
     assert (of(rated, OLD), of(rated, NEW), of(rated, 2)) == ({}, MERGED, OF_NEW)
     assert (link_of(rated, OLD), link_of(rated, NEW)) == ([], [(114709, 949)])
     assert counts_are_right(rated)
+    assert [row[:5] for row in table(rated, "marks")] == [
+        (1, NEW, "like", True, 10), (2, NEW, "watched", True, 20), (3, NEW, "watched", True, 30),
+        (4, NEW, "watchlist", True, 1),
+    ]  # fmt: skip
+    assert [row[:3] for row in table(rated, "aliases")] == [(1, "title:new:", NEW), (1, "title:old:", NEW)]
     with rated.read() as connection, pytest.raises(movies.Merged):
         movies.get(connection, OLD)
     undo = undone(rated, engine_settings, task)

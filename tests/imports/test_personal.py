@@ -3,6 +3,7 @@
 import pytest
 
 from app.imports.matching import Matcher
+from app.repository import waiting
 from app.storage import Database
 from tests.imports.conftest import Import, counts_are_right, ratings
 
@@ -40,8 +41,13 @@ def test_letterboxd_ratings_are_matched_by_name_and_year(run_import: Import, dat
     scores = {movie: score for (user, movie), (score, _) in ratings(database).items() if user == 7}
     assert scores == {101: 4.5, 102: 4.0, 104: 2.0, 107: 5.0, 103: 3.0}
     assert task.result is not None
-    unmatched = [(row["line"], row["value"]) for row in task.result["rejects"]]
-    assert unmatched == [(5, "Twin (2000)"), (7, "Nobody, Knows (2004)"), (8, "")]
+    assert [row["line"] for row in task.result["rejects"]] == [8]
+    with database.read() as connection:
+        waits = waiting.listing(connection, 7, limit=10)
+    assert [(row.title, row.year, row.score, row.candidates) for row in waits] == [
+        ("Twin", 2000, 2.0, ((105, "the same title and year"), (106, "the same title and year"))),
+        ("Nobody, Knows", 2004, 5.0, ()),
+    ]
     assert counts_are_right(database)
     # 15 November had not begun in UTC when the import did
     assert ratings(database)[7, 103][1] == 1_700_000_000

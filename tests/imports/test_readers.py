@@ -64,7 +64,7 @@ def test_a_reader_from_outside_is_asked_and_its_file_imported(
     rejected = [(row["line"], row["column"], row["value"]) for row in result["rejects"]]
     assert rejected == [(4, "what", "999999")]
     rated = api.get("/users/7/ratings").json()
-    assert {row["movie_id"]: row["score"] for row in rated} == {1: 4.0, 2: 5.0}
+    assert {row["movie"]["id"]: row["score"] for row in rated} == {1: 4.0, 2: 5.0}
 
 
 @pytest.mark.parametrize("header", ["user_id,movie_id,score", "user_id,movie_id,score,rated_at"])

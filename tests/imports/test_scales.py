@@ -19,7 +19,10 @@ HEADER = "user_id,movie_id,score\n"
     [
         (["0.5", "4,5", "5"], "0.5-5"),
         ([*["4"] * 99, "9"], "0.5-5"),
-        ([*["4"] * 98, "9"], "1-10"),
+        ([*["4"] * 98, "9", "8"], "1-10"),
+        ([*["4"] * 9, "5.5"], "0.5-5"),
+        ([*["4.5"] * 9, "9"], "0.5-5"),
+        ([*["4"] * 8, "9"], "1-10"),
         (["1", "7.5", "10"], "1-10"),
         (["0", "10"], "0-10"),
         (["85", "5"], "0-100"),
@@ -34,7 +37,9 @@ def test_the_smallest_scale_that_holds_them_is_taken(scores: list[str], name: st
     assert scales.judge(Counter(scores), "x").name == name
 
 
-@pytest.mark.parametrize("scores", [["0", "3.7", "5", "-1"], ["101", "4"], ["0", "2.5", "5"], ["0", "3.3"]])
+@pytest.mark.parametrize(
+    "scores", [["0", "3.7", "5", "-1"], ["101", "4"], ["0", "2.5", "5"], ["0", "3.3"], [*["4"] * 98, "9"]]
+)
 def test_a_scale_that_cannot_be_known_is_asked_for(scores: list[str]) -> None:
     with pytest.raises(Invalid, match=r"lie off 0\.5 to 5") as refused:
         scales.judge(Counter(scores), "x.csv")

@@ -35,7 +35,7 @@ def figures(task: Any) -> dict[str, int]:
     assert adds_up(task)
     return {
         name: task.result[name]
-        for name in ("read", "new", "duplicate", "marks", "rejected")
+        for name in ("read", "new", "duplicate", "waiting", "marks", "rejected")
         if task.result[name]
     }
 
@@ -67,10 +67,15 @@ def test_a_whole_export_of_letterboxd(run_import: Import, database: Database) ->
     assert scores(database) == {22: 4.0, 21: 2.5}
     assert task.result is not None
     others = ("likes/l", "deleted", "orphaned", "lists", "pro")
-    left_out = [*(name for name in archive if name.startswith(others)),
-                "6 rows of watched: marks are not kept yet", "1 rows of watchlist: marks are not kept yet",
-                "1 rows of like: marks are not kept yet"]  # fmt: skip
+    left_out = [name for name in archive if name.startswith(others)]
     assert sorted(task.result["left_out"]) == sorted(left_out)
+    listed = 1_643_673_600 + NOON
+    assert [row[:5] for row in table(database, "marks")] == [
+        (7, 22, "like", True, listed),
+        (7, 22, "watched", True, 1_646_092_800 + NOON),
+        (7, 22, "watchlist", True, listed),
+        (7, 23, "watched", True, 1_646_179_200 + NOON),
+    ]
 
 
 def test_a_diary_by_itself_gives_the_newest_watch_that_has_a_score(
@@ -90,13 +95,12 @@ def test_a_diary_by_itself_gives_the_newest_watch_that_has_a_score(
     ("name", "mark"), [("watched.csv", "watched"), ("watchlist.csv", "watchlist"), ("films.csv", "like")]
 )
 def test_lists_of_letterboxd_say_by_their_name_what_they_are(
-    run_import: Import, name: str, mark: str
+    run_import: Import, database: Database, name: str, mark: str
 ) -> None:
     task = run_import(FILMS, name, user_id=7)
     assert task.status == "complete"
     assert figures(task) == {"read": 1, "marks": 1}
-    assert task.result is not None
-    assert task.result["left_out"] == [f"1 rows of {mark}: marks are not kept yet"]
+    assert [row[2] for row in table(database, "marks")] == [mark]
 
 
 OLD_IMDB = (
@@ -214,9 +218,9 @@ def test_json_is_read_alike_in_pieces_of_any_size(monkeypatch: pytest.MonkeyPatc
 def test_netflix_history_and_ratings(run_import: Import) -> None:
     series = '"Dark: Season 1: Secrets","6/18/22"\n"Alien: Limited Series: One: Episode 1","6/19/22"\n'
     task = run_import('Title,Date\n"Nobody Knows","6/19/22"\n' + series, "ViewingHistory.csv", user_id=7)
-    assert task.error is not None
-    reasons = [error["detail"] for error in task.error["errors"]]
-    assert [reason.endswith("an episode of a series") for reason in reasons] == [False, True, True]
+    assert task.result is not None, task.error
+    assert (task.result["waiting"], task.result["rejected"]) == (1, 2)
+    assert all(row["reason"].endswith("an episode of a series") for row in task.result["rejects"])
     header = "Profile Name,Title Name,Rating Type,Star Value,Thumbs Value,Device,Event Utc Ts,Region\n"
     rows = "A,Heat,star,5,,x,2022-06-19 19:13:22,\nB,Heat,thumb,,2,x,2022-06-19 19:13:22,\n"
     refused = run_import(header + rows, user_id=7)

@@ -1,14 +1,17 @@
 """What a reader is: it recognises the files of one source, and reads them in batches."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 from app.imports import files
+from app.imports.matching import Claims, Matcher
 from app.imports.rejects import Reject
 from app.imports.sizes import Sizes
+from app.repository.waiting import Waiting
 
-RATINGS, MOVIES, LINKS, MARKS = "ratings", "movies", "links", "marks"
+RATINGS, MOVIES, LINKS, MARKS, WAITING = "ratings", "movies", "links", "marks", "waiting"
 WATCHED, WATCHLIST, LIKE = "watched", "watchlist", "like"
 
 
@@ -20,6 +23,16 @@ class Mark(NamedTuple):
     movie_id: int
     mark: str
     at: int
+
+
+class Missing(NamedTuple):
+    """A row whose movie is not there. `is_new`: no movie that is there may be meant, and it says enough to
+    make one.
+    """
+
+    line: int
+    row: Waiting
+    is_new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +49,25 @@ class Batch(NamedTuple):
     """Some rows of a file. `read`: how many, good or not.
 
     `good`, in the order of the file: `RatingColumns`; of movies a list of (line, id, title, year, genre); of
-    links a list of (line, movie id, IMDb id, TMDB id). `marks`: of the rows that have no rating.
+    links a list of (line, movie id, IMDb id, TMDB id). `marks`: of the rows that have no rating. `missing`:
+    the rows of either kind whose movie is not there.
     """
 
     good: Any
     rejects: list[Reject]
     read: int
     marks: Sequence[Mark] = ()
+    missing: Sequence[Missing] = ()
+
+
+@dataclass(slots=True)
+class Shared:
+    """What the files of one import have in common: the matcher, made once, and which work of each person has
+    which movie.
+    """
+
+    matcher: Matcher | None = None
+    claims: defaultdict[int, Claims] = field(default_factory=lambda: defaultdict(Claims))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +77,8 @@ class Context:
     `known_movies` are the ids in the database; a reader of movies adds those that it reads. `titles` reads
     (id, title, year) of each movie and [IMDb id, movie id] of each link; `tmdb_ids` [TMDB id, movie id].
     `merged`: the ids of movies that were merged into others, known as well, and what they are now.
+    `aliases`: the movies that the person chose by hand, by the key of a work. `forgotten`: people whose rows
+    are rejected.
     """
 
     known_movies: set[int]
@@ -61,6 +88,9 @@ class Context:
     sizes: Sizes
     merged: dict[int, int] = field(default_factory=dict)
     tmdb_ids: Callable[[], list[Any]] = list
+    aliases: Callable[[], Mapping[str, int]] = dict
+    shared: Shared = field(default_factory=Shared)
+    forgotten: Collection[int] = ()
 
 
 class Reader(Protocol):

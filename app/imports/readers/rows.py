@@ -11,9 +11,9 @@ from app.imports.readers import (
     formats,
     movielens,
     movies,
-    ratings,
     reader,
     scales,
+    sorting,
     times,
 )
 from app.imports.readers.fields import BadField
@@ -79,25 +79,18 @@ class _Ratings:
         self._finder = movies.Finder(context, layout.columns)
 
     def batch(self, some: Sequence[Record]) -> reader.Batch:
-        good, marks = list[tuple[int, int, int, int, bool, int]](), list[reader.Mark]()
-        rejects = list[Reject]()
+        rows, rejects = sorting.Sorting(self._finder, self._start), list[Reject]()
         for line, parts, bad in some:
             try:
                 if bad:
                     raise bad
-                self._take(line, {role: parts[place] for role, place in self._places.items()}, good, marks)
+                self._take(line, {role: parts[place] for role, place in self._places.items()}, rows)
             except BadField as error:
                 rejects.append(Reject(line, *error.args))
-        return reader.Batch(ratings.in_columns(good)[0], rejects, len(some), marks)
+        return rows.batch(rejects, len(some))
 
-    def _take(
-        self,
-        line: int,
-        text: formats.Texts,
-        good: list[tuple[int, int, int, int, bool, int]],
-        marks: list[reader.Mark],
-    ) -> None:
-        """Append a row to what it is. Raises `BadField`."""
+    def _take(self, line: int, text: formats.Texts, rows: sorting.Sorting) -> None:
+        """Add a row to what it is. Raises `BadField`."""
         text = self._format.adapt(text) if self._format.adapt else text
         score = "" if self._only_marks else text.get(columns.SCORE, "")
         steps = None
@@ -108,14 +101,9 @@ class _Ratings:
         user_id = self._user
         if columns.USER in self._places:
             user_id = fields.integer(self._names.name(columns.USER), text[columns.USER])
-        movie_id = self._finder.find(text)
         if user_id is None:
             raise whose(self._format.name)
-        moment = self._start if at is None else at
-        if steps is None:
-            marks.append(reader.Mark(line, user_id, movie_id, self._format.mark, moment))
-        else:
-            good.append((user_id, movie_id, steps, moment, at is not None, line))
+        rows.add(sorting.Said(line, user_id, steps, self._format.mark, at), text)
 
     def _at(self, text: formats.Texts) -> int | None:
         for role in (columns.AT, formats.LOGGED):

@@ -1,7 +1,8 @@
 """On which scale the scores of a file are: judged over all of them, before anything is written.
 
 A source with a scale of its own keeps it. Else: if at most 1% of the scores lie off 0.5 to 5 in half steps,
-those are rejected one by one. Above, the file is taken to be on the smallest known scale that holds them all.
+those are rejected one by one. Above, and unless it is a single one of ten or more, the file is taken to be on
+the smallest known scale that holds them all.
 """
 
 import math
@@ -15,6 +16,10 @@ from app.imports.readers.fields import BadField
 from app.rating import HIGHEST, LOWEST, STEP
 
 MOST_OFF = 0.01
+STRAY_OF = 10
+"""In a file of so many scores and more a single one that lies off does not decide what the others mean: it
+is rejected where they cannot be whole numbers of a larger scale, else the scale is asked for.
+"""
 MOST_DIFFERENT = 10_000
 """Different scores that are counted; no scale has as many."""
 UP = frozenset(["up", "like", "liked", "yes", "true", "thumbsup", "thumbup", "👍", "+1"])
@@ -102,6 +107,10 @@ def judge(counts: Mapping[str, int], name: str) -> Scale:
     off = sum(count for number, count in numbers.items() if not _is_stars(number))
     if off <= MOST_OFF * total:
         return STARS
+    if off == 1 and total >= STRAY_OF:
+        if _may_be_on_another(numbers):
+            raise _refusal(name, numbers, off, total)
+        return STARS
     if (len(numbers) == 2 and {-1.0, 1.0} >= set(numbers)) or set(numbers) == {0.0, 1.0}:
         return THUMBS
     low, high = min(numbers), max(numbers)
@@ -110,6 +119,10 @@ def judge(counts: Mapping[str, int], name: str) -> Scale:
             if scale.low <= low and scale.least < high <= scale.high:
                 return scale
     raise _refusal(name, numbers, off, total)
+
+
+def _may_be_on_another(numbers: Mapping[float, int]) -> bool:
+    return all(number.is_integer() and 0 <= number <= HUNDRED.high for number in numbers)
 
 
 def _is_stars(number: float) -> bool:

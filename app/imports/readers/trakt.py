@@ -12,7 +12,7 @@ from typing import Any
 
 from app.errors import Invalid
 from app.imports import files
-from app.imports.readers import columns, movies, ratings, reader, rows, scales, times
+from app.imports.readers import columns, movies, reader, rows, scales, sorting, times
 from app.imports.readers.fields import BadField
 from app.imports.rejects import Reject
 
@@ -72,41 +72,28 @@ class Json:
     def read(self, source: files.Source, context: reader.Context) -> Iterator[reader.Batch]:
         if context.user_id is None:
             raise rows.whose(self.name)
-        finder, line = movies.Finder(context, _NAMES), 0
-        good, marks, rejects, read = list[Any](), list[reader.Mark](), list[Reject](), 0
+        finder, read = movies.Finder(context, _NAMES), 0
+        found, rejects = sorting.Sorting(finder, context.start), list[Reject]()
         for line, item in enumerate(_objects(_texts(source), self.file), 1):
             read += 1
             try:
-                self._take(line, item, finder, context, good, marks)
+                self._take(line, item, context.user_id, found)
             except BadField as bad:
                 rejects.append(Reject(line, *bad.args))
             if read == BATCH:
-                yield reader.Batch(ratings.in_columns(good)[0], rejects, read, marks)
-                good, marks, rejects, read = [], [], [], 0
-        yield reader.Batch(ratings.in_columns(good)[0], rejects, read, marks)
+                yield found.batch(rejects, read)
+                found, rejects, read = sorting.Sorting(finder, context.start), [], 0
+        yield found.batch(rejects, read)
 
-    def _take(
-        self,
-        line: int,
-        item: Any,
-        finder: movies.Finder,
-        context: reader.Context,
-        good: list[Any],
-        marks: list[Any],
-    ) -> None:
-        """Append an object to what it is. Raises `BadField`."""
+    def _take(self, line: int, item: Any, user_id: int, found: sorting.Sorting) -> None:
+        """Add an object to what it is. Raises `BadField`."""
         if not isinstance(item, dict) or not isinstance(item.get("movie"), dict):
             kind = _text(item, "type") if isinstance(item, dict) else ""
             reason = f"{movies.OTHER_WORK} ({kind})" if movies.another_work(kind) else f"not {OBJECT}"
             raise BadField("", json.dumps(item)[:200], reason)
-        at = times.epoch(self.time, _text(item, self.time), context.start)
+        at = times.epoch(self.time, _text(item, self.time), found.start)
         steps = None if self.mark else scales.TEN.half_steps("rating", _text(item, "rating"))
-        movie_id, user_id = finder.find(_film(item)), context.user_id or 0
-        moment = context.start if at is None else at
-        if steps is None:
-            marks.append(reader.Mark(line, user_id, movie_id, self.mark, moment))
-        else:
-            good.append((user_id, movie_id, steps, moment, at is not None, line))
+        found.add(sorting.Said(line, user_id, steps, self.mark, at), _film(item))
 
 
 def _film(item: Mapping[str, Any]) -> dict[str, str]:
