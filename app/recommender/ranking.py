@@ -93,13 +93,15 @@ def avoided(
     return np.unique(np.concatenate([ids[:0], *near]))
 
 
-def worth(model: Model, preferences: Floats, popularity: float = POPULARITY) -> Floats:
-    """What a list is ordered by, [M]: the preferences less a discount for being well known.
+def worth(
+    model: Model, preferences: Floats, popularity: float = POPULARITY, rows: Integers | slice = slice(None)
+) -> Floats:
+    """What a list is ordered by, [rows]: the preferences [rows] less a discount for being well known.
 
     The default is the one with the best NDCG, and lists more different movies than no discount.
     """
     discount = np.interp(popularity, (0.0, POPULARITY, 1.0), DISCOUNTS)
-    return preferences - np.float32(discount) * model.familiarity
+    return preferences - np.float32(discount) * model.familiarity[rows]
 
 
 def diversify(
