@@ -9,7 +9,7 @@ from app.arrays import Floats
 from app.movie import Movie
 from app.rating import Rating
 from app.recommender.model import Model
-from app.recommender.ranking import POPULARITY, Ranking, rank, worth
+from app.recommender.ranking import POPULARITY, Ranking, rank
 from app.repository import movies
 from app.serving.recommendations import Filters, Reason, Serving, Source
 from app.serving.taste import Taste
@@ -66,7 +66,7 @@ def explain(
         excluded.append(Exclusion("not_in_model", "It is in no model yet: no user has rated it."))
         return Explanation(movie, source, excluded, listed=listed)
     parts = model.contributions([r.movie_id for r in rated], [r.score for r in rated], [movie_id])[0]
-    place, preference = _place(model, ranking, movie_id, float(parts.sum()), popularity)
+    place, preference = _place(model, ranking, movie_id, float(parts.sum()))
     because, rest = _because(serving.connection, rated, parts, limit)
     return Explanation(
         movie, source, excluded, preference, place, listed, because, len(rest), float(rest.sum())
@@ -83,16 +83,15 @@ def _ranking(
     return rank(model, *columns, limit=every, mask=mask, fill_rated=False, popularity=popularity)
 
 
-def _place(
-    model: Model, ranking: Ranking, movie_id: int, predicted: float, popularity: float
-) -> tuple[int, float]:
+def _place(model: Model, ranking: Ranking, movie_id: int, predicted: float) -> tuple[int, float]:
     """The place of a movie and its preference: as the list has them if it is in there."""
     found = np.flatnonzero(ranking.movie_ids == movie_id)
     if len(found):
         return int(found[0]) + 1, float(ranking.preferences[found[0]])
     rows, row = model.rows(ranking.movie_ids), model.rows([movie_id])
-    worths = worth(model, ranking.preferences, popularity, rows)
-    own = worth(model, np.array([predicted], np.float32), popularity, row)
+    discount = np.float32(ranking.discount)
+    worths = ranking.preferences - discount * model.familiarity[rows]
+    own = np.float32(predicted) - discount * model.familiarity[row]
     ahead = (worths > own) | ((worths == own) & (model.order[rows] < model.order[row]))
     return int(ahead.sum()) + 1, predicted
 

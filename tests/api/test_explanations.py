@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given
@@ -63,9 +62,9 @@ def test_contributions_add_up_and_the_place_is_that_in_the_list(
                 assert found.listed == len(listed)
             elif listed and source == "personal":
                 assert serving.model is not None
-                rows = serving.model.rows([film, *places])
-                values = np.array([found.preference, *(value for _, value in places.values())], np.float32)
-                own, *others = worth(serving.model, values, popularity, rows).tolist()
+                columns = ([r.movie_id for r in rated], [r.score for r in rated])
+                worths = worth(serving.model, serving.model.preferences(*columns), popularity)
+                own, *others = worths[serving.model.rows([film, *places])].tolist()
                 better = sum(other > own + 1e-6 for other in others)
                 worse = sum(other < own - 1e-6 for other in others)
                 assert found.rank is not None
