@@ -76,7 +76,8 @@ TASTES = [
     ),
     Taste(
         "only dislikes",
-        "Star Wars: Episode IV - A New Hope 1977; Matrix, The 1999; Lord of the Rings: The Two Towers, The 2002",
+        """Star Wars: Episode IV - A New Hope 1977; Matrix, The 1999;
+        Lord of the Rings: The Two Towers, The 2002""",
         """Star Wars: Episode V - The Empire Strikes Back 1980; Star Wars: Episode VI - Return of the Jedi
         1983; Lord of the Rings: The Fellowship of the Ring, The 2001; Lord of the Rings: The Return of the
         King, The 2003; Matrix Reloaded, The 2003; Raiders of the Lost Ark 1981""",

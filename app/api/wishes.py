@@ -56,12 +56,12 @@ FiltersDependency = Annotated[Filters, Depends(_filters)]
 """The filters in a query. Every one of them has to hold."""
 
 
-class Wish(BaseModel):
-    """Which movies may be listed, and in which order.
+class Wanted(BaseModel):
+    """Which movies may be listed, and how well known they are to be.
 
     `decades`: 1990 is 1990 to 1999; any of them. `among`: these ids alone. `min_ratings`: movies that so many
-    users or more have rated. `diversity`, 0 to 1: how different from each other they are to be. `popularity`,
-    0 (hidden gems) to 1 (well known), moves the order and no preference.
+    users or more have rated. `popularity`, 0 (hidden gems) to 1 (well known), moves the order and no
+    preference.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -73,7 +73,6 @@ class Wish(BaseModel):
     exclude: Annotated[list[Annotated[Id, NUMBER]], Field(max_length=MOST)] = []
     among: Annotated[list[Annotated[Id, NUMBER]], Field(max_length=MOST_AMONG)] | None = None
     min_ratings: Annotated[Least, NUMBER] = 0
-    diversity: Annotated[Share, NUMBER] = 0.0
     popularity: Annotated[Share, NUMBER] = POPULARITY
 
     @property
@@ -81,3 +80,9 @@ class Wish(BaseModel):
         only = None if self.among is None else frozenset(self.among)
         years = (self.year_from, self.year_to)
         return Filters(self.genre, *years, tuple(self.exclude), only, self.min_ratings, tuple(self.decades))
+
+
+class Wish(Wanted):
+    """`diversity`, 0 to 1: how different from each other the movies are to be."""
+
+    diversity: Annotated[Share, NUMBER] = 0.0

@@ -106,8 +106,8 @@ def worth(model: Model, preferences: Floats, popularity: float = POPULARITY) -> 
 def discount(preferences: Floats, popularity: float) -> float:
     """The discount of the best known movie, in preference, beside these preferences [M].
 
-    What the knob adds to the default is a share of the best preference: a user with one rated film has small
-    ones, and would else get films that are known to no other.
+    What the knob adds to the default is a share of the best preference: a user with one rated movie has
+    small ones, and would else get movies that are known to no other.
     """
     asked = float(np.interp(popularity, (0.0, POPULARITY, 1.0), DISCOUNTS))
     best = min(1.0, max(0.0, float(preferences.max(initial=0))))
