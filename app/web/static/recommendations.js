@@ -30,9 +30,24 @@ function onHide(movie) {
   setHidden([...hidden(), movie.id]);
 }
 
+const KNOBS = ["popularity", "diversity", "decade"];
+
 function chosen() {
   const { genre, from, to } = filters.elements;
-  return { genre: genre.value, year_from: from.value, year_to: to.value };
+  return { genre: genre.value, year_from: from.value, year_to: to.value, ...knobs() };
+}
+
+// What is chosen under "More", by name; "" is as it comes.
+const knobs = () => Object.fromEntries(KNOBS.map((name) => [name, filters.elements[name].value]));
+
+// Chooses what the address asks for, as far as it is there to choose, and shows what is not as it comes.
+function setKnobs(given) {
+  for (const name of KNOBS) {
+    const select = filters.elements[name];
+    const wanted = given.get(name);
+    if ([...select.options].some((option) => option.value === wanted)) select.value = wanted;
+  }
+  find("knobs").open = Object.values(knobs()).some((value) => value !== "");
 }
 
 // Returns what is wrong with the years, or "".
@@ -55,11 +70,12 @@ export function setUpFilters(genres) {
   genre.value = genres.includes(given.get("genre")) ? given.get("genre") : "";
   from.value ||= given.get("from") ?? "";
   to.value ||= given.get("to") ?? "";
+  setKnobs(given);
 }
 
 function empty() {
-  const { genre, year_from, year_to } = chosen();
-  const filtered = genre || year_from || year_to || hidden().length;
+  const { genre, year_from, year_to, decade } = chosen();
+  const filtered = genre || year_from || year_to || decade || hidden().length;
   if (filtered) return "Nothing is left with these filters. Loosen them to see more.";
   return `There is nothing to recommend yet. ${may("editor") ? "Import some films first." : "There are no films."}`;
 }
@@ -121,7 +137,7 @@ export function setUpRecommendations(rateMovie, known) {
   filters.addEventListener("submit", (event) => event.preventDefault());
   filters.onchange = () => {
     const { genre, year_from: from, year_to: to } = chosen();
-    setParameters({ genre, from, to });
+    setParameters({ genre, from, to, ...knobs() });
     showRecommendations();
   };
 }
