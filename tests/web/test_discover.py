@@ -111,6 +111,8 @@ def test_more_is_kept_in_the_address_and_opens_again(visit: Visit, expect: Any) 
     page.reload()
     expect(page.locator("#popularity")).to_have_value("0")
     expect(page.locator("#popularity")).to_be_visible()
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.locator("#decade").select_option("1890s")
     expect(page.locator("#recommendations .empty")).to_contain_text("Nothing is left")
 
