@@ -35,6 +35,7 @@ from app.api import (
     recommendations,
     status,
     tasks,
+    together,
     token,
     undos,
     user_export,
@@ -59,7 +60,7 @@ log = logging.getLogger("matinee.service")
 API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings, user_export)
 API += (recommendations, recommendation_batches, rebuilds, imports, exports, tasks, dumps, models, token)
 API += (explanations, description, accounts, invitations, keys, audit, undos)
-API += (rating_batches, feedback, waiting)
+API += (rating_batches, feedback, waiting, together)
 
 
 @asynccontextmanager

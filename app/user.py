@@ -12,12 +12,16 @@ FIRST_USER_ID = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person, or an id without a name that has ratings. `created_at`: epoch seconds of the name."""
+    """A person, or an id without a name that has ratings. `created_at`: epoch seconds of the name.
+
+    `together`: others may have a list made that is for them too.
+    """
 
     id: int
     name: str | None = None
     rating_count: int = 0
     created_at: float | None = None
+    together: bool = False
 
 
 class Role(StrEnum):

@@ -10,7 +10,6 @@ more, in three seeds. `--protocol liang` is the other protocol that is in use (`
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,11 @@ from app.recommender.evaluation import (
     split,
 )
 from app.recommender.interactions import Interactions, confidence
-from app.recommender.item_training import ItemSettings, LeftOut, train_items
 from app.recommender.model import Model, Objective
-from app.recommender.training import factors_for, products_for, trainer_for
+from app.recommender.training import trainer_for
 from app.serving.gate import decide, paired_interval
 from benchmarks import synthetic
+from benchmarks.movielens import movielens, trained
 from benchmarks.report import Report, arguments, note
 
 SEEDS, FOLDS = 3, 10
@@ -42,30 +41,6 @@ FOLDED = 2_000
 PENALTIES = (50.0, 150.0, 500.0)
 MOST_MOVIES = 12_000  # a dense matrix of all pairs of movies has to fit
 Floats = NDArray[np.float32]
-
-
-def movielens(folder: Path) -> Interactions:
-    """ratings.csv (latest, 20M, 25M, 32M) or ratings.dat (1M, 10M) of a MovieLens folder."""
-    path = folder / "ratings.csv"
-    if not path.exists():
-        path = folder / "ratings.dat"
-    lines = path.read_text().replace("::", ",").splitlines()
-    columns = np.loadtxt(lines[not lines[0][0].isdigit() :], delimiter=",", usecols=(0, 1, 2))
-    return Interactions.from_arrays(
-        columns[:, 0].astype(np.int64), columns[:, 1].astype(np.int64), columns[:, 2]
-    )
-
-
-def trained(training: Interactions) -> tuple[Model, Model]:
-    """The model as a rebuild makes it, and its factors alone."""
-    settings = replace(DEFAULTS, factors=factors_for(len(training)))
-    model = trainer_for(len(training))(training, settings)
-    try:
-        items, _ = train_items(training, ItemSettings(), products_for(len(training)))
-    except LeftOut as reason:
-        note(f"without item weights: {reason}")
-        return model, model
-    return replace(model, items=items), model
 
 
 def table_of(training: Interactions) -> Any:

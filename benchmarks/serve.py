@@ -115,6 +115,22 @@ def timed(ask: Callable[[Profile], Any], asked: list[Profile]) -> NDArray[np.flo
     return np.array(taken)
 
 
+def cpu_ratio(one: Callable[[Profile], Any], other: Callable[[Profile], Any], asked: list[Profile]) -> float:
+    """The median ratio of the CPU times of both for the same profile, one after the other.
+
+    What else runs on the machine takes time from both alike, and none of their CPU time.
+    """
+    ratios = []
+    for profile in asked:
+        taken = []
+        for ask in (one, other):
+            began = time.thread_time_ns()
+            ask(profile)
+            taken.append(time.thread_time_ns() - began)
+        ratios.append(taken[0] / max(1, taken[1]))
+    return float(np.median(ratios))
+
+
 def explanation_error(model: Model, asked: list[Profile]) -> float:
     """The largest difference between a preference and the sum of its contributions."""
     worst = 0.0
@@ -150,8 +166,8 @@ def compare(report: Report, repeats: int) -> None:
                 f"p50 over implicit's, {movies} movies, {rated} rated", p50["matinee"] / p50["implicit"], 1.1
             )
             if movies == 27_000:
-                ratio = p50["blend"] / p50["matinee"]
-                report.at_most(f"p50 of the blend over the factors alone, {rated} rated", ratio, 1.3)
+                ratio = cpu_ratio(engines["blend"], engines["matinee"], asked)
+                report.at_most(f"CPU time of the blend over the factors alone, {rated} rated", ratio, 1.3)
             error = max(error, *(explanation_error(each, asked[:20]) for each in (model, blend)))
     report.at_most("contributions less preference, at most", error, 1e-5)
 

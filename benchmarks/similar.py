@@ -4,14 +4,13 @@ Fifty pairs (parts of one story, or of one maker and kind), each looked for from
 folder that the user brings. Beside the way that is served: the cosine of the factors alone.
 """
 
-import csv
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from app.recommender.model import Model
-from benchmarks.quality import movielens, trained
+from benchmarks.movielens import movielens, titles_of, trained
 from benchmarks.report import Report, arguments, note
 
 SHOWN = 10
@@ -85,12 +84,6 @@ PAIRS = [
     ("Shaun of the Dead (2004)", "Hot Fuzz (2007)"),
     ("Airplane! (1980)", "Naked Gun: From the Files of Police Squad!, The (1988)"),
 ]
-
-
-def titles_of(folder: Path) -> dict[str, int]:
-    """Movie ids by title, as movies.csv writes it."""
-    with (folder / "movies.csv").open(encoding="utf-8", newline="") as file:
-        return {row["title"].strip(): int(row["movieId"]) for row in csv.DictReader(file)}
 
 
 def places(model: Model, pairs: list[tuple[int, int]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -10,7 +10,7 @@ import jwt
 from fastapi.testclient import TestClient
 
 from app.people import secrets, tokens
-from app.repository import accounts, api_keys, sessions, tasks
+from app.repository import accounts, api_keys, sessions, tasks, users
 from app.repository.api_keys import ApiKey
 from app.tasks.worker import run_next
 from app.user import Role
@@ -41,6 +41,9 @@ class Town:
     def __init__(self, house: House) -> None:
         self.house, self.database = house, house.service.database
         self.own, self.other = house.person("Ann", Role.VIEWER), house.person("Ben", Role.VIEWER)
+        self.willing = house.person("Eve", Role.VIEWER)
+        with self.database.write() as connection:
+            users.set_together(connection, self.willing, is_allowed=True)
         self.editor, self.admin = house.person("Cara", Role.EDITOR), house.person("Dan", Role.ADMIN)
         self.client = TestClient(
             house.app,
@@ -127,6 +130,7 @@ class Town:
                 path = path.replace(f"{{{name}}}", str(value()))
         self._names += 1
         rest = row.rest.replace("<user>", str(target)).replace("<new>", f"Name {self._names}")
+        rest = rest.replace("<willing>", str(self.willing))
         if rest.startswith("?"):
             query, _, rest = rest.partition(" ")
             path += query

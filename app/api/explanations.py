@@ -12,9 +12,10 @@ from app.api.edge.rules import OWN
 from app.api.movie_lists import Reason, Source
 from app.api.movies import NO_MOVIE
 from app.api.recommendations import departure, tag_of_list
-from app.api.values import MOST, Count, Genre, Id, Year
+from app.api.values import Count
+from app.api.wishes import FiltersDependency, Popularity
+from app.recommender.ranking import POPULARITY
 from app.serving.explanation import Explanation, explain
-from app.serving.recommendations import Filters
 from app.serving.taste import taste_of
 
 router = APIRouter(prefix="/users", tags=["recommendations"])
@@ -23,7 +24,18 @@ router = APIRouter(prefix="/users", tags=["recommendations"])
 class ExcludedBy(BaseModel):
     """What keeps the movie out of the list."""
 
-    reason: Literal["rated", "liked", "marked", "not_in_model", "excluded", "genre", "year"]
+    reason: Literal[
+        "rated",
+        "liked",
+        "marked",
+        "not_in_model",
+        "excluded",
+        "among",
+        "min_ratings",
+        "genre",
+        "year",
+        "decade",
+    ]
     detail: str
 
 
@@ -65,23 +77,23 @@ def explain_movie(
     movie_id: MovieId,
     response: Response,
     service: ServiceDependency,
+    filters: FiltersDependency,
     limit: Annotated[
         Count, Query(description="ratings in `because` at most: the largest contributions")
     ] = 100,
-    genre: Annotated[Genre | None, Query(description="as asked of the list")] = None,
-    year_from: Annotated[Year | None, Query(description="as asked of the list")] = None,
-    year_to: Annotated[Year | None, Query(description="as asked of the list")] = None,
-    exclude: Annotated[list[Id] | None, Query(max_length=MOST, description="as asked of the list")] = None,
+    popularity: Popularity = POPULARITY,
 ) -> Response:
-    """Why a movie is recommended to a user or not: preference, place, contributions, what keeps it out."""
-    filters = Filters(genre, year_from, year_to, tuple(exclude or ()))
+    """Why a movie is recommended to a user or not: preference, place, contributions, what keeps it out.
+
+    The filters and `popularity`: as asked of the list.
+    """
     with service.database.read() as connection:
         serving = service.model.serve(connection)
         taste = taste_of(connection, user_id)
         tag = tag_of_list(request, serving, taste, serving.shown)
         etags.check(request, tag)
         with service.heavy.turn(len(taste.rated) * limit, departure(request)):
-            found = explain(serving, taste, movie_id, filters, limit)
+            found = explain(serving, taste, movie_id, filters, limit, popularity)
     etags.mark(request, response, tag)
     return movie_lists.written(_answer(found, serving.version), response)
 

@@ -10,8 +10,9 @@ from app.api.dependencies import ServiceDependency
 from app.api.edge.manners import Manner, served
 from app.api.edge.rules import EDITOR
 from app.api.movie_lists import BatchAnswer
-from app.api.recommendations import Wish, departure
+from app.api.recommendations import departure
 from app.api.values import NUMBER, Id
+from app.api.wishes import Wish
 from app.serving import heavy
 from app.serving.taste import taste_of
 
@@ -38,6 +39,8 @@ def recommend_in_batch(
 ) -> Response:
     """What each of up to 100 users is recommended, never a movie that they rated. Nothing is stored."""
     fields, users = movie_lists.Movies(), list[dict[str, Any]]()
+    order: dict[str, Any] = {"diversity": body.diversity, "popularity": body.popularity}
+    order["reasons"] = body.reasons
     # Always as a heavy one: how many ratings the users have is known only when they have been read.
     with (
         service.heavy.turn(heavy.COST, departure(request)) as step,
@@ -48,9 +51,7 @@ def recommend_in_batch(
             step()
             taste = taste_of(connection, user_id)  # of one at a time: one may have many ratings
             filters = taste.narrow(body.filters)
-            found, source = serving.rich(
-                taste.rated, body.limit, filters, body.diversity, reasons=body.reasons, step=step
-            )
+            found, source = serving.rich(taste.rated, body.limit, filters, **order, step=step)
             listed = movie_lists.recommended(found, fields)
             users.append({"user_id": user_id, "source": source, "recommendations": listed})
     return movie_lists.written({"model_version": serving.version, "users": users}, response)

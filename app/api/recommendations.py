@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from anyio import from_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from app.api import etags, movie_lists
@@ -16,9 +16,11 @@ from app.api.edge.manners import Manner, served
 from app.api.edge.rules import OWN, VIEWER
 from app.api.movie_lists import Recommendations, SimilarMovie
 from app.api.movies import NO_MOVIE
-from app.api.values import MOST, NUMBER, Count, Genre, Id, Score, Share, Year
+from app.api.values import NUMBER, Count, Id, Score
+from app.api.wishes import Diversity, FiltersDependency, Popularity, Wish
 from app.rating import Rating
-from app.serving.recommendations import Filters, Serving
+from app.recommender.ranking import POPULARITY
+from app.serving.recommendations import Serving
 from app.serving.taste import Taste, Watchlist, taste_of
 
 router = APIRouter(tags=["recommendations"])
@@ -32,22 +34,6 @@ class GivenRating(TypedDict):  # not a model: 30,000 of those take three times t
 
     movie_id: Annotated[Id, NUMBER]
     score: Annotated[Score, NUMBER]
-
-
-class Wish(BaseModel):
-    """Which movies may be listed, and how different from each other they are to be (0: as it comes)."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    genre: Genre | None = None
-    year_from: Annotated[Year, NUMBER] | None = None
-    year_to: Annotated[Year, NUMBER] | None = None
-    exclude: Annotated[list[Annotated[Id, NUMBER]], Field(max_length=MOST)] = []
-    diversity: Annotated[Share, NUMBER] = 0.0
-
-    @property
-    def filters(self) -> Filters:
-        return Filters(self.genre, self.year_from, self.year_to, tuple(self.exclude))
 
 
 class WhatIf(Wish):
@@ -85,22 +71,15 @@ def recommend_movies(
     user_id: UserId,
     response: Response,
     service: ServiceDependency,
+    filters: FiltersDependency,
     limit: Limit = 10,
-    genre: Annotated[Genre | None, Query(description="movies of this genre alone")] = None,
-    year_from: Annotated[Year | None, Query(description="released in this year or later")] = None,
-    year_to: Annotated[Year | None, Query(description="released in this year or earlier")] = None,
-    exclude: Annotated[
-        list[Id] | None, Query(max_length=MOST, description="ids of movies that are left out")
-    ] = None,
-    diversity: Annotated[
-        Share, Query(description="0: by preference alone; 1: as different from each other as can be")
-    ] = 0.0,
+    diversity: Diversity = 0.0,
+    popularity: Popularity = POPULARITY,
     watchlist: Annotated[
         Watchlist | None, Query(description="movies on the user's watchlist alone, or none of them")
     ] = None,
 ) -> Response:
     """Movies with the reasons for each, never one that the user rated or that a mark hides."""
-    filters = Filters(genre, year_from, year_to, tuple(exclude or ()))
     with service.database.read() as connection:
         serving = service.model.serve(connection)
         taste = taste_of(connection, user_id)
@@ -108,7 +87,9 @@ def recommend_movies(
         etags.check(request, tag)
         filters = taste.narrow(filters, watchlist)
         with service.heavy.turn(len(taste.rated) * limit, departure(request)) as step:
-            found, source = serving.rich(taste.rated, limit, filters, diversity, step=step)
+            found, source = serving.rich(
+                taste.rated, limit, filters, diversity, popularity=popularity, step=step
+            )
     etags.mark(request, response, tag)
     return movie_lists.written(movie_lists.recommendations(found, source, serving.version), response)
 
@@ -127,7 +108,8 @@ def recommend_for_ratings(
     ):
         serving = service.model.serve(connection)
         rated = _known(serving, given)
-        found, source = serving.rich(rated, body.limit, body.filters, body.diversity, mean=mean, step=step)
+        order: dict[str, Any] = {"diversity": body.diversity, "popularity": body.popularity}
+        found, source = serving.rich(rated, body.limit, body.filters, **order, mean=mean, step=step)
     return movie_lists.written(movie_lists.recommendations(found, source, serving.version), response)
 
 

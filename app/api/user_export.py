@@ -24,6 +24,7 @@ router = APIRouter(prefix="/users", tags=["exports"])
 class ExportedName(BaseModel):
     name: str
     created_at: datetime
+    together: bool
 
 
 class ExportedAccount(BaseModel):

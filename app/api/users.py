@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import Connection
 
 from app.api import merges
 from app.api.answers import refusals, sends
 from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, ServiceDependency, UserId, decode_cursor, link_next
-from app.api.edge.rules import ADMIN, VIEWER, CallerDependency
+from app.api.edge.rules import ADMIN, OWN, VIEWER, CallerDependency
 from app.api.idempotency import OnceDependency, Reply
 from app.api.merges import MergeBody
 from app.api.tasks import Started
@@ -37,12 +37,16 @@ class UserBody(BaseModel):
 
 
 class UserAnswer(BaseModel):
-    """`name` and `created_at` are null for an id that has ratings but no name."""
+    """`name` and `created_at` are null for an id that has ratings but no name.
+
+    `together`: others may ask for a list that is for them too.
+    """
 
     id: int
     name: str | None
     rating_count: int
     created_at: datetime | None
+    together: bool
 
 
 def _answer(user: User) -> dict[str, Any]:
@@ -52,6 +56,7 @@ def _answer(user: User) -> dict[str, Any]:
         "name": user.name,
         "rating_count": user.rating_count,
         "created_at": created_at,
+        "together": user.together,
     }
 
 
@@ -212,3 +217,24 @@ def rename_user(user_id: UserId, body: UserBody, changes: ChangesDependency) -> 
     """Change the name, or give one to an id that has ratings. 409 if another one has it."""
     with changes.write() as connection:
         return _answer(users.rename(connection, user_id, body.name, now=time.time()))
+
+
+class TogetherBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    allowed: Annotated[bool, Field(strict=True)]
+
+
+@router.put(
+    "/{user_id}/together",
+    dependencies=[OWN],
+    response_model=UserAnswer,
+    responses=refusals(NotFound="There is no such user with a name"),
+)
+def allow_together(user_id: UserId, body: TogetherBody, changes: ChangesDependency) -> dict[str, Any]:
+    """Whether other viewers may have a list made for them and this person. They are not, unless allowed.
+
+    With the door closed everybody may, since no one is known.
+    """
+    with changes.write() as connection:
+        return _answer(users.set_together(connection, user_id, is_allowed=body.allowed))

@@ -20,6 +20,7 @@ MOST = 1000
 
 Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
+Decade = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR, multiple_of=10)]
 Count = Annotated[int, Field(ge=1, le=MOST)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 ImdbId = Annotated[str, StringConstraints(pattern=r"^tt[0-9]{7,10}$")]

@@ -54,8 +54,13 @@ class PlacedWeights:
         step = max(1, BLOCK // max(1, self._values.shape[1]))
         for first in range(0, len(own), step):
             some = own[first : first + step]
-            parts = self._values[some] * weights[first : first + step, None]
-            found += np.bincount(self._targets[some].ravel(), parts.ravel(), len(found))
+            parts = self._values.take(some, axis=0)
+            parts *= weights[first : first + step, None]
+            targets = self._targets.take(some, axis=0).ravel()
+            if len(own) <= step:  # half the time of the other
+                np.add.at(found, targets, parts.ravel())
+            else:  # of very many ratings: summed in double precision
+                found += np.bincount(targets, parts.ravel(), len(found))
 
     def add_likeness(self, found: Floats, row: int) -> None:
         """Add the weights of one movie, times `LIKENESS`, to its cosines with all movies [M], in place."""

@@ -20,8 +20,8 @@ NEAR = 0.5
 LOW, NEIGHBOURS, MOST_LOW = 2.0, 20, 20
 """Who scored nothing above this gets the neighbours of those movies last: so many of each, of so many."""
 POPULARITY = 0.5
-DISCOUNTS = (0.2, 0.05, -0.1)
-"""Of a well known movie at popularity 0, .5 and 1, in preference; in between on straight lines."""
+DISCOUNTS = (0.3, 0.05, -0.15)
+"""Of the best known movie at popularity 0, .5 and 1, in preference; in between on straight lines."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +31,7 @@ class Ranking:
     movie_ids: Integers
     preferences: Floats
     source: Source
+    discount: float = 0.0  # of the best known movie, in the order of a personal list
 
 
 def rank(
@@ -64,7 +65,8 @@ def rank(
     preferences = model.preferences(rated.movie_ids, rated.scores)
     inside = rated.rows[rated.rows >= 0]
     filling = preferences[inside]
-    worths = worth(model, preferences, popularity)
+    asked = discount(preferences, popularity)
+    worths = preferences - np.float32(asked) * model.familiarity
     worths[inside] = -np.inf
     if mask is not None:
         worths[~mask] = -np.inf
@@ -78,7 +80,7 @@ def rank(
         more = rated.by_preference(filling)[: limit - len(best)]
         ids = np.concatenate([ids, rated.movie_ids[more]])
         values = np.concatenate([values, rated.spread(filling)[more]])
-    return Ranking(ids, values, "personal")
+    return Ranking(ids, values, "personal", asked)
 
 
 def avoided(
@@ -98,8 +100,18 @@ def worth(model: Model, preferences: Floats, popularity: float = POPULARITY) -> 
 
     The default is the one with the best NDCG, and lists more different movies than no discount.
     """
-    discount = np.interp(popularity, (0.0, POPULARITY, 1.0), DISCOUNTS)
-    return preferences - np.float32(discount) * model.familiarity
+    return preferences - np.float32(discount(preferences, popularity)) * model.familiarity
+
+
+def discount(preferences: Floats, popularity: float) -> float:
+    """The discount of the best known movie, in preference, beside these preferences [M].
+
+    What the knob adds to the default is a share of the best preference: a user with one rated movie has
+    small ones, and would else get movies that are known to no other.
+    """
+    asked = float(np.interp(popularity, (0.0, POPULARITY, 1.0), DISCOUNTS))
+    best = min(1.0, max(0.0, float(preferences.max(initial=0))))
+    return DISCOUNTS[1] + (asked - DISCOUNTS[1]) * best
 
 
 def diversify(

@@ -22,6 +22,8 @@ IDS_AT_ONCE = 100
 
 Years = tuple[int | None, int | None]
 """The first and the last year that are wanted, if they are bounded."""
+Decades = tuple[int, ...]
+"""The first years of the decades that are wanted; none: all."""
 _COLUMNS = (
     movies.c.id,
     movies.c.title,
@@ -148,10 +150,15 @@ def listing(
 
 
 def popular(
-    connection: Connection, *, limit: int, genre: str | None = None, years: Years = (None, None)
+    connection: Connection,
+    *,
+    limit: int,
+    genre: str | None = None,
+    years: Years = (None, None),
+    decades: Decades = (),
 ) -> list[Movie]:
     """Movies that match every filter by number of ratings, most first."""
-    query = filtered(WHOLE, genre, years)
+    query = filtered(WHOLE, genre, years, decades)
     return _all(connection, query.order_by(movies.c.rating_count.desc(), movies.c.id).limit(limit))
 
 
@@ -173,14 +180,16 @@ def newest(connection: Connection, *, limit: int) -> list[Movie]:
     return _all(connection, WHOLE.order_by(*order).limit(limit))
 
 
-def filtered(query: sa.Select[Any], genre: str | None, years: Years) -> sa.Select[Any]:
-    """The query, for movies of the genre, and of the years from the first to the second."""
+def filtered(query: sa.Select[Any], genre: str | None, years: Years, decades: Decades = ()) -> sa.Select[Any]:
+    """The query, for movies of the genre, of the years from the first to the second, and of the decades."""
     if genre:
         query = query.where(movies.c.genre_key.contains(genre_key(genre), autoescape=True))
     if years[0] is not None:
         query = query.where(movies.c.year >= years[0])
     if years[1] is not None:
         query = query.where(movies.c.year <= years[1])
+    if decades:
+        query = query.where(sa.or_(*(movies.c.year.between(first, first + 9) for first in decades)))
     return query
 
 
@@ -254,9 +263,11 @@ def _retire(connection: Connection, ids: Sequence[int]) -> None:
         connection.execute(statement.on_conflict_do_nothing(), ahead)
 
 
-def matching_ids(connection: Connection, *, genre: str | None, years: Years) -> list[int]:
+def matching_ids(
+    connection: Connection, *, genre: str | None, years: Years, decades: Decades = ()
+) -> list[int]:
     """The ids of the movies that match every filter."""
-    query = filtered(sa.select(movies.c.id), genre, years)
+    query = filtered(sa.select(movies.c.id), genre, years, decades)
     return list(connection.execute(query).scalars())
 
 

@@ -114,7 +114,7 @@ _SHOWN_OF_WAITING = (
     "created_at",
 )
 SECTIONS = (
-    Section("names", _rows(users, "name", "created_at", user_id="id"), (users.c.id,)),
+    Section("names", _rows(users, "name", "created_at", "together", user_id="id"), (users.c.id,)),
     Section("accounts", _rows(accounts, "role", "created_at"), (accounts.c.user_id,)),
     Section("ratings", _ratings, (ratings.c.movie_id,)),
     Section(

@@ -44,7 +44,15 @@ def rename(connection: Connection, user_id: int, name: str, *, now: float) -> Us
     else:
         change = users.update().where(users.c.id == user_id)
         connection.execute(change.values(name=name, name_key=name_key(name)))
-    return User(user_id, name, user.rating_count, user.created_at or now)
+    return User(user_id, name, user.rating_count, user.created_at or now, user.together)
+
+
+def set_together(connection: Connection, user_id: int, *, is_allowed: bool) -> User:
+    """Say whether others may have a list made for a person too. Raises `NotFound` without a name."""
+    change = users.update().where(users.c.id == user_id).values(together=is_allowed)
+    if not connection.execute(change).rowcount:
+        raise NotFound(f"There is no user {user_id} with a name. PATCH /users/{user_id} gives them one.")
+    return get(connection, user_id)
 
 
 def _add(connection: Connection, user_id: int, name: str, now: float) -> None:
@@ -72,7 +80,7 @@ def find(connection: Connection, user_id: int) -> User | None:
     row, count = _named(connection, user_id), _count(connection, user_id)
     if row is None:
         return User(user_id, rating_count=count) if count else None
-    return User(user_id, row.name, count, row.created_at)
+    return User(user_id, row.name, count, row.created_at, row.together)
 
 
 def name_of(connection: Connection, user_id: int) -> str | None:
@@ -127,7 +135,7 @@ def _rating_ids() -> sa.Select[Any]:
 
 def _named(connection: Connection, user_id: int) -> Any:
     """The row of a name, or None."""
-    query = sa.select(users.c.name, users.c.created_at).where(users.c.id == user_id)
+    query = sa.select(users.c.name, users.c.created_at, users.c.together).where(users.c.id == user_id)
     return connection.execute(query).first()
 
 

@@ -9,7 +9,7 @@ from app.arrays import Floats
 from app.movie import Movie
 from app.rating import Rating
 from app.recommender.model import Model
-from app.recommender.ranking import Ranking, rank
+from app.recommender.ranking import POPULARITY, Ranking, rank
 from app.repository import movies
 from app.serving.recommendations import Filters, Reason, Serving, Source
 from app.serving.taste import Taste
@@ -42,15 +42,22 @@ class Explanation:
     rest_contribution: float = 0.0
 
 
-def explain(serving: Serving, taste: Taste, movie_id: int, filters: Filters, limit: int) -> Explanation:
+def explain(
+    serving: Serving,
+    taste: Taste,
+    movie_id: int,
+    filters: Filters,
+    limit: int,
+    popularity: float = POPULARITY,
+) -> Explanation:
     """With the `limit` largest contributions, by size, those that speak for the movie first.
 
-    Raises `NotFound` if there is no such movie.
+    `popularity`: as the list was asked for. Raises `NotFound` if there is no such movie.
     """
     movie, model = movies.get(serving.connection, movie_id), serving.model
     excluded = _exclusions(serving.connection, taste, movie, filters)
     rated, filters = taste.rated, taste.narrow(filters)
-    ranking = None if model is None else _ranking(serving, model, rated, filters)
+    ranking = None if model is None else _ranking(serving, model, rated, filters, popularity)
     if model is None or ranking is None or ranking.source != "personal":
         return Explanation(movie, "popular", excluded)
     listed = len(ranking.movie_ids)
@@ -66,11 +73,14 @@ def explain(serving: Serving, taste: Taste, movie_id: int, filters: Filters, lim
     )
 
 
-def _ranking(serving: Serving, model: Model, rated: list[Rating], filters: Filters) -> Ranking:
+def _ranking(
+    serving: Serving, model: Model, rated: list[Rating], filters: Filters, popularity: float
+) -> Ranking:
     """Every movie that may be recommended, best first: the whole of what a list shows the start of."""
     columns = ([r.movie_id for r in rated], [r.score for r in rated], [r.rated_at for r in rated])
     mask = serving.mask(filters)
-    return rank(model, *columns, limit=len(model.movie_ids), mask=mask, fill_rated=False)
+    every = len(model.movie_ids)
+    return rank(model, *columns, limit=every, mask=mask, fill_rated=False, popularity=popularity)
 
 
 def _place(model: Model, ranking: Ranking, movie_id: int, predicted: float) -> tuple[int, float]:
@@ -78,9 +88,11 @@ def _place(model: Model, ranking: Ranking, movie_id: int, predicted: float) -> t
     found = np.flatnonzero(ranking.movie_ids == movie_id)
     if len(found):
         return int(found[0]) + 1, float(ranking.preferences[found[0]])
-    ahead = ranking.preferences > predicted
-    ties = ranking.preferences == np.float32(predicted)
-    ahead |= ties & (model.order[model.rows(ranking.movie_ids)] < model.order[model.rows([movie_id])])
+    rows, row = model.rows(ranking.movie_ids), model.rows([movie_id])
+    discount = np.float32(ranking.discount)
+    worths = ranking.preferences - discount * model.familiarity[rows]
+    own = np.float32(predicted) - discount * model.familiarity[row]
+    ahead = (worths > own) | ((worths == own) & (model.order[rows] < model.order[row]))
     return int(ahead.sum()) + 1, predicted
 
 
@@ -107,6 +119,11 @@ def _exclusions(connection: Connection, taste: Taste, movie: Movie, filters: Fil
         found.append(Exclusion("marked", "The user has watched it, or is not interested in it."))
     if movie.id in filters.exclude:
         found.append(Exclusion("excluded", "It is among the movies that the request excludes."))
+    if filters.among is not None and movie.id not in filters.among:
+        found.append(Exclusion("among", "It is not among the movies that the request asks for."))
+    if movie.rating_count < filters.min_ratings:
+        detail = f"{filters.min_ratings} ratings are asked for; it has {movie.rating_count}."
+        found.append(Exclusion("min_ratings", detail))
     if filters.genre and movie.id not in movies.matching_ids(
         connection, genre=filters.genre, years=(None, None)
     ):
@@ -118,4 +135,8 @@ def _exclusions(connection: Connection, taste: Taste, movie: Movie, filters: Fil
         span = f"{low or 'any year'} to {high or 'any year'}"
         year = movie.year or "not known"
         found.append(Exclusion("year", f"The years {span} are asked for; its year is {year}."))
+    if filters.decades and (movie.year or 0) // 10 * 10 not in filters.decades:
+        asked = ", ".join(f"{decade}s" for decade in filters.decades)
+        detail = f"The {asked} are asked for; its year is {movie.year or 'not known'}."
+        found.append(Exclusion("decade", detail))
     return found

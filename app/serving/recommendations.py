@@ -24,7 +24,10 @@ Source = Literal["personal", "own", "popular"]
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which movies may be listed. `among`: these alone; None: all. `min_ratings`: that a movie has."""
+    """Which movies may be listed. `among`: these alone; None: all. `min_ratings`: that a movie has.
+
+    `decades`: the first years of those that count; none: all.
+    """
 
     genre: str | None = None
     year_from: int | None = None
@@ -32,6 +35,7 @@ class Filters:
     exclude: tuple[int, ...] = ()
     among: frozenset[int] | None = None
     min_ratings: int = 0
+    decades: tuple[int, ...] = ()
 
     @property
     def any(self) -> bool:
@@ -44,7 +48,12 @@ class Filters:
     @property
     def of_movies(self) -> bool:
         """Whether they ask what only the database knows."""
-        return self.genre is not None or self.years != (None, None)
+        return self.genre is not None or self.years != (None, None) or bool(self.decades)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """That, as queries on movies take it."""
+        return {"genre": self.genre, "years": self.years, "decades": self.decades}
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +172,13 @@ class Serving:
             found = self._popular_of(filters.among, filters)
         else:
             most = limit + len(hidden) + len(last)
-            found = movies.popular(self.connection, limit=most, genre=filters.genre, years=filters.years)
+            found = movies.popular(self.connection, limit=most, **filters.asked)
         shown = [m for m in found if m.id not in hidden and m.rating_count >= filters.min_ratings]
         return sorted(shown, key=lambda movie: movie.id in last)[:limit]
 
     def _popular_of(self, ids: frozenset[int], filters: Filters) -> list[Movie]:
         if filters.of_movies:
-            ids &= set(movies.matching_ids(self.connection, genre=filters.genre, years=filters.years))
+            ids &= set(movies.matching_ids(self.connection, **filters.asked))
         found = movies.by_ids(self.connection, ids)
         return sorted(found.values(), key=lambda movie: (-movie.rating_count, movie.id))
 
@@ -186,9 +195,9 @@ class Serving:
         return mask & ~self._among(filters.exclude)
 
     def _matching(self, model: Model, filters: Filters) -> Mask:
-        asked = (filters.genre, filters.years)
+        asked = tuple(filters.asked.values())
         if asked not in self._masks:
-            wanted = movies.matching_ids(self.connection, genre=filters.genre, years=filters.years)
+            wanted = movies.matching_ids(self.connection, **filters.asked)
             self._masks[asked] = np.isin(model.movie_ids, wanted)
         return self._masks[asked]
 

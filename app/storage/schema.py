@@ -158,6 +158,7 @@ users = sa.Table(  # people with a name; any other id may have ratings too
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("name_key", sa.Text, nullable=False, unique=True),  # as names are compared
     sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("together", sa.Boolean, nullable=False, server_default=sa.false()),  # others may ask for a list
 )
 
 door = sa.Table(  # one row

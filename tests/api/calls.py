@@ -173,6 +173,21 @@ _RATINGS = (
         body={"json": {"ratings": [{"movie_id": 1, "score": 5}], "limit": 2}},
     ),
     Call(
+        "for two",
+        "POST",
+        "/recommendations/together",
+        body={"json": {"users": [1001, 1002], "limit": 2}},
+    ),
+    Call(
+        "not among them",
+        "POST",
+        "/recommendations/together",
+        403,
+        body={"json": {"users": [1001, 1002]}},
+        caller="Ben",
+    ),
+    Call("nobody", "POST", "/recommendations/together", 422, body={"json": {"users": [1001, 424242]}}),
+    Call(
         "no longer", "DELETE", "/ratings/{user_id}/{movie_id}", 204, values={"user_id": 7001, "movie_id": 1}
     ),
     Call(
@@ -187,6 +202,8 @@ _PEOPLE = (
     Call("nobody", "GET", "/users/{user_id}", 404, values=NOBODY),
     Call("another name", "PATCH", "/users/{user_id}", values=CLEO, body={"json": {"name": "Cleopatra"}}),
     Call("the name is taken", "PATCH", "/users/{user_id}", 409, values=CLEO, body={"json": {"name": "Ben"}}),
+    Call("allowed", "PUT", "/users/{user_id}/together", values=CLEO, body={"json": {"allowed": True}}),
+    Call("nobody", "PUT", "/users/{user_id}/together", 404, values=NOBODY, body={"json": {"allowed": True}}),
     Call("a link", "POST", "/users/{user_id}/invite", 201, values=CLEO),
     Call("nobody", "POST", "/users/{user_id}/invite", 404, values=NOBODY),
     Call("by id", "GET", "/accounts"),

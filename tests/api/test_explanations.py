@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.api.explanations import ExplanationAnswer
 from app.rating import Rating
+from app.recommender.ranking import worth
 from app.sample import FIRST_USER
 from app.serving.explanation import explain
 from app.serving.recommendations import Filters
@@ -21,23 +22,31 @@ FILMS = sorted({film for films in TASTES.values() for film in films})
 SCORES = st.integers(1, 10).map(lambda step: step / 2)
 PROFILES = st.dictionaries(st.sampled_from(FILMS), SCORES, min_size=1, max_size=20)
 FILTERS = st.sampled_from(
-    [Filters(), Filters("Drama"), Filters(year_from=1990), Filters(year_to=1989, exclude=tuple(FILMS[:9]))]
+    [
+        Filters(),
+        Filters("Drama"),
+        Filters(year_from=1990),
+        Filters(year_to=1989, exclude=tuple(FILMS[:9])),
+        Filters(decades=(1970, 1990), among=frozenset(FILMS[5:]), min_ratings=30),
+    ]
 )
 
 
-@given(profile=PROFILES, filters=FILTERS, limit=st.integers(1, 25))
+@given(
+    profile=PROFILES, filters=FILTERS, limit=st.integers(1, 25), popularity=st.sampled_from([0.0, 0.5, 0.8])
+)
 @examples(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_contributions_add_up_and_the_place_is_that_in_the_list(
-    built: TestClient, profile: Mapping[int, float], filters: Filters, limit: int
+    built: TestClient, profile: Mapping[int, float], filters: Filters, limit: int, popularity: float
 ) -> None:
     service = built.app.state.service  # type: ignore[attr-defined]
     rated = [Rating(7, film, profile[film], 1) for film in sorted(profile)]
     with service.database.read() as connection:
         serving = service.model.serve(connection)
-        listed, source = serving.rich(rated, 1000, filters)
+        listed, source = serving.rich(rated, 1000, filters, popularity=popularity)
         places = {one.movie.id: (place, one.preference) for place, one in enumerate(listed, 1)}
         for film in FILMS[::4]:
-            found = explain(serving, Taste(rated), film, filters, limit)
+            found = explain(serving, Taste(rated), film, filters, limit, popularity)
             assert found.source == source
             assert bool(found.excluded) == (film not in places)
             assert ("rated" in {one.reason for one in found.excluded}) == (film in profile)
@@ -52,8 +61,12 @@ def test_contributions_add_up_and_the_place_is_that_in_the_list(
                 assert (found.rank, found.preference) == places[film]
                 assert found.listed == len(listed)
             elif listed and source == "personal":
-                better = sum(preference > found.preference + 1e-6 for _, preference in places.values())
-                worse = sum(preference < found.preference - 1e-6 for _, preference in places.values())
+                assert serving.model is not None
+                columns = ([r.movie_id for r in rated], [r.score for r in rated])
+                worths = worth(serving.model, serving.model.preferences(*columns), popularity)
+                own, *others = worths[serving.model.rows([film, *places])].tolist()
+                better = sum(other > own + 1e-6 for other in others)
+                worse = sum(other < own - 1e-6 for other in others)
                 assert found.rank is not None
                 assert better < found.rank <= len(listed) - worse + 1
 
@@ -80,6 +93,11 @@ def test_it_says_everything_that_keeps_a_movie_out(built: TestClient) -> None:
     assert "4.5" in found["excluded_by"][0]["detail"]
     assert len(found["because"]) == 2
     assert found["rest"]["ratings"] > 2
+    decade = movie["year"] // 10 * 10 + 10
+    query = f"?among=1&min_ratings={movie['rating_count'] + 2}&decade={decade}"
+    found = explained(built, FIRST_USER, movie["id"], query)
+    reasons = [one["reason"] for one in found["excluded_by"]]
+    assert reasons == ["rated", "among", "min_ratings", "decade"]
 
 
 def test_what_the_model_does_not_know_has_no_place(built: TestClient) -> None:

@@ -61,11 +61,13 @@ VIEWER    200  POST    /recommendations                  {"ratings": [{"movie_id
 EDITOR    202  POST    /recommendations/dump
 EDITOR    any  GET     /tasks/{task_id}/result
 EDITOR    200  POST    /recommendations/batch            {"user_ids": [<user>]}
+AMONG     200  POST    /recommendations/together         {"users": [<user>, <willing>]}
 
 ADMIN     201  POST    /users                            {"name": "<new>"}
 VIEWER    200  GET     /users
 VIEWER    200  GET     /users/{user_id}
 ADMIN     200  PATCH   /users/{user_id}                  {"name": "<new>"}
+OWN       200  PUT     /users/{user_id}/together         {"allowed": true}
 
 OWN       202  POST    /imports                          ?user_id=<user> LETTERBOXD
 VIEWER    200  GET     /imports
@@ -128,6 +130,7 @@ LET_IN = {
     "OWN": {"viewer on own", "editor", "admin"},
     "OWN_ROWS": {"viewer on own", "editor", "admin"},
     "OWN_TASK": {"viewer on own", "editor", "admin"},
+    "AMONG": {"viewer on own", "editor", "admin"},
     "EDITOR": {"editor", "admin"},
     "ADMIN": {"admin"},
 }

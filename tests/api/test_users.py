@@ -56,7 +56,8 @@ def test_a_name_that_is_none_is_refused(client: TestClient, name: Any) -> None:
 
 def test_an_id_that_has_ratings_is_given_a_name(client: TestClient) -> None:
     rate(client, 7)
-    assert client.get("/users/7").json() == {"id": 7, "name": None, "rating_count": 1, "created_at": None}
+    nameless = {"id": 7, "name": None, "rating_count": 1, "created_at": None, "together": False}
+    assert client.get("/users/7").json() == nameless
     assert client.patch("/users/7", json={"name": "Grace"}).json()["name"] == "Grace"
     assert client.get("/users/7").json()["name"] == "Grace"
     assert client.patch("/users/8", json={"name": "Nobody"}).status_code == 404

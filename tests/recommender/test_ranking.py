@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.recommender.als import TrainSettings, train
 from app.recommender.interactions import Interactions
 from app.recommender.model import Model
-from app.recommender.ranking import LOW, NEAR, Ranking, avoided, rank, worth
+from app.recommender.ranking import DISCOUNTS, LOW, NEAR, Ranking, avoided, discount, rank, worth
 from app.recommender.selection import top
 from tests.recommender.ratings import items_for, random_ratings, tastes
 
@@ -205,3 +205,13 @@ def test_only_dislikes_push_their_neighbours_to_the_end() -> None:
     assert near <= set(ask(model, profile, 60, fill_rated=False).movie_ids.tolist())
     assert not len(avoided(model, [4, 1], [1.0, 5.0], [1, 2]))
     assert not len(avoided(model, [], [], []))
+
+
+@given(st.floats(0, 1, width=32), st.floats(0, 3, width=32))
+def test_the_knob_moves_by_a_share_of_the_best_preference(popularity: float, best: float) -> None:
+    preferences = np.array([-1, best / 2, best], np.float32)
+    default = DISCOUNTS[1]
+    assert discount(preferences, 0.5) == pytest.approx(default)
+    moved, whole = (discount(p, popularity) - default for p in (preferences, np.ones(1, np.float32)))
+    assert moved == pytest.approx(min(1.0, best) * whole, abs=1e-6)
+    assert discount(np.zeros(0, np.float32), popularity) == default

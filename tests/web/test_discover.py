@@ -97,6 +97,26 @@ def test_filters_are_kept_in_the_address(visit: Visit, expect: Any) -> None:
     expect(page.locator("#recommendations .empty")).to_contain_text("Nothing is left")
 
 
+def test_more_is_kept_in_the_address_and_opens_again(visit: Visit, expect: Any) -> None:
+    page = visit("/?user=1001&popularity=7")
+    expect(page.locator("#popularity")).to_be_hidden()
+    first = page.locator(f"{FOR_YOU} .movie-title").all_text_contents()
+    page.get_by_text("More", exact=True).click()
+    page.locator("#decade").select_option("1980")
+    expect(page.locator(f"{FOR_YOU} .movie-title")).not_to_have_text(first)
+    assert all(1980 <= int(year) <= 1989 for year in page.locator(f"{FOR_YOU} .year").all_text_contents())
+    page.locator("#popularity").select_option("Hidden gems")
+    page.locator("#diversity").select_option("Much")
+    expect(page).to_have_url("/?user=1001&decade=1980&popularity=0&diversity=0.8")
+    page.reload()
+    expect(page.locator("#popularity")).to_have_value("0")
+    expect(page.locator("#popularity")).to_be_visible()
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.locator("#decade").select_option("1890s")
+    expect(page.locator("#recommendations .empty")).to_contain_text("Nothing is left")
+
+
 def test_years_that_fit_no_movie_are_explained(visit: Visit, expect: Any) -> None:
     page = visit("/?user=1001&from=2010&to=1990")
     expect(page.locator("#recommendations .empty")).to_contain_text("the years are the wrong way round")

@@ -28,8 +28,9 @@ class Rule:
     """Who may call a route.
 
     `role`: the least that is needed; None: open to all. `own`: a viewer names themselves and no
-    other user, in path, query or body, or with `in_rows` in every row of the body; `own_task`: the task in
-    the path is theirs. `anywhere`: from every address and under every Host, also with the door closed.
+    other user, in path, query or body, or with `in_rows` in every row of the body; `among`: they are one of
+    the `users` in the body; `own_task`: the task in the path is theirs. `anywhere`: from every address and
+    under every Host, also with the door closed.
     """
 
     def __init__(
@@ -38,11 +39,12 @@ class Rule:
         *,
         own: bool = False,
         in_rows: bool = False,
+        among: bool = False,
         own_task: bool = False,
         anywhere: bool = False,
     ) -> None:
         self.role, self.own, self.own_task, self.anywhere = role, own, own_task, anywhere
-        self.in_rows = in_rows
+        self.in_rows, self.among = in_rows, among
 
     async def __call__(self, request: Request) -> None:
         if request.scope["rule"] is not self:  # the edge took the path for that of another route
@@ -60,6 +62,8 @@ class Rule:
             except Forbidden:
                 await _in_transaction(request, lambda _: None)  # it may be no viewer any more (`edge.again`)
                 raise
+        if self.among:
+            await _judge_group(request, confined_to)
         if self.own_task:
             await _judge_task(request, confined_to)
 
@@ -94,6 +98,17 @@ async def _named_in_rows(request: Request) -> list[str]:
     """Each id once. A row that is no object, or has none, is refused by the endpoint."""
     rows = await rows_of(request)
     return list({str(row["user_id"]): None for row in rows if isinstance(row, dict) and "user_id" in row})
+
+
+async def _judge_group(request: Request, own: int) -> None:
+    try:
+        body: Any = await request.json()
+    except (ValueError, RecursionError):  # the endpoint refuses it
+        return
+    named = body.get("users") if isinstance(body, dict) else None
+    if isinstance(named, list) and own not in named:
+        await _in_transaction(request, lambda _: None)  # it may be no viewer any more (`edge.again`)
+        raise Forbidden(f"You may ask for yourself and others: name user {own} in `users` too.")
 
 
 async def _judge_task(request: Request, own: int) -> None:
@@ -146,6 +161,7 @@ PUBLIC = Depends(Rule(None))
 VIEWER = Depends(Rule(Role.VIEWER))
 OWN = Depends(Rule(Role.VIEWER, own=True))
 OWN_ROWS = Depends(Rule(Role.VIEWER, own=True, in_rows=True))
+AMONG = Depends(Rule(Role.VIEWER, among=True))
 OWN_TASK = Depends(Rule(Role.VIEWER, own_task=True))
 EDITOR = Depends(Rule(Role.EDITOR))
 ADMIN = Depends(Rule(Role.ADMIN))

@@ -31,9 +31,25 @@ const unhide = guarded(async () => {
   await showRecommendations();
 });
 
+const KNOBS = ["popularity", "diversity", "decade"];
+
 function chosen() {
   const { genre, from, to, watchlist } = filters.elements;
-  return { genre: genre.value, year_from: from.value, year_to: to.value, watchlist: watchlist.value };
+  const years = { year_from: from.value, year_to: to.value };
+  return { genre: genre.value, ...years, watchlist: watchlist.value, ...knobs() };
+}
+
+// What is chosen under "More", by name; "" is as it comes.
+const knobs = () => Object.fromEntries(KNOBS.map((name) => [name, filters.elements[name].value]));
+
+// Chooses what the address asks for, as far as it is there to choose, and shows what is not as it comes.
+function setKnobs(given) {
+  for (const name of KNOBS) {
+    const select = filters.elements[name];
+    const wanted = given.get(name);
+    if ([...select.options].some((option) => option.value === wanted)) select.value = wanted;
+  }
+  find("knobs").open = Object.values(knobs()).some((value) => value !== "");
 }
 
 // Returns what is wrong with the years, or "".
@@ -57,6 +73,7 @@ export function setUpFilters(genres) {
   from.value ||= given.get("from") ?? "";
   to.value ||= given.get("to") ?? "";
   if (["only", "without"].includes(given.get("watchlist"))) watchlist.value = given.get("watchlist");
+  setKnobs(given);
 }
 
 function empty() {
@@ -120,7 +137,7 @@ export function setUpRecommendations(rateMovie, known) {
   filters.addEventListener("submit", (event) => event.preventDefault());
   filters.onchange = () => {
     const { genre, year_from: from, year_to: to, watchlist } = chosen();
-    setParameters({ genre, from, to, watchlist });
+    setParameters({ genre, from, to, watchlist, ...knobs() });
     showRecommendations();
   };
 }
