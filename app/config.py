@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from app import network
@@ -41,6 +41,13 @@ def _checked(check: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(keep)
 
 
+def _factors(text: str) -> str:
+    if text != "auto" and not (text.isdecimal() and int(text) % 16 == 0 and 16 <= int(text) <= 512):
+        raise ValueError("set it to a multiple of 16 from 16 to 512, or to auto")
+    return text
+
+
+Factors = Annotated[str, BeforeValidator(str), _checked(_factors)]
 Proxies = Annotated[str, _checked(network.networks)]
 Origins = Annotated[str, _checked(network.origins)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -155,7 +162,18 @@ class Settings:
         ge=1,
         le=1_000_000,
     )
-    factors: int = _setting(64, "factors", "size k of the model", ge=16, le=512, multiple_of=16)
+    factors: Factors = _setting(
+        "auto",
+        "a multiple of 16 from 16 to 512, or auto",
+        "size k of the model; auto: by the number of ratings",
+    )
+    item_memory: int = _setting(
+        256,
+        "MB",
+        "of a rebuild for the matrix of all pairs of movies; 0: no item weights, the factors alone",
+        ge=0,
+        le=100_000,
+    )
     sweeps: int = _setting(8, "sweeps", "alternations of a rebuild over users and movies", ge=1, le=100_000)
     regularization: float = _setting(0.006, "lambda", "regularisation, scaled by frequency", gt=0, le=100)
     unobserved_weight: float = _setting(0.2, "alpha0", "weight of every pair that was not rated", gt=0, le=1)

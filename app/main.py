@@ -111,7 +111,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in API:
         app.router.routes.extend(module.router.routes)  # an included router is searched more slowly
     web.mount(app)
-    description.name_operations(app.routes)
+    description.install(app)
     require_rules(app.routes)
     require_free(app.routes, settings.root_path)
     return app

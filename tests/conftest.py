@@ -21,6 +21,7 @@ ENGINES = ("sqlite", "postgres")
 LONG = (
     "processes",
     "api/test_catalogue.py",
+    "api/test_examples.py",
     "api/test_retries.py",
     "api/test_scarce.py",
     "api/test_values.py",

@@ -59,8 +59,23 @@ class Server:
                 start_new_session=True,
             )
         try:
-            poll(self._healthy)
+            poll(self._healthy, within=60)
         except BaseException:  # no fixture would close it
+            self.close()
+            raise
+        return self
+
+    def ready(self) -> "Server":
+        """Once it has its database and its worker, which may take long on a busy machine."""
+
+        def is_ready() -> bool:
+            with contextlib.suppress(httpx.TransportError):
+                return self.client.get("/health/ready").status_code == 200
+            return False
+
+        try:
+            poll(is_ready, within=60)
+        except AssertionError:
             self.close()
             raise
         return self

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from app.api.answers import refusals
 from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import ADMIN
@@ -14,6 +15,8 @@ from app.repository.accounts import Account
 from app.user import Role
 
 router = APIRouter(tags=["people"])
+
+LAST_ADMIN = refusals(NotFound="They have no account", Conflict="They are the last admin")
 
 
 class RoleBody(BaseModel):
@@ -56,7 +59,9 @@ def list_accounts(
     return [_answer(account) for account in found]
 
 
-@router.put("/users/{user_id}/account", dependencies=[ADMIN], response_model=AccountAnswer)
+@router.put(
+    "/users/{user_id}/account", dependencies=[ADMIN], response_model=AccountAnswer, responses=LAST_ADMIN
+)
 def set_role(user_id: UserId, body: RoleBody, changes: ChangesDependency) -> dict[str, Any]:
     """Give the person another role, from their next request on. 409 for the last admin."""
     with changes.write() as connection:
@@ -64,7 +69,7 @@ def set_role(user_id: UserId, body: RoleBody, changes: ChangesDependency) -> dic
         return _answer(accounts.get(connection, user_id))
 
 
-@router.delete("/users/{user_id}/account", dependencies=[ADMIN], status_code=204)
+@router.delete("/users/{user_id}/account", dependencies=[ADMIN], status_code=204, responses=LAST_ADMIN)
 def remove_account(user_id: UserId, changes: ChangesDependency) -> None:
     """End the person's sessions and keys; the person stays, with their ratings. 409 for the last admin."""
     with changes.write() as connection:

@@ -56,11 +56,25 @@ def refusals(**reasons: str) -> dict[int | str, dict[str, Any]]:
     kinds = {kind.__name__: kind for kind in AppError.__subclasses__()}
     found: dict[int | str, dict[str, Any]] = {}
     for name, reason in reasons.items():
-        described = found.setdefault(
-            kinds[name].status, {"description": "", "content": {PROBLEM: {"schema": _REF}}}
-        )
+        described = found.setdefault(kinds[name].status, {"description": "", "content": problem_content()})
         described["description"] = " ".join(filter(None, (described["description"], f"{reason}.")))
     return found
 
 
-_REF = {"$ref": "#/components/schemas/Problem"}
+def problem_content() -> dict[str, Any]:
+    return {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+def sends(
+    *headers: str, status: int = 200, media_type: str = "", model: type[BaseModel] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that sends these headers, or a text of that type, with that status.
+
+    Headers that follow from what a route is are added by `app.api.description`, which has their meanings.
+    """
+    found: dict[str, Any] = {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers}}
+    if model:
+        found["model"] = model
+    if media_type:
+        found["content"] = {media_type: {"schema": {"type": "string"}}}
+    return {status: found}

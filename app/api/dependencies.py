@@ -23,8 +23,8 @@ async def _service(request: Request) -> Service:  # async: a sync one would run 
 
 
 ServiceDependency = Annotated[Service, Depends(_service)]
-MovieId = Annotated[Id, Path()]
-UserId = Annotated[Id, Path()]
+MovieId = Annotated[Id, Path(description="id of a movie")]
+UserId = Annotated[Id, Path(description="id of a user, with a name or without")]
 Limit = Annotated[Count, Query(description="how many at most")]
 Cursor = Annotated[str | None, Query(max_length=200, description="from the Link header of the previous page")]
 

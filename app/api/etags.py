@@ -5,9 +5,10 @@ A tag is made from versions that are read before the data, so that it is never n
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Header, Request, Response
 
@@ -21,6 +22,9 @@ _TAGS = re.compile(r'[ \t,]*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?=,|$)')
 _RELEASE = version("matinee")
 _CACHE = "no-cache"
 """A browser may store the response, and revalidates it each time."""
+
+
+Setter = TypeVar("Setter", bound=Callable[..., Any])
 
 
 class NotModified(Exception):
@@ -71,6 +75,17 @@ def mark(request: Request, response: Response, tag: str) -> None:
     response.headers["Cache-Control"] = _CACHE
 
 
+def tagged(setter: Setter) -> Setter:
+    """Declare that an endpoint, or a dependency of it, marks the response: the description shows that."""
+    setter.sets_tag = True  # type: ignore[attr-defined]
+    return setter
+
+
+def is_tagged(setter: Any) -> bool:
+    return getattr(setter, "sets_tag", False)
+
+
+@tagged
 def of_what_is_shown(request: Request, response: Response, service: ServiceDependency) -> None:
     """A dependency of reads that show movies and ratings alone."""
     with service.database.read() as connection:

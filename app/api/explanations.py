@@ -58,6 +58,7 @@ class ExplanationAnswer(BaseModel):
     response_model=ExplanationAnswer,
     responses=NO_MOVIE,
 )
+@etags.tagged
 def explain_movie(
     request: Request,
     user_id: UserId,

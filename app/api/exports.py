@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from app.api.answers import sends
 from app.api.dependencies import ServiceDependency
 from app.api.edge.manners import Manner, served
 from app.api.edge.places import place
@@ -16,15 +17,17 @@ from app.storage import Database
 
 router = APIRouter(tags=["exports"])
 
+CSV = sends("Content-Disposition", media_type="text/csv")
 
-@router.get("/ratings.csv", dependencies=[EDITOR], response_class=StreamingResponse)
+
+@router.get("/ratings.csv", dependencies=[EDITOR], response_class=StreamingResponse, responses=CSV)
 @served(Manner.STREAMS)
 async def export_ratings(request: Request, service: ServiceDependency) -> StreamingResponse:
     """Every rating, as a CSV that can be imported."""
     return await download(request, "ratings.csv", _blocks(service, export.ratings_csv))
 
 
-@router.get("/movies.csv", dependencies=[VIEWER], response_class=StreamingResponse)
+@router.get("/movies.csv", dependencies=[VIEWER], response_class=StreamingResponse, responses=CSV)
 @served(Manner.STREAMS)
 async def export_movies(request: Request, service: ServiceDependency) -> StreamingResponse:
     """Every movie, as a CSV that can be imported; safe to open in a spreadsheet."""

@@ -131,7 +131,7 @@ def _replayed(answer: Answer | None) -> Response:
     return response
 
 
-async def _once(  # async: a sync one would run in a thread
+async def once(  # async: a sync one would run in a thread
     request: Request,
     response: Response,
     service: ServiceDependency,
@@ -155,4 +155,4 @@ def _bare(text: str) -> str:
     return text
 
 
-OnceDependency = Annotated[Once, Depends(_once)]
+OnceDependency = Annotated[Once, Depends(once)]

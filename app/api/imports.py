@@ -2,13 +2,15 @@
 
 import uuid
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from fastapi.responses import FileResponse
+from pydantic import BaseModel
 from sqlalchemy.engine import Connection
 from starlette.concurrency import run_in_threadpool
 
+from app.api.answers import refusals, sends
 from app.api.dependencies import Cursor, Limit, ServiceDependency, poll_again
 from app.api.edge.manners import Manner, served
 from app.api.edge.places import place
@@ -30,8 +32,28 @@ from app.user import Caller
 
 router = APIRouter(prefix="/imports", tags=["tasks"])
 
+NO_REJECTS = sends("Content-Disposition", media_type="text/csv") | refusals(
+    NotFound="There is no such task, or it has no rejects (yet)"
+)
 
-@router.post("", dependencies=[OWN], status_code=202, response_model=Started)
+
+class UnknownTask(BaseModel):
+    """That there is no import or undo of that id."""
+
+    task_id: str
+    status: Literal["unknown"]
+
+
+@router.post(
+    "",
+    dependencies=[OWN],
+    status_code=202,
+    response_model=Started,
+    responses=refusals(
+        UnsupportedMediaType="The Content-Type is none that an import can be",
+        Invalid="No reader knows the file, it is empty or damaged, or it is not said whose ratings it holds",
+    ),
+)
 @served(Manner.UPLOADS)
 async def start_import(
     request: Request,
@@ -141,9 +163,17 @@ def list_imports(
     return list_tasks(request, response, service, caller, IMPORT.name, status, limit, cursor)
 
 
-@router.get("/{task_id}", dependencies=[OWN_TASK])
+@router.get(
+    "/{task_id}",
+    dependencies=[OWN_TASK],
+    response_model=TaskAnswer | UnknownTask,
+    responses=sends("Retry-After"),
+)
 def import_status(task_id: TaskId, response: Response, service: ServiceDependency) -> dict[str, Any]:
-    """The progress of an import or undo, and its report once it is complete."""
+    """The progress of an import or undo, and its report once it is complete.
+
+    An id that is none of an import or undo has the status `unknown`; `GET /tasks/{task_id}` says 404.
+    """
     with service.database.read() as connection:
         task = tasks.get(connection, task_id)
     if task is None or task.kind not in (IMPORT.name, UNDO.name):
@@ -152,7 +182,7 @@ def import_status(task_id: TaskId, response: Response, service: ServiceDependenc
     return task_answer(task)
 
 
-@router.get("/{task_id}/rejects", dependencies=[OWN_TASK], response_class=FileResponse)
+@router.get("/{task_id}/rejects", dependencies=[OWN_TASK], response_class=FileResponse, responses=NO_REJECTS)
 @served(Manner.STREAMS)
 async def import_rejects(task: ExistingTask, service: ServiceDependency) -> FileResponse:
     """The rejected rows, as a CSV of line, column, value and reason."""

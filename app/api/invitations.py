@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
+from app.api.answers import refusals, sends
 from app.api.dependencies import UserId
 from app.api.edge.rules import ADMIN
 from app.api.idempotency import OnceDependency, Reply
@@ -36,7 +37,17 @@ class InvitationAnswer(BaseModel):
 NO_BODY = InvitationBody()
 
 
-@router.post("/{user_id}/invite", dependencies=[ADMIN], status_code=201, response_model=InvitationAnswer)
+@router.post(
+    "/{user_id}/invite",
+    dependencies=[ADMIN],
+    status_code=201,
+    response_model=InvitationAnswer,
+    responses=sends("Cache-Control", status=201)
+    | refusals(
+        NotFound="There is no such user",
+        Conflict="They have another role, or the link of this Idempotency-Key was shown before",
+    ),
+)
 def invite_user(user_id: UserId, once: OnceDependency, body: InvitationBody = NO_BODY) -> Any:
     """Make a link for one use within 24 hours, and the account if there is none. It replaces an earlier link.
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from sqlalchemy.engine import Connection
 
+from app.api.answers import refusals, sends
 from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, ServiceDependency, decode_cursor_of_text, link_next
 from app.api.edge.rules import ADMIN, CallerDependency
@@ -22,7 +23,14 @@ from app.user import Role
 
 router = APIRouter(prefix="/keys", tags=["people"])
 
-Prefix = Annotated[str, StringConstraints(max_length=100, pattern=PRINTABLE), Path()]
+NO_KEY = refusals(NotFound="There is no such key")
+OWNER = Query(description="keys of this owner alone")
+
+Prefix = Annotated[
+    str,
+    StringConstraints(max_length=100, pattern=PRINTABLE),
+    Path(description="the start of a key, by which it is known"),
+]
 
 
 class KeyBody(BaseModel):
@@ -63,7 +71,16 @@ def _time(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-@router.post("", dependencies=[ADMIN], status_code=201, response_model=NewKeyAnswer)
+@router.post(
+    "",
+    dependencies=[ADMIN],
+    status_code=201,
+    response_model=NewKeyAnswer,
+    responses=sends("Location", "Cache-Control", status=201)
+    | refusals(
+        Conflict="The owner has no account, or the key of this Idempotency-Key was shown before",
+    ),
+)
 def add_key(body: KeyBody, caller: CallerDependency, once: OnceDependency) -> Any:
     """Make a key. Repeated with one Idempotency-Key: 409 with the prefix, since the key is not kept."""
     owner = caller.user_id if body.user_id is None else body.user_id
@@ -91,7 +108,7 @@ def list_keys(
     request: Request,
     response: Response,
     service: ServiceDependency,
-    user_id: Annotated[Id | None, Query(description="those of this owner alone")] = None,
+    user_id: Annotated[Id | None, OWNER] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[dict[str, Any]]:
@@ -103,7 +120,9 @@ def list_keys(
     return [_answer(key) for key in found]
 
 
-@router.delete("/{prefix}", dependencies=[ADMIN], status_code=204)
+@router.delete(
+    "/{prefix}", dependencies=[ADMIN], status_code=204, responses=refusals(NotFound="There is no such key")
+)
 def revoke_key(prefix: Prefix, changes: ChangesDependency) -> None:
     """The next request with the key is refused, by every process."""
     with changes.write() as connection:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel
 from sqlalchemy.engine import Connection
 
+from app.api.answers import refusals
 from app.api.dependencies import Cursor, Limit, ServiceDependency, decode_cursor, link_next
 from app.api.edge.rules import ADMIN, VIEWER
 from app.api.idempotency import OnceDependency, Reply
@@ -17,7 +18,9 @@ from app.serving.model_store import ModelStore
 
 router = APIRouter(prefix="/models", tags=["models"])
 
-Version = Annotated[Id, Path(ge=1)]
+Version = Annotated[Id, Path(ge=1, description="version of a model, from 1 on")]
+NO_MODEL = refusals(NotFound="There is no such version")
+DAMAGED = NO_MODEL | refusals(Conflict="Its file is missing or damaged")
 
 
 class ModelAnswer(BaseModel):
@@ -55,13 +58,14 @@ def list_models(
     return [_answer(version) for version in found]
 
 
-@router.get("/{version}", dependencies=[VIEWER], response_model=ModelAnswer)
+@router.get("/{version}", dependencies=[VIEWER], response_model=ModelAnswer, responses=NO_MODEL)
 def get_model(version: Version, service: ServiceDependency) -> dict[str, Any]:
+    """One version: what it was built from, how good it is, whether it is served."""
     with service.database.read() as connection:
         return _answer(models.get(connection, version))
 
 
-@router.post("/{version}/activate", dependencies=[ADMIN], response_model=ModelAnswer)
+@router.post("/{version}/activate", dependencies=[ADMIN], response_model=ModelAnswer, responses=DAMAGED)
 def activate_model(version: Version, service: ServiceDependency, once: OnceDependency) -> Any:
     """Serve this version from the next request on, in every process. A damaged one is refused."""
     if known := once.known(""):

@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import Connection
 
 from app.api import merges
-from app.api.answers import MovieAnswer, refusals
+from app.api.answers import MovieAnswer, refusals, sends
 from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, decode_cursor, link_next
 from app.api.edge.rules import EDITOR, VIEWER, CallerDependency
-from app.api.etags import SHOWN, IfMatchDependency, mark, tag_of_movie
+from app.api.etags import SHOWN, IfMatchDependency, mark, tag_of_movie, tagged
 from app.api.idempotency import OnceDependency, Reply
 from app.api.merges import MergeBody
 from app.api.tasks import Started
@@ -53,9 +53,18 @@ class MovieChanges(BaseModel):
     genre: Genre | None = Field(default_factory=lambda: None)
 
 
-@router.post("", dependencies=[EDITOR], status_code=201, response_model=MovieAnswer)
+@router.post(
+    "",
+    dependencies=[EDITOR],
+    status_code=201,
+    response_model=MovieAnswer,
+    responses=sends("Location", status=201),
+)
 def create_movie(body: MovieBody, once: OnceDependency) -> Any:
-    """Add a movie, under an id of its own. `genre` may hold several, separated by "|"."""
+    """Add a movie, under an id of its own; no import overwrites it.
+
+    `genre` may hold several, separated by "|".
+    """
 
     def create(connection: Connection) -> Reply:
         movie = movies.create(connection, body.title, body.year, body.genre or None, now=time.time())
@@ -76,9 +85,9 @@ def list_movies(
     ] = None,
     imdb_id: Annotated[ImdbId | None, Query(description="the movie with that id at IMDb")] = None,
     tmdb_id: Annotated[Id | None, Query(description="the movie with that id at TMDB")] = None,
-    genre: Genre | None = None,
-    year_from: Year | None = None,
-    year_to: Year | None = None,
+    genre: Annotated[Genre | None, Query(description="movies of this genre alone")] = None,
+    year_from: Annotated[Year | None, Query(description="released in this year or later")] = None,
+    year_to: Annotated[Year | None, Query(description="released in this year or earlier")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Any:
@@ -146,6 +155,7 @@ def histogram(movie_id: MovieId, service: ServiceDependency) -> dict[str, int]:
 
 
 @router.get("/{movie_id}", dependencies=[VIEWER], response_model=MovieAnswer, responses=MOVED_OR_NONE)
+@tagged
 def get_movie(movie_id: MovieId, request: Request, response: Response, service: ServiceDependency) -> Movie:
     """A movie; 308 for one that was merged: `Location` is what it is now.
 
@@ -250,7 +260,7 @@ def delete_movie(
     if_match: IfMatchDependency,
     force: Annotated[bool, Query(description="delete its ratings too")] = False,
 ) -> None:
-    """Delete a movie; its id is not given to another one."""
+    """Delete a movie; with `force` also its ratings. The id is not given again."""
     with changes.write() as connection:
         if_match.require(tag_of_movie(movies.get(connection, movie_id, lock=True)))
         movies.delete(connection, movie_id, force=force)

@@ -4,11 +4,11 @@ import time
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
-from app.api.answers import refusals
+from app.api.answers import refusals, sends
 from app.api.changes import ChangesDependency, is_own
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import OWN
@@ -46,7 +46,7 @@ def _answer(rating: Rating) -> dict[str, Any]:
     dependencies=[OWN],
     status_code=201,
     response_model=RatingAnswer,
-    responses=NO_MOVIE | {200: {"model": RatingAnswer}},
+    responses=sends(model=RatingAnswer) | NO_MOVIE,
 )
 def put_rating(body: RatingBody, request: Request, once: OnceDependency) -> Any:
     """Rate a movie: 201, or 200 if this replaces the user's earlier rating of it."""
@@ -106,11 +106,12 @@ def list_ratings(
     request: Request,
     response: Response,
     service: ServiceDependency,
-    user_id: Id | None = None,
-    movie_id: Id | None = None,
+    user_id: Annotated[Id | None, Query(description="ratings by this user alone")] = None,
+    movie_id: Annotated[Id | None, Query(description="ratings of this movie alone")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[dict[str, Any]]:
+    """Ratings by user and movie."""
     after = decode_cursor(cursor, 2) or (-1, -1)
     with service.database.read() as connection:
         found = ratings.listing(

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, BackgroundTasks, Response
 from sqlalchemy.engine import Connection
 
+from app.api.answers import sends
 from app.api.dependencies import ServiceDependency, poll_again
 from app.api.edge.rules import EDITOR, OWN_TASK, CallerDependency
 from app.api.idempotency import OnceDependency, Reply, accepted
@@ -40,7 +41,9 @@ def rebuild(
     return once("", start)
 
 
-@router.get("/{task_id}", dependencies=[OWN_TASK], response_model=RebuildAnswer)
+@router.get(
+    "/{task_id}", dependencies=[OWN_TASK], response_model=RebuildAnswer, responses=sends("Retry-After")
+)
 def rebuild_status(task_id: TaskId, response: Response, service: ServiceDependency) -> dict[str, Any]:
     """The status of a rebuild; `sample` is what user 1 is recommended once it is complete."""
     sample: list[int] = []

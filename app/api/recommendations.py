@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from app.api import etags, movie_lists
-from app.api.dependencies import MovieId, ServiceDependency, UserId
+from app.api.answers import sends
+from app.api.dependencies import Limit, MovieId, ServiceDependency, UserId
 from app.api.edge.manners import Manner, served
 from app.api.edge.rules import OWN, VIEWER
 from app.api.movie_lists import Recommendations, SimilarMovie
@@ -56,13 +57,14 @@ class WhatIf(Wish):
     limit: Annotated[Count, NUMBER] = 10
 
 
-@router.get("/recommendations/{user_id}", dependencies=[OWN])
+@router.get("/recommendations/{user_id}", dependencies=[OWN], responses=sends("X-Source", "X-Model-Version"))
+@etags.tagged
 def recommend(
     request: Request,
     user_id: UserId,
     response: Response,
     service: ServiceDependency,
-    limit: Count = 10,
+    limit: Limit = 10,
 ) -> list[int]:
     """Movie ids, best first. `X-Source`: personal, own (the movies that the user liked) or popular."""
     with service.database.read() as connection:
@@ -77,17 +79,22 @@ def recommend(
 
 
 @router.get("/users/{user_id}/recommendations", dependencies=[OWN], response_model=Recommendations)
+@etags.tagged
 def recommend_movies(
     request: Request,
     user_id: UserId,
     response: Response,
     service: ServiceDependency,
-    limit: Count = 10,
-    genre: Genre | None = None,
-    year_from: Year | None = None,
-    year_to: Year | None = None,
-    exclude: Annotated[list[Id] | None, Query(max_length=MOST)] = None,
-    diversity: Share = 0.0,
+    limit: Limit = 10,
+    genre: Annotated[Genre | None, Query(description="movies of this genre alone")] = None,
+    year_from: Annotated[Year | None, Query(description="released in this year or later")] = None,
+    year_to: Annotated[Year | None, Query(description="released in this year or earlier")] = None,
+    exclude: Annotated[
+        list[Id] | None, Query(max_length=MOST, description="ids of movies that are left out")
+    ] = None,
+    diversity: Annotated[
+        Share, Query(description="0: by preference alone; 1: as different from each other as can be")
+    ] = 0.0,
     watchlist: Annotated[
         Watchlist | None, Query(description="movies on the user's watchlist alone, or none of them")
     ] = None,
@@ -156,6 +163,7 @@ class _Tags:
         etags.mark(self._request, response, self._personal if source == "personal" else self._other)
 
 
+@etags.tagged
 def _of_similar(request: Request, response: Response, service: ServiceDependency) -> None:
     with service.database.read() as connection:
         serving = service.model.serve(connection)
@@ -169,7 +177,7 @@ def _of_similar(request: Request, response: Response, service: ServiceDependency
     dependencies=[VIEWER, Depends(_of_similar)],
     responses=NO_MOVIE,
 )
-def similar_movies(movie_id: MovieId, service: ServiceDependency, limit: Count = 10) -> list[dict[str, Any]]:
+def similar_movies(movie_id: MovieId, service: ServiceDependency, limit: Limit = 10) -> list[dict[str, Any]]:
     """Movies that the same users like; none for a movie that is not in the model."""
     with service.database.read() as connection:
         found = service.model.serve(connection).similar(movie_id, limit)

@@ -67,6 +67,7 @@ class StatusAnswer(BaseModel):
 @router.get("/health", dependencies=[ALIVE])
 @served(Manner.PROBES)
 async def health() -> dict[str, str]:
+    """The process responds."""
     return {"status": "ok"}
 
 
@@ -90,6 +91,7 @@ def ready(service: ServiceDependency) -> dict[str, str]:
 
 @router.get("/status", dependencies=[EDITOR], response_model=StatusAnswer)
 def get_status(request: Request, service: ServiceDependency) -> dict[str, Any]:
+    """Requests, queue, storage and worker: how the service is doing."""
     statistics, settings = request.app.state.statistics, service.settings
     with service.database.read() as connection:
         active = models.active(connection)

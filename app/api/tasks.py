@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, BackgroundTasks, Depends, Header, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel
 from sqlalchemy.engine import Connection
 from starlette.concurrency import run_in_threadpool
 
+from app.api.answers import refusals, sends
 from app.api.dependencies import Cursor, Limit, ServiceDependency, decode_cursor, link_next, poll_again
 from app.api.edge.manners import Manner, served
 from app.api.edge.places import place
@@ -30,6 +31,8 @@ from app.tasks.kinds import kind_of
 from app.tasks.retry import missing_of, retry
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
+
+NO_TASK = refusals(NotFound="There is no such task")
 
 LONGEST_WAIT = 60
 """Seconds of a long poll at most."""
@@ -136,8 +139,8 @@ def list_tasks(
     response: Response,
     service: ServiceDependency,
     caller: CallerDependency,
-    kind: KnownKind | None = None,
-    status: Status | None = None,
+    kind: Annotated[KnownKind | None, Query(description="tasks of this kind alone")] = None,
+    status: Annotated[Status | None, Query(description="tasks in this state alone")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[dict[str, Any]]:
@@ -151,7 +154,9 @@ def list_tasks(
     return [task_answer(task) for task in found]
 
 
-@router.get("/{task_id}", dependencies=[OWN_TASK], response_model=TaskAnswer)
+@router.get(
+    "/{task_id}", dependencies=[OWN_TASK], response_model=TaskAnswer, responses=sends("Retry-After") | NO_TASK
+)
 @served(Manner.WAITS)
 async def get_task(
     request: Request,
@@ -187,7 +192,7 @@ async def _wait_for_end(request: Request, service: Service, feed: Feed, task: Ta
             news.missed = False
 
 
-@router.post("/{task_id}/cancel", dependencies=[OWN_TASK], response_model=TaskAnswer)
+@router.post("/{task_id}/cancel", dependencies=[OWN_TASK], response_model=TaskAnswer, responses=NO_TASK)
 def cancel_task(
     task_id: TaskId, background: BackgroundTasks, service: ServiceDependency, once: OnceDependency
 ) -> Any:
@@ -200,7 +205,13 @@ def cancel_task(
     return once("", cancel)
 
 
-@router.post("/{task_id}/retry", dependencies=[OWN_TASK], status_code=202, response_model=Started)
+@router.post(
+    "/{task_id}/retry",
+    dependencies=[OWN_TASK],
+    status_code=202,
+    response_model=Started,
+    responses=NO_TASK | refusals(Conflict="It has not failed or been cancelled, or cannot go on"),
+)
 def retry_task(
     task_id: TaskId, background: BackgroundTasks, service: ServiceDependency, once: OnceDependency
 ) -> Any:
@@ -217,7 +228,9 @@ def retry_task(
     return once("", again)
 
 
-@router.get("/{task_id}/events", dependencies=[OWN_TASK], response_class=EventSourceResponse)
+@router.get(
+    "/{task_id}/events", dependencies=[OWN_TASK], response_class=EventSourceResponse, responses=NO_TASK
+)
 @served(Manner.FOLLOWS)
 async def task_events(
     request: Request,

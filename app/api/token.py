@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
+from app.api.answers import refusals, sends
 from app.api.dependencies import ServiceDependency
 from app.api.edge.manners import Manner, served
 from app.api.edge.places import turn, writers_place
@@ -61,7 +62,16 @@ class _Refusal(AppError):
         return super().problem() | {"error": self._code}
 
 
-@router.post("", dependencies=[PUBLIC], response_model=TokenAnswer)
+@router.post(
+    "",
+    dependencies=[PUBLIC],
+    response_model=TokenAnswer,
+    responses=sends("Cache-Control")
+    | refusals(
+        Unauthorized="Name and password do not fit, or the refresh token is not valid (`invalid_grant`)",
+        Conflict="No accounts are in use, so nobody can log in",
+    ),
+)
 @served(Manner.LOGS_IN)
 async def issue_tokens(
     form: Annotated[TokenForm, Form()], service: ServiceDependency, request: Request, response: Response
@@ -130,7 +140,7 @@ def _given(form: BaseModel, field: str) -> str:
     return text
 
 
-@router.post("/revoke", dependencies=[PUBLIC])
+@router.post("/revoke", dependencies=[PUBLIC], response_class=Response, responses=sends("Cache-Control"))
 def revoke_token(form: Annotated[RevocationForm, Form()], service: ServiceDependency) -> Response:
     """End the login that a token is of. A token that is not known, or ended already, is no error."""
     try:

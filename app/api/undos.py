@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, BackgroundTasks, Request
 from sqlalchemy.engine import Connection
 
+from app.api.answers import refusals
 from app.api.dependencies import ServiceDependency
 from app.api.edge.rules import OWN_TASK, CallerDependency
 from app.api.idempotency import OnceDependency, Reply, accepted
@@ -15,13 +16,25 @@ from app.tasks.start import queue
 
 router = APIRouter(tags=["tasks"])
 
+IN_THE_WAY = refusals(
+    NotFound="There is no such import or merge",
+    Conflict="It has not ended, has changed nothing, is undone already, or a newer one goes first",
+)
 
-@router.post("/tasks/{task_id}/undo", dependencies=[OWN_TASK], status_code=202, response_model=Started)
+
+@router.post(
+    "/tasks/{task_id}/undo",
+    dependencies=[OWN_TASK],
+    status_code=202,
+    response_model=Started,
+    responses=IN_THE_WAY,
+)
 @router.post(
     "/imports/{task_id}/undo",
     dependencies=[OWN_TASK],
     status_code=202,
     response_model=Started,
+    responses=IN_THE_WAY,
     operation_id="undo_import",
 )
 def undo_task(

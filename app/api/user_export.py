@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from app.api.answers import refusals, sends
 from app.api.dependencies import ServiceDependency, UserId
 from app.api.edge.manners import Manner, served
 from app.api.edge.rules import OWN
@@ -202,7 +203,8 @@ class UserExport(BaseModel):
     "/{user_id}/export",
     dependencies=[OWN],
     response_class=StreamingResponse,
-    responses={200: {"model": UserExport}},
+    responses=sends("Content-Disposition", model=UserExport)
+    | refusals(NotFound="Nothing is kept of this user"),
 )
 @served(Manner.STREAMS)
 async def export_user(user_id: UserId, request: Request, service: ServiceDependency) -> StreamingResponse:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
 
 from app.api import merges
+from app.api.answers import refusals, sends
 from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import ADMIN, VIEWER, CallerDependency
@@ -24,6 +25,9 @@ from app.repository import users
 from app.user import Caller, User
 
 router = APIRouter(prefix="/users", tags=["users"])
+
+NO_USER = refusals(NotFound="There is no such user")
+TAKEN = refusals(Conflict="Another one has that name")
 
 
 class UserBody(BaseModel):
@@ -51,7 +55,13 @@ def _answer(user: User) -> dict[str, Any]:
     }
 
 
-@router.post("", dependencies=[ADMIN], status_code=201, response_model=UserAnswer)
+@router.post(
+    "",
+    dependencies=[ADMIN],
+    status_code=201,
+    response_model=UserAnswer,
+    responses=sends("Location", status=201) | TAKEN,
+)
 def create_user(body: UserBody, once: OnceDependency) -> Any:
     """Add a person. 409 if another one has that name, in any case or Unicode form."""
 
@@ -92,7 +102,7 @@ def list_users(
     return [_answer(user) for user in found]
 
 
-@router.get("/{user_id}", dependencies=[VIEWER], response_model=UserAnswer)
+@router.get("/{user_id}", dependencies=[VIEWER], response_model=UserAnswer, responses=NO_USER)
 def get_user(user_id: UserId, service: ServiceDependency, caller: CallerDependency) -> dict[str, Any]:
     """A person, or an id that has ratings."""
     with service.database.read() as connection:
@@ -107,7 +117,13 @@ def _is_shown(user: User, caller: Caller) -> bool:
     return user.name is not None or caller.confined_to in (None, user.id)
 
 
-@router.post("/{user_id}/merge", dependencies=[ADMIN], status_code=202, response_model=Started)
+@router.post(
+    "/{user_id}/merge",
+    dependencies=[ADMIN],
+    status_code=202,
+    response_model=Started,
+    responses=NO_USER,
+)
 def merge_users(
     user_id: UserId,
     body: MergeBody,
@@ -174,7 +190,15 @@ class Forgotten(BaseModel):
     remains: Remains
 
 
-@router.delete("/{user_id}", dependencies=[ADMIN], response_model=Forgotten)
+@router.delete(
+    "/{user_id}",
+    dependencies=[ADMIN],
+    response_model=Forgotten,
+    responses=refusals(
+        NotFound="Nothing is kept of this user",
+        Conflict="They are the last admin, or an import that may hold their ratings is to go on",
+    ),
+)
 def forget_user(
     user_id: UserId, request: Request, service: ServiceDependency, caller: CallerDependency
 ) -> dict[str, Any]:
@@ -187,7 +211,7 @@ def forget_user(
     return asdict(forget(service.database, service.settings, user_id, asker, now=time.time()))
 
 
-@router.patch("/{user_id}", dependencies=[ADMIN], response_model=UserAnswer)
+@router.patch("/{user_id}", dependencies=[ADMIN], response_model=UserAnswer, responses=NO_USER | TAKEN)
 def rename_user(user_id: UserId, body: UserBody, changes: ChangesDependency) -> dict[str, Any]:
     """Change the name, or give one to an id that has ratings. 409 if another one has it."""
     with changes.write() as connection:

@@ -35,7 +35,9 @@ Days = Annotated[float, Field(gt=0, le=LONGEST_DAYS, allow_inf_nan=False)]
 Path = Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=LONGEST_PATH)]
 Words = Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)]
 ShortWords = Annotated[str, StringConstraints(max_length=40, pattern=PRINTABLE)]
-TaskId = Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)]
+TaskId = Annotated[
+    str, StringConstraints(max_length=200, pattern=PRINTABLE), Field(description="id of a task")
+]
 
 
 def _number(value: Any) -> Any:

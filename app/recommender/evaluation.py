@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from app.arrays import Floats, Integers
 from app.recommender.interactions import Interactions
 from app.recommender.model import Model
+from app.recommender.ranking import worth
 from app.recommender.selection import top
 
 RELEVANT = 4.0
@@ -60,16 +61,17 @@ def held_out_users(users: int) -> int:
 
 
 def split(
-    interactions: Interactions, seed: int = 0, chosen: int | None = None
+    interactions: Interactions, seed: int = 0, chosen: int | None = None, part: int = 0
 ) -> tuple[Interactions, HeldOut]:
     """The ratings to train on, and the held-out users: `chosen` many, by default `held_out_users`.
 
     Users and ratings are chosen by a hash of their ids, so the choice is stable as others come and go.
+    Other parts hold out others: from part 0 on, each user is in one part.
     """
     chosen = held_out_users(len(interactions.user_ids)) if chosen is None else chosen
     hashes = mix(interactions.user_ids, seed)
     out = np.zeros(len(hashes), bool)
-    out[np.argsort(hashes, kind="stable")[:chosen]] = True
+    out[np.argsort(hashes, kind="stable")[part * chosen : (part + 1) * chosen]] = True
     return interactions.users(~out), _hold_out(interactions.users(out), seed)
 
 
@@ -88,7 +90,7 @@ def _hold_out(users: Interactions, seed: int) -> HeldOut:
 
 def evaluate(model: Model, held_out: HeldOut) -> Evaluation:
     """Evaluate the model as it is served: fold in, exclude what was folded in, rank."""
-    return measure(held_out, model, lambda ids, scores: model.preferences(model.fold_in(ids, scores)))
+    return measure(held_out, model, lambda ids, scores: worth(model, model.preferences(ids, scores)))
 
 
 def evaluate_popularity(model: Model, held_out: HeldOut) -> Evaluation:

@@ -1,4 +1,4 @@
-"""The model: the movie side of a factorisation. Users are folded in at request time."""
+"""The model: the movie side of a factorisation, and item weights. Users are folded in at request time."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,11 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from app.arrays import Floats, Integers
 from app.recommender.interactions import Rows, confidence
+from app.recommender.item_weights import ItemWeights, PlacedWeights, rows_of
 from app.recommender.linear import solve
-from app.recommender.selection import top
+from app.recommender.selection import keep_best, top
 
 BLOCK = 1 << 18
 """Numbers in a block of intermediate results: 2 MB, however many ratings a user has."""
+Exact = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Objective:
     user_offset: float = 0.0
     movie_offset: float = 0.0
 
-    def diagonal(self, gram: NDArray[np.float64], n: ArrayLike, offset: float) -> NDArray[np.float64]:
+    def diagonal(self, gram: Exact, n: ArrayLike, offset: float) -> Exact:
         """[..., k]: what the normal equations of rows with `n` [...] ratings add to ``rows' rows``."""
         penalty = self.regularization * (np.asarray(n, np.float64) + offset) ** self.exponent
         return self.unobserved * gram + np.maximum(penalty, 1e-9)[..., None]
@@ -41,16 +43,21 @@ class Objective:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Movie factors in the eigenbasis of their Gram matrix, and what else a fold-in needs."""
+    """Movie factors in the eigenbasis of their Gram matrix, and what else a fold-in needs.
+
+    The preference for a movie with item weights is a blend of what the factors and the weights predict, both
+    linear in the ratings; for a movie without, it is what the factors predict.
+    """
 
     movie_ids: Integers  # [M], ascending: every movie that has ratings
     factors: Floats  # [M, k]
-    gram: NDArray[np.float64]  # [k]: the diagonal of ``factors' factors``, which has no other entries
-    user_gram: NDArray[np.float64]  # [k, k]: the Gram matrix of the users that the factors were solved from
+    gram: Exact  # [k]: the diagonal of ``factors' factors``, which has no other entries
+    user_gram: Exact  # [k, k]: the Gram matrix of the users that the factors were solved from
     support: Rows  # [M]: users who liked the movie, from whom its factors were solved
     counts: Rows  # [M]: ratings of each movie, whatever the score: its popularity
     objective: Objective = Objective()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    items: ItemWeights | None = None
     version: int = 0  # given out by storage, like the time: neither is in the file
     created_at: float = 0.0
 
@@ -81,35 +88,39 @@ class Model:
 
     def rows(self, movie_ids: ArrayLike) -> NDArray[np.int64]:
         """The row of each movie, -1 for one that is not in the model."""
-        wanted = np.asarray(movie_ids, np.int64)
-        if not len(self.movie_ids):
-            return np.full(len(wanted), -1)
-        rows = np.minimum(self.movie_ids.searchsorted(wanted), len(self.movie_ids) - 1)
-        return np.where(self.movie_ids[rows] == wanted, rows, -1)
+        return rows_of(self.movie_ids, movie_ids)
 
     def fold_in(self, movie_ids: ArrayLike, scores: ArrayLike) -> Floats:
         """The factors [k] of a user with these ratings; movies that are not in the model add nothing."""
         _, rows, weights = self._rated(movie_ids, scores)
+        return self._folded(rows, weights)
+
+    def _folded(self, rows: NDArray[np.int64], weights: Exact) -> Floats:
         right = np.zeros(self.factors.shape[1])
-        for factors, some in self._blocks(rows, weights, self.factors.shape[1]):
-            right += (some + self.objective.linear) @ factors
+        for some in self._blocks(len(rows), self.factors.shape[1]):
+            right += (weights[some] + self.objective.linear) @ self.factors[rows[some]].astype(np.float64)
         return np.asarray(self._solve(rows, weights, right[:, None])[:, 0], np.float32)
 
-    def preferences(self, user: Floats) -> Floats:
-        """The predicted preference for each movie, [M]: about 1 for a liked one, 0 for an unknown one."""
-        return self.factors @ user
+    def preferences(self, movie_ids: ArrayLike, scores: ArrayLike) -> Floats:
+        """The predicted preference for each movie, [M], of a user with these ratings.
 
-    def contributions(
-        self, movie_ids: ArrayLike, scores: ArrayLike, targets: ArrayLike
-    ) -> NDArray[np.float64]:
+        About 1 for a movie that is liked, 0 for one that is unknown.
+        """
+        _, rows, weights = self._rated(movie_ids, scores)
+        found = self.factors @ self._folded(rows, weights)
+        if self._placed is not None:
+            self._placed.blend(found, rows, weights)
+        return found
+
+    def contributions(self, movie_ids: ArrayLike, scores: ArrayLike, targets: ArrayLike) -> Exact:
         """[targets, ratings]: what each rating adds to the preference for each target; a row sums to it.
 
         Exact, since a fold-in is linear in the ratings (Hu, Koren, Volinsky 2008, section 5).
         """
         counted, rows, weights = self._rated(movie_ids, scores)
-        solution = self._solve(rows, weights, self._factors(targets).astype(np.float64).T)  # [k, targets]
-        result = np.zeros((solution.shape[1], len(counted)))
-        result[:, counted] = ((weights + self.objective.linear)[:, None] * (self.factors[rows] @ solution)).T
+        explain = self._explainer(rows, weights, targets)
+        result = np.zeros((len(np.asarray(targets)), len(counted)))
+        result[:, counted] = explain(rows, weights)
         return result
 
     def strongest(
@@ -121,36 +132,41 @@ class Model:
         *,
         among: NDArray[np.bool_],
         step: Callable[[], None] = lambda: None,
-    ) -> tuple[Integers, NDArray[np.float64]]:
+    ) -> tuple[Integers, Exact]:
         """The largest contributions to each target, best first, of the ratings `among` [ratings].
 
         Returns their places [targets, n] among the ratings and what they add [targets, n]; -1 and 0 where
         fewer are above 0. Memory is bounded by `BLOCK`; `step` is called after each block.
         """
         counted, rows, weights = self._rated(movie_ids, scores)
-        solution = self._solve(rows, weights, self._factors(targets).astype(np.float64).T)
+        explain, m = self._explainer(rows, weights, targets), len(np.asarray(targets))
         chosen, places = among[counted], np.flatnonzero(counted & among)
-        best_places = np.full((solution.shape[1], n), -1)
-        best = np.zeros((solution.shape[1], n))
-        done = 0
-        for factors, some in self._blocks(rows[chosen], weights[chosen], solution.shape[1]):
-            parts = ((some + self.objective.linear)[:, None] * (factors @ solution)).T
-            here = np.broadcast_to(places[done : done + len(some)], parts.shape)
-            _keep_best(best_places, best, here, parts)
-            done += len(some)
+        rows, weights = rows[chosen], weights[chosen]
+        best_places, best = np.full((m, n), -1), np.zeros((m, n))
+        for some in self._blocks(len(rows), max(m, self.items.columns.shape[1] if self.items else 0)):
+            parts = explain(rows[some], weights[some])
+            keep_best(best_places, best, np.broadcast_to(places[some], parts.shape), parts)
             step()
         return best_places, best
 
     def similar(self, movie_id: int, n: int) -> tuple[Integers, Floats]:
-        """Ids and cosines of the `n` nearest movies, nearest first; none for a movie without factors."""
+        """Ids and likeness of the `n` nearest movies, nearest first; none for a movie without factors.
+
+        The likeness is the cosine of the factors plus a multiple of the item weight, over that of the nearest
+        if this is above 1. The cosine alone finds what is as well known to the same people; what belongs
+        together has large item weights.
+        """
         row = int(self.rows([movie_id])[0])
         if row < 0 or not self.norms[row]:
             return self.movie_ids[:0], self.factors[:0, 0]
         cosine = self.factors @ self.factors[row] / (np.maximum(self.norms, 1e-12) * self.norms[row])
+        if self._placed is not None:
+            self._placed.add_likeness(cosine, row)
         cosine[row] = -np.inf
         cosine[self.norms == 0] = -np.inf
         best = top(cosine, self.order, n)
-        return self.movie_ids[best], cosine[best]
+        found = cosine[best]
+        return self.movie_ids[best], found / max(1.0, float(found.max(initial=0)))
 
     def fold_in_movie(self, users: Floats, scores: ArrayLike) -> Floats:
         """The factors [k] of a movie from its raters' factors, [n, k] (see `fold_in`), and scores [n]."""
@@ -199,9 +215,19 @@ class Model:
         return order
 
     @cached_property
+    def familiarity(self) -> Floats:
+        """[M]: the logarithm of the number of ratings, 1 for the most rated movie."""
+        counts = np.log1p(self.counts)
+        return np.asarray(counts / max(1e-9, float(counts.max(initial=0))), np.float32)
+
+    @cached_property
     def norms(self) -> Floats:
         """[M]: the lengths of the factors."""
         return np.asarray(np.linalg.norm(self.factors, axis=1))
+
+    @cached_property
+    def _placed(self) -> PlacedWeights | None:
+        return PlacedWeights(self.items, self.movie_ids) if self.items else None
 
     def _factors(self, movie_ids: ArrayLike) -> Floats:
         rows = self.rows(movie_ids)
@@ -215,44 +241,42 @@ class Model:
 
     def _rated(
         self, movie_ids: ArrayLike, scores: ArrayLike
-    ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.float64]]:
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64], Exact]:
         """Which ratings weigh something [ratings], and the rows [n] and weights [n] of those."""
         rows, weights = self.rows(movie_ids), confidence(scores)
         counted = (rows >= 0) & (weights > 0)
         return counted, rows[counted], weights[counted].astype(np.float64)
 
-    def _blocks(
-        self, rows: NDArray[np.int64], weights: NDArray[np.float64], width: int
-    ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Factors and weights, so many ratings at a time that `width` numbers of each fit a block."""
+    def _blocks(self, ratings: int, width: int) -> Iterator[slice]:
+        """Parts of the ratings, so many at a time that `width` numbers of each fit a block."""
         size = max(1, BLOCK // max(width, self.factors.shape[1], 1))
-        for start in range(0, len(rows), size):
-            some = slice(start, start + size)
-            yield self.factors[rows[some]].astype(np.float64), weights[some]
+        return (slice(first, first + size) for first in range(0, ratings, size))
 
-    def _solve(
-        self, rows: NDArray[np.int64], weights: NDArray[np.float64], right: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def _explainer(
+        self, rows: NDArray[np.int64], weights: Exact, targets: ArrayLike
+    ) -> Callable[[NDArray[np.int64], Exact], Exact]:
+        """For a user with these ratings: from rows and weights [n] of some to what they add, [targets, n]."""
+        placed, places = self._placed, self.rows(targets)
+        solution = self._solve(rows, weights, self._factors(targets).astype(np.float64).T)
+
+        def explain(some: NDArray[np.int64], theirs: Exact) -> Exact:
+            factors = self.factors[some].astype(np.float64)
+            parts: Exact = ((theirs + self.objective.linear)[:, None] * (factors @ solution)).T
+            if placed is None:
+                return parts
+            share = np.where(places >= 0, placed.share[places], 0)[:, None] if len(places) else 0.0
+            return (1 - share) * parts + placed.contributions(some, theirs, places)
+
+        return explain
+
+    def _solve(self, rows: NDArray[np.int64], weights: Exact, right: Exact) -> Exact:
         """Solve the normal equations of a user with these rated rows: [k, m] for `right` [k, m]."""
         k = self.factors.shape[1]
         diagonal = self.objective.diagonal(self.gram, len(rows), self.objective.user_offset)
         if len(rows) * k <= BLOCK:
             return np.asarray(solve(np.sqrt(weights)[:, None] * self.factors[rows], diagonal, right))
         matrix = np.diag(diagonal)
-        for factors, some in self._blocks(rows, weights, k):
-            matrix += (some[:, None] * factors).T @ factors
+        for some in self._blocks(len(rows), k):
+            factors = self.factors[rows[some]].astype(np.float64)
+            matrix += (weights[some][:, None] * factors).T @ factors
         return np.asarray(np.linalg.solve(matrix, right))
-
-
-def _keep_best(
-    best_places: Integers, best: NDArray[np.float64], places: Integers, values: NDArray[np.float64]
-) -> None:
-    """Merge `values` [targets, more] into `best` [targets, n], in place; of equal ones the first wins."""
-    every_place = np.concatenate([best_places, places], axis=1)
-    every = np.concatenate([best, values], axis=1)
-    targets = np.arange(len(every))
-    for column in range(best.shape[1]):
-        largest = every.argmax(1)
-        best[:, column] = every[targets, largest]
-        best_places[:, column] = every_place[targets, largest]
-        every[targets, largest] = -np.inf

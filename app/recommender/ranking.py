@@ -15,6 +15,13 @@ Source = Literal["personal", "own", "popular"]
 
 POOL = 10
 """Maximal marginal relevance chooses among so many times the limit."""
+NEAR = 0.5
+"""Share of the best preference that a movie needs to come in for diversity's sake."""
+LOW, NEIGHBOURS, MOST_LOW = 2.0, 20, 20
+"""Who scored nothing above this gets the neighbours of those movies last: so many of each, of so many."""
+POPULARITY = 0.5
+DISCOUNTS = (0.2, 0.05, -0.1)
+"""Of a well known movie at popularity 0, .5 and 1, in preference; in between on straight lines."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,30 +43,36 @@ def rank(
     mask: Mask | None = None,
     fill_rated: bool = True,
     diversity: float = 0.0,
+    popularity: float = POPULARITY,
 ) -> Ranking:
     """The exact best `limit` movies for a user with these ratings (one a movie, in any order).
 
     Unrated movies come first; with `fill_rated`, rated ones fill up a list that is too short. `mask` [M]
     says which of the model's movies may be listed. `diversity`, from 0 (none) to 1, trades preference for
-    difference (maximal marginal relevance). Ties go by popularity, then by movie id.
+    difference (maximal marginal relevance) among movies with at least `NEAR` of the best preference; others
+    follow. `popularity`, from 0 (hidden gems) to 1 (well known), moves the order alone: see `worth`. Ties go
+    by popularity, then by movie id.
 
-    The source is "personal" if another user has liked a movie that this one liked. Otherwise it is "own"
-    (the liked movies, newest first, then popular ones) or, without a liked movie to list, "popular".
+    A movie is liked from 2 on, by a user who scored one above `LOW` at least. The source is "personal" if
+    another user has liked a movie that this one liked. Otherwise it is "own"
+    (the liked movies, newest first, then popular ones) or, without a liked movie to list, "popular". Among
+    popular ones, those of `avoided` come last.
     """
     rated = _Rated(model, rated_movie_ids, rated_scores, rated_at, mask)
     if not rated.shared:
         return _impersonal(model, rated, limit, mask, fill_rated)
-    preferences = model.preferences(model.fold_in(rated.movie_ids, rated.scores))
+    preferences = model.preferences(rated.movie_ids, rated.scores)
     inside = rated.rows[rated.rows >= 0]
     filling = preferences[inside]
-    preferences[inside] = -np.inf
+    worths = worth(model, preferences, popularity)
+    worths[inside] = -np.inf
     if mask is not None:
-        preferences[~mask] = -np.inf
+        worths[~mask] = -np.inf
     if diversity > 0:
-        pool = top(preferences, model.order, max(POOL * limit, 100))
-        best = diversify(model, preferences, pool, limit, diversity)
+        pool = top(worths, model.order, max(POOL * limit, 100))
+        best = diversify(model, preferences, worths, pool, limit, diversity)
     else:
-        best = top(preferences, model.order, limit)
+        best = top(worths, model.order, limit)
     ids, values = model.movie_ids[best], preferences[best]
     if fill_rated and len(best) < limit:
         more = rated.by_preference(filling)[: limit - len(best)]
@@ -68,16 +81,49 @@ def rank(
     return Ranking(ids, values, "personal")
 
 
+def avoided(
+    model: Model, rated_movie_ids: ArrayLike, rated_scores: ArrayLike, rated_at: ArrayLike
+) -> Integers:
+    """Ids of the movies most like the last few of a user who scored none above `LOW`; none for others."""
+    ids, scores = np.asarray(rated_movie_ids, np.int64), np.asarray(rated_scores, np.float32)
+    if (scores > LOW).any():
+        return ids[:0]
+    newest = ids[np.lexsort((ids, -np.asarray(rated_at, np.int64)))][:MOST_LOW]
+    near = [model.similar(int(movie), NEIGHBOURS)[0] for movie in newest]
+    return np.unique(np.concatenate([ids[:0], *near]))
+
+
+def worth(model: Model, preferences: Floats, popularity: float = POPULARITY) -> Floats:
+    """What a list is ordered by, [M]: the preferences less a discount for being well known.
+
+    The default is the one with the best NDCG, and lists more different movies than no discount.
+    """
+    discount = np.interp(popularity, (0.0, POPULARITY, 1.0), DISCOUNTS)
+    return preferences - np.float32(discount) * model.familiarity
+
+
 def diversify(
-    model: Model, preferences: Floats, pool: NDArray[np.int64], limit: int, diversity: float
+    model: Model,
+    preferences: Floats,
+    worths: Floats,
+    pool: NDArray[np.int64],
+    limit: int,
+    diversity: float,
 ) -> NDArray[np.int64]:
     """Maximal marginal relevance (Carbonell and Goldstein 1998) over the rows of `pool`, best first.
 
-    Relevance is the preference divided by the largest in size; likeness is the cosine of the factors.
+    Only movies with `NEAR` of the largest preference or more are moved; the rest of the pool follows them.
+    Relevance is the worth, the best of which counts 1; likeness is the cosine of the factors.
     """
     if not len(pool):
         return pool
-    relevance = (1 - diversity) * preferences[pool] / max(float(np.abs(preferences[pool]).max()), 1e-12)
+    is_near = preferences[pool] >= NEAR * preferences[pool].max()
+    is_near[0] = True
+    far, pool = pool[~is_near], pool[is_near]
+    best = float(worths[pool[0]])
+    relevance = (1 - diversity) * (
+        1 + (worths[pool] - best) / max(float(np.abs(preferences[pool]).max()), 1e-12)
+    )
     directions = model.factors[pool] / np.maximum(model.norms[pool], 1e-12)[:, None]
     likeness = np.zeros(len(pool), np.float32)
     chosen: list[int] = []
@@ -87,7 +133,7 @@ def diversify(
         chosen.append(int(np.argmax(worth)))
         near = directions @ directions[chosen[-1]]
         likeness = near if len(chosen) == 1 else np.maximum(likeness, near)
-    return pool[chosen]
+    return np.concatenate([pool[chosen], far])[:limit]
 
 
 class _Rated:
@@ -100,7 +146,7 @@ class _Rated:
         self.scores = np.asarray(scores, np.float32)
         self.rated_at = np.asarray(rated_at, np.int64)
         self.rows = model.rows(self.movie_ids)
-        self.liked = confidence(self.scores) > 0
+        self.liked = (confidence(self.scores) > 0) & bool((self.scores > LOW).any())
         self.order = model.order
         self.mask = mask
         counted = self.rows[self.liked & (self.rows >= 0)]
@@ -135,7 +181,9 @@ class _Rated:
 def _impersonal(model: Model, rated: _Rated, limit: int, mask: Mask | None, fill_rated: bool) -> Ranking:
     unseen = np.ones(len(model.movie_ids), bool) if mask is None else mask.copy()
     unseen[rated.rows[rated.rows >= 0]] = False
-    popular = model.movie_ids[model.popular[unseen[model.popular]][:limit]]
+    popular = model.movie_ids[model.popular[unseen[model.popular]]]
+    shunned = np.isin(popular, avoided(model, rated.movie_ids, rated.scores, rated.rated_at))
+    popular = np.concatenate([popular[~shunned], popular[shunned]])[:limit]
     own = rated.movie_ids[:0]
     if fill_rated:
         own = rated.movie_ids[rated.by_time(rated.liked)]

@@ -133,5 +133,5 @@ def _made(connection: Connection, base: Model, active: models.Active, before: _P
         same = cold_start is before.cold_start
         model = before.model if same else with_cold_start_movies(base, cold_start)
     mask = movies.exist(connection, model.movie_ids)
-    _ = model.order  # computed here, so that no request has to
+    _ = model.order, model.preferences([], [])  # what they keep is computed here, so that no request has to
     return _Prepared(base, cold_start, model, None if mask.all() else mask, active)

@@ -5,14 +5,18 @@ import io
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from app.errors import AppError
+from app.recommender.item_weights import ItemWeights
 from app.recommender.model import Model, Objective
 from app.storage.files import write_atomically
 
-FORMAT = 1
+FORMAT = 2
+READ = (1, FORMAT)
+"""Format 1 has no item weights."""
 ARRAYS = {
     "movie_ids": "<i8",
     "factors": "<f4",
@@ -21,6 +25,8 @@ ARRAYS = {
     "support": "<i4",
     "counts": "<i4",
 }
+ITEM_ARRAYS = {"movie_ids": "<i8", "columns": "<i4", "values": "<f4"}
+ITEMS = "items_"
 
 
 class CorruptModel(AppError, ValueError):
@@ -35,6 +41,10 @@ def to_bytes(model: Model) -> bytes:
     """The bytes of a model file. Equal models give equal bytes: version and time are not among them."""
     header = {"format": FORMAT, "objective": asdict(model.objective), "settings": dict(model.settings)}
     arrays = {name: getattr(model, name).astype(kind) for name, kind in ARRAYS.items()}
+    if model.items is not None:
+        header["share"] = model.items.share
+        items = {ITEMS + name: getattr(model.items, name).astype(kind) for name, kind in ITEM_ARRAYS.items()}
+        arrays |= items
     text = json.dumps(header, sort_keys=True).encode()
     target = io.BytesIO()
     np.savez(target, allow_pickle=False, header=np.frombuffer(text, np.uint8), **arrays)
@@ -49,11 +59,17 @@ def from_bytes(data: bytes, *, version: int = 0, created_at: float = 0.0) -> Mod
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             header = json.loads(file["header"].tobytes())
-            if header["format"] != FORMAT:
+            if header["format"] not in READ:
                 raise ValueError(f"its format is {header['format']}, this release reads {FORMAT}")
-            arrays = {name: np.ascontiguousarray(file[name], kind) for name, kind in ARRAYS.items()}
+            arrays: dict[str, Any] = _read(file, ARRAYS)
+            items = (
+                ItemWeights(**_read(file, ITEM_ARRAYS, ITEMS), share=header["share"])
+                if "share" in header
+                else None
+            )
         model = Model(
             **arrays,
+            items=items,
             objective=Objective(**header["objective"]),
             settings=header["settings"],
             version=version,
@@ -85,6 +101,10 @@ def load(path: Path, checksum: str, *, version: int = 0, created_at: float = 0.0
     return from_bytes(data, version=version, created_at=created_at)
 
 
+def _read(file: Any, kinds: dict[str, str], prefix: str = "") -> dict[str, Any]:
+    return {name: np.ascontiguousarray(file[prefix + name], kind) for name, kind in kinds.items()}
+
+
 def _check(model: Model) -> None:
     m, k = model.factors.shape
     shapes = {"movie_ids": (m,), "gram": (k,), "user_gram": (k, k), "support": (m,), "counts": (m,)}
@@ -95,3 +115,17 @@ def _check(model: Model) -> None:
         raise ValueError("a factor is not a finite number")
     if (np.diff(model.movie_ids) <= 0).any():
         raise ValueError("movie_ids are not ascending")
+    if model.items is not None:
+        _check_items(model.items, model)
+
+
+def _check_items(items: ItemWeights, model: Model) -> None:
+    n, width = items.columns.shape
+    if items.movie_ids.shape != (n,) or items.values.shape != (n, width):
+        raise ValueError(f"values have shape {items.values.shape}, columns {(n, width)}")
+    if (np.diff(items.movie_ids) <= 0).any() or (model.rows(items.movie_ids) < 0).any():
+        raise ValueError("movies with item weights are not ascending movies of the model")
+    if items.columns.size and not 0 <= items.columns.min() <= items.columns.max() < n:
+        raise ValueError(f"a column is outside 0 to {n - 1}")
+    if not (np.isfinite(items.values).all() and 0 <= items.share <= 1):
+        raise ValueError("an item weight is not a finite number")

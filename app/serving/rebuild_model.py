@@ -3,12 +3,14 @@
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from app.recommender import als, evaluation
 from app.recommender.interactions import Interactions
+from app.recommender.item_training import ItemSettings, LeftOut, train_items
 from app.recommender.model import Model
-from app.recommender.training import trainer_for
+from app.recommender.training import factors_for, products_for, trainer_for
 from app.repository import models, ratings
 from app.serving import gate
 from app.serving.model_file import CorruptModel
@@ -67,10 +69,12 @@ def _build(attempt: Attempt, store: ModelStore) -> dict[str, Any]:
     training, held_out = evaluation.split(interactions)
     del interactions  # as large as what it was split into
     incumbent = _incumbent(attempt, store, forgotten)
-    model = _train(attempt, training, incumbent)
+    model, left_out = _with_items(attempt, training, _train(attempt, training, incumbent))
+    del training
     attempt.report(phase="evaluate", done=0, total=None, unit=None)
     decision, summary = _judge(attempt, model, held_out, incumbent)
-    report = {"promoted": decision.promoted, "reason": decision.reason, "evaluation": summary}
+    reason = " ".join(filter(None, (decision.reason, left_out)))
+    report = {"promoted": decision.promoted, "reason": reason, "evaluation": summary}
     report |= read | {"movies": len(model.movie_ids)}
     row = report | {
         "task_id": attempt.task.id,
@@ -81,7 +85,7 @@ def _build(attempt: Attempt, store: ModelStore) -> dict[str, Any]:
     }
     announced = incumbent is not None and decision.promoted and len(model.movie_ids) >= LARGE
     checkpoint = {"row": row, "result": report, "newest_rater": newest_rater, "announced": announced}
-    with attempt.transaction(checkpoint=checkpoint, phase="publish", message=decision.reason):
+    with attempt.transaction(checkpoint=checkpoint, phase="publish", message=reason):
         pass
     return checkpoint
 
@@ -105,7 +109,7 @@ def _read(attempt: Attempt) -> Interactions:
 def _train(attempt: Attempt, training: Interactions, incumbent: Model | None) -> Model:
     wanted = attempt.settings
     settings = als.TrainSettings(
-        factors=wanted.factors,
+        factors=factors_for(len(training), wanted.factors),
         sweeps=wanted.sweeps,
         regularization=max(wanted.regularization, SMALL_CATALOGUE / max(1, len(training.movie_ids))),
         unobserved=wanted.unobserved_weight,
@@ -121,6 +125,24 @@ def _train(attempt: Attempt, training: Interactions, incumbent: Model | None) ->
         start=start,
         progress=lambda done, total: attempt.report(done=done, total=total),
     )
+
+
+def _with_items(attempt: Attempt, training: Interactions, model: Model) -> tuple[Model, str]:
+    """The model with item weights, or as it is and why."""
+    threads = attempt.settings.train_threads or None
+    attempt.report(phase="weigh pairs", done=0, total=None, unit="tiles")
+    try:
+        items, made = train_items(
+            training,
+            ItemSettings(memory=attempt.settings.item_memory * 1_000_000),
+            products_for(len(training), threads),
+            threads=threads,
+            progress=lambda done, total: attempt.report(done=done, total=total),
+        )
+    except LeftOut as reason:
+        text = f"Without item weights: {reason}."
+        return replace(model, settings={**model.settings, "items": str(reason)}), text
+    return replace(model, items=items, settings={**model.settings, "items": made}), ""
 
 
 def _judge(

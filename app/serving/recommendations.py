@@ -12,24 +12,26 @@ from app.arrays import Mask
 from app.movie import Movie
 from app.rating import Rating
 from app.recommender.model import Model
-from app.recommender.ranking import Ranking, rank
+from app.recommender.ranking import POPULARITY, Ranking, avoided, rank
 from app.repository import movies
 
 REASONS = 3
-"""Ratings that a recommendation names as its reasons at most; none is below the user's mean score."""
+"""Ratings that a recommendation names as its reasons at most; none is below the user's mean score, if they
+have one in the list that is not, else the highest are named."""
 
 Source = Literal["personal", "own", "popular"]
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which movies may be listed. `only`: these alone; None: all."""
+    """Which movies may be listed. `among`: these alone; None: all. `min_ratings`: that a movie has."""
 
     genre: str | None = None
     year_from: int | None = None
     year_to: int | None = None
     exclude: tuple[int, ...] = ()
-    only: frozenset[int] | None = None
+    among: frozenset[int] | None = None
+    min_ratings: int = 0
 
     @property
     def any(self) -> bool:
@@ -129,17 +131,22 @@ class Serving:
         *,
         mean: float | None = None,
         reasons: bool = True,
+        popularity: float = POPULARITY,
         step: Callable[[], None] = lambda: None,
     ) -> tuple[list[Recommendation], Source]:
         """Movies with titles and reasons, never one that the user rated. Personal, else popular.
 
         `mean`: of the user's scores, if there are more than those in `rated`. `reasons`: False leaves them
-        out, which costs less. `step` is called every few
+        out, which costs less. `popularity`, from 0 (hidden gems) to 1 (well known), moves the order of a
+        personal list alone. `step` is called every few
         milliseconds of a long calculation; it may raise to end it.
         """
         ranking = None
         if self.model is not None:
-            ranking = _rank(self.model, rated, limit, self.mask(filters), fill=False, diversity=diversity)
+            mask = self.mask(filters)
+            ranking = _rank(
+                self.model, rated, limit, mask, fill=False, diversity=diversity, popularity=popularity
+            )
         if ranking is None or ranking.source != "personal" or not len(ranking.movie_ids):
             return [Recommendation(m, 0.0, []) for m in self._popular(rated, limit, filters)], "popular"
         explained = self._explained(rated, ranking, mean, step) if reasons else self._titled(ranking)
@@ -147,15 +154,14 @@ class Serving:
 
     def _popular(self, rated: list[Rating], limit: int, filters: Filters) -> list[Movie]:
         hidden = {rating.movie_id for rating in rated} | set(filters.exclude)
-        if filters.only is not None:
-            return self._popular_of(filters.only - hidden, filters)[:limit]
-        found = movies.popular(
-            self.connection,
-            limit=limit + len(hidden),
-            genre=filters.genre,
-            years=filters.years,
-        )
-        return [movie for movie in found if movie.id not in hidden][:limit]
+        last = set(avoided(self.model, *_columns(rated)).tolist()) if self.model else set[int]()
+        if filters.among is not None:
+            found = self._popular_of(filters.among, filters)
+        else:
+            most = limit + len(hidden) + len(last)
+            found = movies.popular(self.connection, limit=most, genre=filters.genre, years=filters.years)
+        shown = [m for m in found if m.id not in hidden and m.rating_count >= filters.min_ratings]
+        return sorted(shown, key=lambda movie: movie.id in last)[:limit]
 
     def _popular_of(self, ids: frozenset[int], filters: Filters) -> list[Movie]:
         if filters.of_movies:
@@ -170,8 +176,9 @@ class Serving:
         mask: Mask = every if self.existing is None else self.existing.copy()
         if filters.of_movies:
             mask &= self._matching(self.model, filters)
-        if filters.only is not None:
-            mask &= self._among(filters.only)
+        if filters.among is not None:
+            mask &= self._among(filters.among)
+        mask &= self.model.counts >= filters.min_ratings
         return mask & ~self._among(filters.exclude)
 
     def _matching(self, model: Model, filters: Filters) -> Mask:
@@ -199,7 +206,7 @@ class Serving:
         if self.model is None:
             return []
         scores = np.array([rating.score for rating in rated])
-        liked = scores >= (scores.mean() if mean is None else mean)
+        liked = scores >= min(scores.mean() if mean is None else mean, scores.max())
         places, contributions = self.model.strongest(
             [r.movie_id for r in rated], scores, ranking.movie_ids, REASONS, among=liked, step=step
         )
@@ -221,13 +228,13 @@ class Serving:
         ]
 
     def similar(self, movie_id: int, limit: int) -> list[tuple[Movie, float]]:
-        """Movies that the same users like, with their cosines, best first. Raises `NotFound`."""
+        """Movies that the same users like, with their likeness (1 at most), best first. Raises `NotFound`."""
         movies.get(self.connection, movie_id)
         if self.model is None:
             return []
-        ids, cosine = self.model.similar(movie_id, limit)
+        ids, likeness = self.model.similar(movie_id, limit)
         by_id = movies.by_ids(self.connection, ids.tolist())
-        return [(by_id[i], c) for i, c in zip(ids.tolist(), cosine.tolist(), strict=True) if i in by_id]
+        return [(by_id[i], c) for i, c in zip(ids.tolist(), likeness.tolist(), strict=True) if i in by_id]
 
 
 def _rank(
@@ -238,6 +245,11 @@ def _rank(
     *,
     fill: bool = True,
     diversity: float = 0.0,
+    popularity: float = POPULARITY,
 ) -> Ranking:
-    columns = ([r.movie_id for r in rated], [r.score for r in rated], [r.rated_at for r in rated])
-    return rank(model, *columns, limit=limit, mask=mask, fill_rated=fill, diversity=diversity)
+    options: dict[str, Any] = {"fill_rated": fill, "diversity": diversity, "popularity": popularity}
+    return rank(model, *_columns(rated), limit=limit, mask=mask, **options)
+
+
+def _columns(rated: list[Rating]) -> tuple[list[int], list[float], list[float]]:
+    return [r.movie_id for r in rated], [r.score for r in rated], [r.rated_at for r in rated]

@@ -36,7 +36,9 @@ class Taste:
         if self.hidden:
             filters = replace(filters, exclude=(*filters.exclude, *sorted(self.hidden)))
         if watchlist == "only":
-            return replace(filters, only=self.watchlist)
+            return replace(
+                filters, among=self.watchlist if filters.among is None else filters.among & self.watchlist
+            )
         if watchlist == "without":
             return replace(filters, exclude=(*filters.exclude, *sorted(self.watchlist)))
         return filters

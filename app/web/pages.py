@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
+from markupsafe import Markup
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -163,7 +164,15 @@ def _background_work(worker: status.Worker | None) -> str:
 
 @router.get("/docs", dependencies=[VIEWER])
 def docs(request: Request) -> Response:
-    return page(request, "reference", sections=reference.sections(request.app.openapi()))
+    described = request.app.openapi()
+    return page(
+        request,
+        "reference",
+        host=str(request.base_url).rstrip("/"),
+        sections=reference.sections(described),
+        headers=reference.headers(described),
+        types=reference.types(described),
+    )
 
 
 @router.get("/docs/problems", dependencies=[PUBLIC])
@@ -183,4 +192,10 @@ def _day(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%-d %b %Y")
 
 
-templates.env.filters |= {"duration": _duration, "day": _day, "bars": charts.bars}
+def _ticked(text: str) -> Markup:
+    """A text of the description, in which what stands between two backticks is code."""
+    parts = enumerate(text.split("`"))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in parts)
+
+
+templates.env.filters |= {"duration": _duration, "day": _day, "bars": charts.bars, "ticked": _ticked}

@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.recommender.interactions import Interactions
+from app.recommender.item_training import DenseProducts, ItemSettings, train_items
+from app.recommender.item_weights import ItemWeights
 
 
 def checkerboard(
@@ -32,3 +34,9 @@ def random_ratings(users: int, movies: int, n: int, seed: int = 0) -> Interactio
     random = np.random.default_rng(seed)
     scores = random.integers(1, 11, n) / 2
     return Interactions.from_arrays(random.integers(0, users, n), random.integers(0, movies, n), scores)
+
+
+def items_for(interactions: Interactions, movies: int, width: int) -> ItemWeights:
+    """Item weights of the most rated movies, by ratings that are too few for a rebuild to have any."""
+    settings = ItemSettings(memory=4 * movies**2, width=width, covered=0)
+    return train_items(interactions, settings, DenseProducts())[0]

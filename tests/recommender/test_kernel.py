@@ -85,7 +85,7 @@ def test_withheld_cells_of_a_checkerboard_come_first() -> None:
     found = 0
     for row, user in enumerate(interactions.user_ids):
         ids = interactions.movie_ids[interactions.scores.indices[interactions.row(int(user))]]
-        preferences = model.preferences(model.fold_in(ids, np.full(len(ids), 5.0)))
+        preferences = model.preferences(ids, np.full(len(ids), 5.0))
         preferences[model.rows(ids)] = -np.inf
         found += missing[row, np.argsort(-preferences)[: missing[row].sum()]].sum()
     assert found == missing.sum() > 200

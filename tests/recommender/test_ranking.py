@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,12 @@ from hypothesis import strategies as st
 from app.recommender.als import TrainSettings, train
 from app.recommender.interactions import Interactions
 from app.recommender.model import Model
-from app.recommender.ranking import Ranking, rank
+from app.recommender.ranking import LOW, NEAR, Ranking, avoided, rank, worth
 from app.recommender.selection import top
-from tests.recommender.ratings import random_ratings, tastes
+from tests.recommender.ratings import items_for, random_ratings, tastes
 
 MODEL = train(random_ratings(60, 40, 900), TrainSettings(factors=8, sweeps=3))
+BLENDED = replace(MODEL, items=items_for(random_ratings(60, 40, 900), movies=30, width=7))
 M = len(MODEL.movie_ids)
 halves = st.integers(1, 10).map(lambda half: half / 2)
 profiles = st.dictionaries(st.one_of(st.integers(0, 45), st.just(2**63 - 1)), halves, max_size=45)
@@ -34,10 +36,14 @@ def test_top_is_the_start_of_the_full_order(values: list[float], n: int) -> None
 
 
 @settings(deadline=None)
-@given(profiles, st.integers(1, 60), st.integers(0, 2**32 - 1), st.booleans())
-def test_a_personal_list_is_exact(profile: dict[int, float], limit: int, seed: int, fill_rated: bool) -> None:
+@given(
+    profiles, st.integers(1, 60), st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from([MODEL, BLENDED])
+)
+def test_a_personal_list_is_exact(
+    profile: dict[int, float], limit: int, seed: int, fill_rated: bool, model: Model
+) -> None:
     mask = np.random.default_rng(seed).random(M) < 0.7
-    ranking = ask(MODEL, profile, limit, mask=mask, fill_rated=fill_rated)
+    ranking = ask(model, profile, limit, mask=mask, fill_rated=fill_rated)
     listed = ranking.movie_ids.tolist()
     allowed = set(MODEL.movie_ids[mask].tolist())
     outside = set(profile) - set(MODEL.movie_ids.tolist())
@@ -49,13 +55,15 @@ def test_a_personal_list_is_exact(profile: dict[int, float], limit: int, seed: i
     assert fill_rated or len(unrated) == len(listed)
     assert len(listed) == min(limit, len(allowed if fill_rated else allowed - set(profile)))
     if ranking.source == "personal":
-        preferences = MODEL.preferences(MODEL.fold_in(list(profile), list(profile.values())))
-        order = np.lexsort((MODEL.movie_ids, -MODEL.counts, -preferences))
+        preferences = model.preferences(list(profile), list(profile.values()))
+        order = np.lexsort((MODEL.movie_ids, -MODEL.counts, -worth(model, preferences)))
         rows = order[mask[order]].tolist()
         best = [int(MODEL.movie_ids[r]) for r in rows if MODEL.movie_ids[r] not in profile]
         assert unrated == best[:limit]
         found = MODEL.rows(ranking.movie_ids)
         assert ranking.preferences == pytest.approx(np.where(found < 0, 0, preferences[found]))
+        by_preference = np.lexsort((MODEL.movie_ids, -MODEL.counts, -preferences))
+        rows = by_preference[mask[by_preference]].tolist()
         rest = [int(MODEL.movie_ids[r]) for r in rows if MODEL.movie_ids[r] in profile]
         rest += sorted(outside, key=lambda m: (-profile[m], -list(profile).index(m)))
         assert listed[len(unrated) :] == (rest[: limit - len(unrated)] if fill_rated else [])
@@ -144,9 +152,56 @@ def test_diversity_starts_with_the_best_and_lowers_likeness(profile: dict[int, f
         assert not set(diverse.movie_ids.tolist()) & set(profile)
 
 
-def test_a_diverse_list_crosses_tastes() -> None:
+def test_a_diverse_list_mixes_the_tastes_that_one_has() -> None:
     model = train(tastes(200), TrainSettings(factors=8, sweeps=5))
-    profile = {1: 5.0, 5: 5.0, 2: 4.0}
-    plain = {int(m) % 4 for m in ask(model, profile, 4, fill_rated=False).movie_ids}
-    diverse = {int(m) % 4 for m in ask(model, profile, 4, fill_rated=False, diversity=0.8).movie_ids}
-    assert len(diverse) > len(plain)
+    profile = {1: 5.0, 5: 5.0, 9: 5.0, 2: 5.0, 6: 5.0}
+    plain = [int(m) % 4 for m in ask(model, profile, 4, fill_rated=False).movie_ids]
+    diverse = [int(m) % 4 for m in ask(model, profile, 4, fill_rated=False, diversity=0.8).movie_ids]
+    assert {1, 2} == set(plain) == set(diverse)
+    assert plain.count(2) == 3
+    assert diverse.count(2) == 2
+
+
+@settings(deadline=None, max_examples=30)
+@given(profiles)
+def test_popularity_moves_the_order_alone(profile: dict[int, float]) -> None:
+    lists = [ask(BLENDED, profile, M, fill_rated=False, popularity=p) for p in (0.0, 0.25, 0.5, 1.0)]
+    told = [dict(zip(r.movie_ids.tolist(), r.preferences.tolist(), strict=True)) for r in lists]
+    assert all(each == told[0] for each in told)
+    assert lists[2].movie_ids.tolist() == ask(BLENDED, profile, M, fill_rated=False).movie_ids.tolist()
+
+
+def test_hidden_gems_are_less_known_and_well_known_films_more() -> None:
+    known = []
+    for popularity in (0.0, 0.5, 1.0):
+        lists = [ask(MODEL, {movie: 5.0}, 8, fill_rated=False, popularity=popularity) for movie in range(30)]
+        known.append(np.mean([MODEL.familiarity[MODEL.rows(each.movie_ids)].mean() for each in lists]))
+    assert known[0] < known[1] - 0.002
+    assert known[1] < known[2] - 0.002
+    assert MODEL.familiarity.max() == 1
+
+
+@settings(deadline=None, max_examples=30)
+@given(profiles, st.integers(1, 20))
+def test_diversity_brings_in_no_movie_that_is_not_near(profile: dict[int, float], limit: int) -> None:
+    plain = ask(MODEL, profile, limit, fill_rated=False)
+    diverse = ask(MODEL, profile, limit, fill_rated=False, diversity=0.9)
+    if plain.source == "personal" and len(plain.movie_ids):
+        unrated = MODEL.preferences(list(profile), list(profile.values()))[
+            ~np.isin(MODEL.movie_ids, [*profile])
+        ]
+        new = ~np.isin(diverse.movie_ids, plain.movie_ids)
+        assert (diverse.preferences[new] >= NEAR * unrated.max() - 1e-6).all()
+
+
+def test_only_dislikes_push_their_neighbours_to_the_end() -> None:
+    model = train(tastes(200), TrainSettings(factors=8, sweeps=5))
+    profile = {4: 1.0, 8: LOW, 12: 0.5}
+    near = set(avoided(model, list(profile), list(profile.values()), [1, 2, 3]).tolist()) - {4, 8, 12}
+    assert set(range(16, 61, 4)) <= near
+    ranking = ask(model, profile, 57 - len(near), fill_rated=False)
+    assert ranking.source == "popular"
+    assert not near & set(ranking.movie_ids.tolist())
+    assert near <= set(ask(model, profile, 60, fill_rated=False).movie_ids.tolist())
+    assert not len(avoided(model, [4, 1], [1.0, 5.0], [1, 2]))
+    assert not len(avoided(model, [], [], []))

@@ -79,7 +79,7 @@ def test_a_user_with_thirty_thousand_ratings() -> None:
     scores = interactions.scores.values[interactions.row(0)]
     assert len(rank(model, interactions.movie_ids, scores, np.zeros(30_000), limit=10).movie_ids) == 10
     parts = model.contributions(interactions.movie_ids, scores, [1, 2])
-    expected = model.preferences(model.fold_in(interactions.movie_ids, scores))[1:3]
+    expected = model.preferences(interactions.movie_ids, scores)[1:3]
     assert np.abs(parts.sum(1) - expected).max() < 1e-5
 
 

@@ -61,7 +61,7 @@ def expect(browser: "Browser") -> Any:
 @pytest.fixture(scope="package")
 def server(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Two server processes on one port, for the tests that change only users of their own."""
-    server = Server(tmp_path_factory.mktemp("web") / "data", "--workers", "2").start()
+    server = Server(tmp_path_factory.mktemp("web") / "data", "--workers", "2").start().ready()
     server.wait(server.client.post("/imports").json()["task_id"])
     server.wait(server.client.post("/recommender/rebuild").json()["task_id"])
     yield server

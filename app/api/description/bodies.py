@@ -1,0 +1,42 @@
+"""Bodies that are no model: the file of an import, and the stream of events of a task."""
+
+from typing import Any
+
+from app.api.description.schemas import event_stream
+from app.api.forms import NAME
+from app.api.uploads import CSV_TYPES, PACKED_TYPES
+
+_TEXT = {"type": "string", "description": "CSV: a header, then a rating or a movie a line, in UTF-8"}
+_BYTES = {
+    "type": "string",
+    "format": "binary",
+    "description": "a .csv.gz, or a .zip with the files of an export",
+}
+_FORM = {
+    "type": "object",
+    "properties": {
+        NAME.decode(): {
+            "type": "string",
+            "format": "binary",
+            "description": "the file: CSV, .gz or .zip; its name tells what it is",
+        }
+    },
+    "required": [NAME.decode()],
+}
+OF_IMPORT: dict[str, Any] = {
+    "description": "A file of ratings or movies, as it is or as the part `file` of a form. With no body and "
+    "no Content-Type: the bundled sample.",
+    "required": False,
+    "content": {"multipart/form-data": {"schema": _FORM}}
+    | {name: {"schema": _BYTES if name.endswith("octet-stream") else _TEXT} for name in CSV_TYPES}
+    | {name: {"schema": _BYTES} for name in PACKED_TYPES},
+}
+
+
+def complete(operation: dict[str, Any]) -> None:
+    """Describe the bodies of an operation as they are."""
+    if operation["operationId"] == "start_import":
+        operation["requestBody"] = OF_IMPORT
+    for response in operation["responses"].values():
+        if "text/event-stream" in response.get("content", {}):
+            response["content"]["text/event-stream"] = event_stream()

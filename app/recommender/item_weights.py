@@ -1,0 +1,89 @@
+"""The item-item half of a model: what a rating of one movie adds to the score of another, sparse."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from app.arrays import Floats, Integers
+from app.recommender.interactions import Rows
+
+BLOCK = 1 << 18
+"""Weights in one step of a sum: some MB, however many ratings a user has."""
+LIKENESS = 8.0
+"""Of an item weight in the likeness of two movies, beside a cosine: chosen on pairs (docs/recommender.md)."""
+SHARE = 0.5
+"""Of the preference: .4 to .6 are as good."""
+
+
+@dataclass(frozen=True, eq=False)
+class ItemWeights:
+    """The W largest weights of each of N movies, for as many other movies.
+
+    A rating of weight w of the movie in row i adds ``w * values[i, p]`` to the score of `columns[i, p]`.
+    """
+
+    movie_ids: Integers  # [N], ascending; all are in the model
+    columns: Rows  # [N, W], ascending in each row
+    values: Floats  # [N, W]
+    share: float = SHARE  # of the preference; the factors have the rest
+
+
+class PlacedWeights:
+    """Item weights by the rows of a model, as a request uses them."""
+
+    def __init__(self, items: ItemWeights, movie_ids: Integers) -> None:
+        """`movie_ids` [M]: those of the model."""
+        rows = rows_of(movie_ids, items.movie_ids)
+        self._row = np.full(len(movie_ids), -1)  # [M]: the row in `items`
+        self._row[rows] = np.arange(len(rows))
+        self._targets = rows[items.columns].astype(np.intp)  # [N, W]: rows of the model, as NumPy counts
+        self._values = items.values
+        self.share = np.zeros(len(movie_ids), np.float32)  # [M]: of a preference, 0 without item weights
+        self.share[rows] = items.share
+        self._scale = items.share
+
+    def blend(self, found: Floats, rows: NDArray[np.int64], weights: NDArray[np.float64]) -> None:
+        """Turn the preferences [M] by the factors alone into those of the blend, in place.
+
+        The ratings [n]: rows in the model, and weights.
+        """
+        found *= 1 - self.share
+        own = self._row[rows]
+        own, weights = own[own >= 0], (self._scale * weights[own >= 0]).astype(np.float32)
+        step = max(1, BLOCK // max(1, self._values.shape[1]))
+        for first in range(0, len(own), step):
+            some = own[first : first + step]
+            parts = self._values[some] * weights[first : first + step, None]
+            found += np.bincount(self._targets[some].ravel(), parts.ravel(), len(found))
+
+    def add_likeness(self, found: Floats, row: int) -> None:
+        """Add the weights of one movie, times `LIKENESS`, to its cosines with all movies [M], in place."""
+        if (own := self._row[row]) >= 0:
+            found[self._targets[own]] += np.float32(LIKENESS) * self._values[own]
+
+    def contributions(
+        self, rows: NDArray[np.int64], weights: NDArray[np.float64], targets: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """[targets, n]: what each rating adds to each target through the item weights; target -1 has none."""
+        distinct, again = np.unique(targets, return_inverse=True)
+        place = np.full(len(self._row) + 1, -1)
+        place[distinct] = np.arange(len(distinct))
+        place[-1] = -1
+        result = np.zeros((len(distinct), len(rows)))
+        own = self._row[rows]
+        inside = np.flatnonzero(own >= 0)
+        found = place[self._targets[own[inside]]]  # [n, W]
+        rating, entry = np.nonzero(found >= 0)
+        values = self._scale * weights[inside[rating]] * self._values[own[inside[rating]], entry]
+        result[found[rating, entry], inside[rating]] = values
+        return result[again]
+
+
+def rows_of(known: Integers, movie_ids: ArrayLike) -> NDArray[np.int64]:
+    """The place of each movie among the ascending ids `known`, -1 for one that is not there."""
+    wanted = np.asarray(movie_ids, np.int64)
+    if not len(known):
+        return np.full(len(wanted), -1)
+    rows = np.minimum(known.searchsorted(wanted), len(known) - 1)
+    return np.where(known[rows] == wanted, rows, -1)
