@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
 from sqlalchemy.engine import Connection
 from starlette.concurrency import run_in_threadpool
 
-from app.api.answers import refusals
+from app.api.answers import refusals, sends
 from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, ServiceDependency, decode_cursor, link_next
 from app.api.edge.bodies import CLOSE
@@ -40,7 +40,7 @@ router = APIRouter(tags=["players"])
 Result = TypeVar("Result")
 Number = Annotated[int, Path(ge=1, le=MAX_ID, description="of the hook")]
 Owner = Annotated[Id | None, Query(description="whose they are")]
-Secret = Annotated[str, StringConstraints(max_length=100, pattern=PRINTABLE), Path()]
+Secret = Annotated[str, StringConstraints(max_length=100, pattern=PRINTABLE), Path(description="of the hook")]
 UserName = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=PRINTABLE)]
 Names = dict[UserName, Annotated[Id, NUMBER] | None]
 
@@ -103,7 +103,14 @@ class Heard(BaseModel):
 NO_HOOK = refusals(NotFound="No such hook")
 
 
-@router.post("/hooks", dependencies=[OWN], status_code=201, response_model=NewHookAnswer)
+@router.post(
+    "/hooks",
+    dependencies=[OWN],
+    status_code=201,
+    response_model=NewHookAnswer,
+    responses=sends("Location", "Cache-Control", status=201)
+    | refusals(Conflict="Too many hooks, or the address of this Idempotency-Key was shown before"),
+)
 def add_hook(body: HookBody, caller: CallerDependency, once: OnceDependency) -> Any:
     """Make an address for a player. Repeated with one Idempotency-Key: 409, since the address is not kept."""
     _judge_names(caller, body.names)
@@ -169,7 +176,12 @@ def delete_hook(number: Number, changes: ChangesDependency, user_id: Owner = Non
         hooks.remove(connection, hooks.get(connection, number, user_id).number)
 
 
-@router.post("/hook/{secret}", dependencies=[PUBLIC], response_model=Heard, responses=NO_HOOK)
+@router.post(
+    "/hook/{secret}",
+    dependencies=[PUBLIC],
+    response_model=Heard,
+    responses=NO_HOOK | refusals(TooLarge="More than 1 MB, or 5 MB as a form"),
+)
 @served(Manner.UPLOADS)
 async def take_message(secret: Secret, request: Request, service: ServiceDependency) -> dict[str, Any]:
     """A message of a player: JSON, or a form with the field `payload` or `data`. Needs no login."""

@@ -12,12 +12,12 @@ from pydantic_core import to_json
 from sqlalchemy.engine import Connection
 
 from app.api import etags
-from app.api.answers import refusals
+from app.api.answers import refusals, sends
 from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.manners import Manner, served
 from app.api.edge.rules import OWN, PUBLIC
-from app.api.exports import download
+from app.api.exports import CSV, download
 from app.api.idempotency import OnceDependency, Reply
 from app.api.recommendations import departure, tag_of_list
 from app.api.values import NUMBER, PRINTABLE, Id
@@ -35,7 +35,7 @@ from app.serving.taste import taste_of
 
 router = APIRouter(tags=["players"])
 
-Secret = Annotated[str, StringConstraints(max_length=100, pattern=PRINTABLE), Path()]
+Secret = Annotated[str, StringConstraints(max_length=100, pattern=PRINTABLE), Path(description="of the list")]
 Number = Annotated[int, Path(ge=1, le=MAX_ID, description="of the address")]
 Length = Annotated[int, Query(ge=1, le=200, description="how many movies at most")]
 FILES = ("radarr.json", "rss.xml", "recommendations.csv")
@@ -78,7 +78,14 @@ class Feed(Response):
     media_type = "application/rss+xml"
 
 
-@router.post("/lists", dependencies=[OWN], status_code=201, response_model=NewListAnswer)
+@router.post(
+    "/lists",
+    dependencies=[OWN],
+    status_code=201,
+    response_model=NewListAnswer,
+    responses=sends("Location", "Cache-Control", status=201)
+    | refusals(Conflict="Too many lists, or the addresses of this Idempotency-Key were shown before"),
+)
 def add_list(body: ListBody, once: OnceDependency) -> Any:
     """Make an address at which a person's recommendations can be read without logging in."""
 
@@ -176,14 +183,16 @@ def _recommended(
     return [one.movie for one in found]
 
 
-@router.get("/users/{user_id}/marks.csv", dependencies=[OWN], response_class=Csv)
+@router.get("/users/{user_id}/marks.csv", dependencies=[OWN], response_class=StreamingResponse, responses=CSV)
 @served(Manner.STREAMS)
 async def export_marks(user_id: UserId, request: Request, service: ServiceDependency) -> StreamingResponse:
     """A person's scores and marks with their times, one line each, by movie."""
     return await download(request, f"marks-{user_id}.csv", _marks(service, user_id))
 
 
-@router.get("/users/{user_id}/letterboxd.csv", dependencies=[OWN], response_class=Csv)
+@router.get(
+    "/users/{user_id}/letterboxd.csv", dependencies=[OWN], response_class=StreamingResponse, responses=CSV
+)
 @served(Manner.STREAMS)
 async def export_for_letterboxd(
     user_id: UserId,

@@ -12,7 +12,7 @@ def iso(at: int) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.1234567Z")
 
 
-def jellyfin(at: int = NOON, name: str = "anna", **changes: Any) -> dict[str, Any]:
+def jellyfin(at: Any = NOON, name: Any = "anna", **changes: Any) -> dict[str, Any]:
     return {
         "NotificationType": "PlaybackStop",
         "ServerName": "cellar",
@@ -29,7 +29,7 @@ def jellyfin(at: int = NOON, name: str = "anna", **changes: Any) -> dict[str, An
     } | changes
 
 
-def plex(name: str = "anna", event: str = "media.scrobble", **movie: Any) -> dict[str, Any]:
+def plex(name: Any = "anna", event: Any = "media.scrobble", **movie: Any) -> dict[str, Any]:
     return {
         "event": event,
         "user": True,
@@ -58,7 +58,7 @@ def form(message: Any, picture: bytes = b"\xff\xd8picture") -> tuple[bytes, dict
     return body + b"--mark--\r\n", {"Content-Type": "multipart/form-data; boundary=mark"}
 
 
-def emby(at: int = NOON, name: str = "anna", event: str = "playback.stop", **item: Any) -> dict[str, Any]:
+def emby(at: Any = NOON, name: Any = "anna", event: Any = "playback.stop", **item: Any) -> dict[str, Any]:
     return {
         "Title": "anna has finished",
         "Event": event,
@@ -76,7 +76,7 @@ def emby(at: int = NOON, name: str = "anna", event: str = "playback.stop", **ite
     }
 
 
-def tautulli(at: int = NOON, name: str = "anna", **changes: Any) -> dict[str, Any]:
+def tautulli(at: Any = NOON, name: Any = "anna", **changes: Any) -> dict[str, Any]:
     return {
         "event": "watched",
         "user": name,
@@ -91,7 +91,7 @@ def tautulli(at: int = NOON, name: str = "anna", **changes: Any) -> dict[str, An
     } | changes
 
 
-def kodi(at: int = NOON, name: str = "anna", **changes: Any) -> dict[str, Any]:
+def kodi(at: Any = NOON, name: Any = "anna", **changes: Any) -> dict[str, Any]:
     return {
         "event": "watched",
         "user": name,

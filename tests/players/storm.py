@@ -36,9 +36,9 @@ def storm(count: int, seed: int) -> tuple[list[Message], set[Watch]]:
 def _message(chance: random.Random, at: int, name: str, title: str) -> Message:
     imdb = MOVIES[title][1]
     if chance.random() < 0.5:
-        ids = {"imdb": imdb} if chance.random() < 0.5 else {}
-        return Player.KODI, messages.kodi(at, name, title=title, year=None, uniqueid=ids)
-    ids = {"Provider_imdb": imdb, "Provider_tmdb": None}
+        known = {"imdb": imdb} if chance.random() < 0.5 else {}
+        return Player.KODI, messages.kodi(at, name, title=title, year=None, uniqueid=known)
+    ids: dict[str, Any] = {"Provider_imdb": imdb, "Provider_tmdb": None}
     return Player.JELLYFIN, messages.jellyfin(at, name, Name=title, Year=None, **ids)
 
 
