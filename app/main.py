@@ -22,9 +22,11 @@ from app.api import (
     exports,
     feedback,
     genres,
+    hooks,
     imports,
     invitations,
     keys,
+    lists,
     models,
     movies,
     problems,
@@ -60,7 +62,7 @@ log = logging.getLogger("matinee.service")
 API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings, user_export)
 API += (recommendations, recommendation_batches, rebuilds, imports, exports, tasks, dumps, models, token)
 API += (explanations, description, accounts, invitations, keys, audit, undos)
-API += (rating_batches, feedback, waiting, together)
+API += (rating_batches, feedback, waiting, together, hooks, lists)
 
 
 @asynccontextmanager

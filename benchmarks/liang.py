@@ -64,7 +64,7 @@ def likes_of(path: Path | None, size: str) -> Pairs:
                 columns = np.loadtxt(io.TextIOWrapper(file), delimiter=",", skiprows=1, usecols=(0, 1, 2))
         liked = columns[columns[:, 2] >= LIKED]
         return liked[:, 0].astype(np.int64), liked[:, 1].astype(np.int64)
-    from benchmarks.quality import movielens
+    from benchmarks.movielens import movielens
 
     ratings = movielens(path) if path else synthetic.generate(size)
     is_liked = ratings.scores.values >= LIKED
@@ -157,7 +157,7 @@ def tuned_implicit(training: Interactions, validation: list[Pairs]) -> tuple[str
 
 
 def compare(report: Report, path: Path | None, size: str) -> None:
-    from benchmarks.quality import trained
+    from benchmarks.movielens import trained
 
     data = split(*likes_of(path, size))
     training = data.training

@@ -195,7 +195,7 @@ def measure(report: Report, engine: str, database: Database, rounds: int) -> Non
             search(connection, query, limit=50)
         taken = [(query, *_times(connection, query, worker)) for query in asked * rounds]
     for what, place in (("wall", 1), ("CPU", 2)):
-        times = [row[place] for row in taken]
+        times = [float(row[place]) for row in taken]
         p50, p95, longest = (round(float(value), 2) for value in np.percentile(times, [50, 95, 100]))
         worst = max(taken, key=lambda row: row[place])[0]
         report.add(

@@ -8,7 +8,7 @@ out.
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def _found(titles: dict[str, int], film: str) -> int | None:
 def first(model: Model, movies: Iterable[int], score: float, popularity: float) -> tuple[list[int], str]:
     rated = sorted(movies)
     scores = [score] * len(rated)
-    options = {"limit": SHOWN, "fill_rated": False, "popularity": popularity}
+    options: dict[str, Any] = {"limit": SHOWN, "fill_rated": False, "popularity": popularity}
     found = rank(model, rated, scores, np.zeros(len(rated)), **options)
     return found.movie_ids.tolist(), found.source
 

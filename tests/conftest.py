@@ -32,6 +32,7 @@ LONG = (
     "imports/test_merge_movies.py",
     "imports/test_sequences.py",
     "people/test_merge.py",
+    "players/test_storm.py",
     "repository/test_many_values.py",
     "storage/test_numbers_migration.py",
     "storage/test_private.py",

@@ -124,6 +124,7 @@ class Town:
             "cancelled": lambda: self._cancelled(target),
             "prefix": lambda: "matinee_00000000",
             "token": lambda: "unknown",
+            "secret": lambda: "unknown",
         }
         for name, value in known.items():
             if f"{{{name}}}" in path:

@@ -1,9 +1,9 @@
-"""Keeps the secret of an invitation, which stands in its address, out of the logs."""
+"""Keeps the secrets that stand in addresses, of invitations, hooks and lists, out of the logs."""
 
 import logging
 import re
 
-_SECRET = re.compile(r"(/invite/)[^\s?\"/]+")
+_SECRET = re.compile(r"(/(?:invite|hook|list)/)[^\s?\"/]+")
 
 
 class Discretion(logging.Filter):

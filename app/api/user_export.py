@@ -87,6 +87,40 @@ class ExportedAlias(BaseModel):
     created_at: datetime
 
 
+class ExportedPlay(BaseModel):
+    """What players reported, once; from its first event to the last."""
+
+    what: str
+    work: str
+    movie_id: int | None
+    first_at: datetime
+    last_at: datetime
+    sessions: list[str]
+
+
+class ExportedHook(BaseModel):
+    """An address that a player sends events to; without the address."""
+
+    number: int
+    player: str
+    created_at: datetime
+    used_at: datetime | None
+
+
+class ExportedHookName(BaseModel):
+    """Who the person is in a player."""
+
+    hook: int
+    name: str
+
+
+class ExportedList(BaseModel):
+    """A list of theirs that has an address; without the address."""
+
+    number: int
+    created_at: datetime
+
+
 class FirstRating(BaseModel):
     movie_id: int
 
@@ -152,6 +186,10 @@ class UserExport(BaseModel):
     marks: list[ExportedMark]
     waiting: list[ExportedWaiting]
     aliases: list[ExportedAlias]
+    plays: list[ExportedPlay]
+    hooks: list[ExportedHook]
+    hook_names: list[ExportedHookName]
+    lists: list[ExportedList]
     later_writes: list[Kept]
     first_ratings: list[FirstRating]
     tasks: list[ExportedTask]

@@ -164,6 +164,10 @@ class Deleted(BaseModel):
     marks: int
     waiting: int
     aliases: int
+    plays: int
+    hooks: int
+    hook_names: int
+    lists: int
     accounts: int
     sessions: int
     invitations: int

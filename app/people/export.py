@@ -15,7 +15,10 @@ from app.storage import Database
 
 ROWS = 500
 """Rows of a block; a rating has some 120 characters."""
-TIMES = ("created_at", "started_at", "finished_at", "expires_at", "used_at", "rated_at", "marked_at", "at")
+TIMES = (
+    *("created_at", "started_at", "finished_at", "expires_at", "used_at", "rated_at", "marked_at", "at"),
+    *("first_at", "last_at"),
+)
 
 
 def user_json(database: Database, user_id: int) -> Iterator[str]:

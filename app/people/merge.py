@@ -9,7 +9,7 @@ from app.imports.moves import Move
 from app.imports.sizes import DEFAULT, Sizes
 from app.people.kinds import MERGE
 from app.rating import RatingColumns
-from app.repository import aliases, marks, moves, ratings, waiting
+from app.repository import aliases, hooks, list_addresses, marks, moves, plays, ratings, waiting
 from app.tasks.attempt import Attempt
 
 
@@ -23,7 +23,14 @@ def run(attempt: Attempt, sizes: Sizes = DEFAULT) -> None:
     result = {"user_id": params.user_id, "from": params.from_id, "moved": figures.new}
     result |= {"replaced": figures.replaced, "older": figures.deleted, "left": left}
     with attempt.transaction(result=result) as connection:
-        for rest in (marks, waiting, aliases):  # an undo leaves them where they are then
+        for rest in (
+            plays,
+            hooks,
+            list_addresses,
+            marks,
+            waiting,
+            aliases,
+        ):  # an undo leaves them where they are then
             rest.move(connection, params.from_id, params.user_id)
 
 

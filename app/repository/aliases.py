@@ -20,6 +20,12 @@ def of_user(connection: Connection, user_id: int) -> dict[str, int]:
     return {row.work: row.movie_id for row in connection.execute(query)}
 
 
+def find(connection: Connection, user_id: int, work: str) -> int | None:
+    """The movie that was chosen for one work."""
+    query = sa.select(aliases.c.movie_id).where(aliases.c.user_id == user_id, aliases.c.work == work)
+    return connection.execute(query).scalar()
+
+
 def move(connection: Connection, before: int, after: int) -> int:
     """Give a person's choices to another, whose own stay; returns how many there were."""
     theirs = aliases.c.user_id == before

@@ -158,7 +158,7 @@ def make(connection: Connection, rows: Sequence[dict[str, Any]], import_seq: int
         movies_here.create(connection, row["title"], row["year"], None, now=now, source=MADE).id
         for row in rows
     ]
-    _keep_images(connection, MOVIE, dict.fromkeys(ids), import_seq)
+    _note_new(connection, MOVIE, ids, import_seq)
     links = {
         movie_id: {name: row[name] for name in _KEPT[LINK]}
         for movie_id, row in zip(ids, rows, strict=True)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.rating import STEP, RatingColumns
-from app.repository import counters, imports
+from app.repository import counters, hooks, imports, list_addresses, plays
 from app.repository import ratings as rating_queries
 from app.repository.count_changes import changes_of
 from app.repository.import_order import UNDO_IMPORT, UNDO_OF, WRITERS
@@ -67,8 +67,11 @@ def forget_first_raters(connection: Connection, user_id: int) -> int:
 
 
 def forget_rest(connection: Connection, user_id: int) -> dict[str, int]:
-    """Delete marks, rows that wait, and what was chosen for titles; returns how many of each."""
-    return {
+    """Delete marks, rows that wait, what was chosen for titles, and all of players; how many of each."""
+    own, named = hooks.forget(connection, user_id)
+    of_players = {"plays": plays.forget(connection, user_id), "hooks": own, "hook_names": named}
+    of_players["lists"] = list_addresses.forget(connection, user_id)
+    return of_players | {
         table.name: connection.execute(table.delete().where(table.c.user_id == user_id)).rowcount
         for table in (marks, waiting, aliases)
     }

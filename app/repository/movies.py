@@ -13,6 +13,7 @@ from app.movie import Movie, genre_key, keys, search_key
 from app.repository import counters, merged_movies, title_index
 from app.storage.database import database_of
 from app.storage.personal import aliases, marks
+from app.storage.players import plays
 from app.storage.schema import LAST_OWN_ID, first_raters, links, movies, ratings, retired_movie_ids
 
 PRIOR_RATINGS = 20
@@ -250,7 +251,7 @@ _REMOVE: Any = tuple(
     column.table.delete().where(column == sa.bindparam("movie"))
     for column in (
         *(first_raters.c.movie_id, links.c.movie_id, marks.c.movie_id, aliases.c.movie_id),
-        movies.c.id,
+        *(plays.c.movie_id, movies.c.id),
     )
 )
 

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 from app.repository import forgetting
 from app.repository.import_order import WRITERS
 from app.storage.personal import aliases, marks, personal_before_images, waiting
+from app.storage.players import hook_names, hooks, list_addresses, plays
 from app.storage.schema import (
     accounts,
     api_keys,
@@ -113,6 +114,7 @@ _SHOWN_OF_WAITING = (
     *("number", "title", "year", "imdb_id", "tmdb_id", "score", "rated_at", "marks", "reason"),
     "created_at",
 )
+_SHOWN_OF_PLAY = ("what", "work", "movie_id", "first_at", "last_at", "sessions")
 SECTIONS = (
     Section("names", _rows(users, "name", "created_at", "together", user_id="id"), (users.c.id,)),
     Section("accounts", _rows(accounts, "role", "created_at"), (accounts.c.user_id,)),
@@ -132,6 +134,10 @@ SECTIONS = (
     ),
     Section("waiting", _rows(waiting, *_SHOWN_OF_WAITING), (waiting.c.number,)),
     Section("aliases", _rows(aliases, "work", "movie_id", "created_at"), (aliases.c.work,)),
+    Section("plays", _rows(plays, *_SHOWN_OF_PLAY), (plays.c.number,)),
+    Section("hooks", _rows(hooks, "number", "player", "created_at", "used_at"), (hooks.c.number,)),
+    Section("hook_names", _rows(hook_names, "hook", "name"), (hook_names.c.hook, hook_names.c.name)),
+    Section("lists", _rows(list_addresses, "number", "created_at"), (list_addresses.c.number,)),
     Section("later_writes", _kept(later_writes), (later_writes.c.import_seq, later_writes.c.movie_id)),
     Section("first_ratings", _rows(first_raters, "movie_id"), (first_raters.c.number,)),
     Section("tasks", _tasks, (tasks.c.seq,)),

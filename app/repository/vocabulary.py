@@ -13,7 +13,7 @@ from app.repository import counters
 from app.spelling import ends, slips
 from app.storage import Database
 from app.storage.database import database_of
-from app.storage.schema import title_words
+from app.storage.title_terms import title_words
 
 Version = tuple[Any, ...]
 

@@ -44,13 +44,6 @@ movies = sa.Table(
 SCORED = {n: movies.c[f"scored_{n}"] for n in range(1, 11)}
 """The columns that count a movie's ratings of each score, by half steps: 1 for 0.5 to 10 for 5.0."""
 
-title_words = sa.Table(  # that titles have or had: among them a search looks for what was misspelt
-    "title_words",
-    metadata,
-    sa.Column("id", Key, primary_key=True),
-    sa.Column("word", Plain, nullable=False, index=True),
-)
-
 ratings = sa.Table(
     "ratings",
     metadata,

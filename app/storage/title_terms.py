@@ -14,6 +14,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
+from app.storage.schema import Key, Plain, metadata
+
+title_words = sa.Table(  # that titles have or had: among them a search looks for what was misspelt
+    "title_words",
+    metadata,
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("word", Plain, nullable=False, index=True),
+)
+
 Condition = Sequence[Sequence[tuple[str, ...]]]
 
 

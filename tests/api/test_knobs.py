@@ -66,13 +66,19 @@ def test_popularity_moves_the_order_and_nothing_else(built: TestClient) -> None:
 
     def mean(rows: list[dict[str, Any]]) -> float:
         """Ratings of a movie, those at the top weighing more."""
-        return sum(row["movie"]["rating_count"] / place for place, row in enumerate(rows, 1))
+        return float(sum(row["movie"]["rating_count"] / place for place, row in enumerate(rows, 1)))
 
     assert mean(gems) < mean(default) < mean(known)
 
 
 def test_a_body_has_the_same_knobs_as_a_query(built: TestClient) -> None:
-    shared = {"limit": 8, "popularity": 0.1, "diversity": 0.4, "min_ratings": 3, "among": ids(listed(built))}
+    shared: dict[str, Any] = {
+        "limit": 8,
+        "popularity": 0.1,
+        "diversity": 0.4,
+        "min_ratings": 3,
+        "among": ids(listed(built)),
+    }
     shared |= {"exclude": ids(listed(built))[:2]}
     alone = listed(built, decade=[1980, 1990], **shared)
     assert len(alone) == 8

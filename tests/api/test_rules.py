@@ -119,6 +119,21 @@ ADMIN     200  GET     /keys
 ADMIN     201  POST    /keys                             {"name": "k", "user_id": <user>, "role": "viewer"}
 ADMIN     404  DELETE  /keys/{prefix}
 ADMIN     200  GET     /audit
+
+OWN       201  POST    /hooks                            {"player": "plex", "user_id": <user>}
+OWN       200  GET     /hooks                            ?user_id=<user>
+OWN       any  PUT     /hooks/{number}/names             ?user_id=<user> {}
+OWN       404  DELETE  /hooks/{number}                   ?user_id=<user>
+PUBLIC    404  POST    /hook/{secret}                    {}
+OWN       201  POST    /lists                            {"user_id": <user>}
+OWN       200  GET     /lists                            ?user_id=<user>
+OWN       any  DELETE  /lists/{number}                   ?user_id=<user>
+PUBLIC    404  GET     /list/{secret}/radarr.json
+PUBLIC    404  GET     /list/{secret}/rss.xml
+PUBLIC    404  GET     /list/{secret}/recommendations.csv
+OWN       200  GET     /users/{user_id}/marks.csv
+OWN       200  GET     /users/{user_id}/letterboxd.csv   ?sheet=watchlist
+
 ADMIN     200  GET     /people
 """
 

@@ -209,11 +209,11 @@ def test_viewers_ask_for_themselves_and_people_who_allow_it(house: House) -> Non
     tokens = {person: house.token(person, f"s{person}") for person in (ann, ben, cleo, editor)}
 
     def status(caller: int, *users: int) -> int:
-        return client.post(PATH, json={"users": list(users)}, headers=tokens[caller]).status_code
+        return int(client.post(PATH, json={"users": list(users)}, headers=tokens[caller]).status_code)
 
     def allow(user: int, allowed: bool, caller: int) -> int:
         body = {"allowed": allowed}
-        return client.put(f"/users/{user}/together", json=body, headers=tokens[caller]).status_code
+        return int(client.put(f"/users/{user}/together", json=body, headers=tokens[caller]).status_code)
 
     assert status(ann, ann, ben) == 403
     assert status(editor, ann, ben) == 200

@@ -70,6 +70,15 @@ def wait(client: TestClient, *rows: Waiting) -> None:
     assert client.put(f"/users/{rows[0].user_id}/waiting/{number}", json={"movie_id": 32}).is_success
 
 
+def play(client: TestClient) -> None:
+    """A player of theirs tells of a movie that waits, and their list has an address."""
+    hook = client.post("/hooks", json={"player": "kodi", "user_id": RARE, "names": {NAME: RARE}}).json()
+    event = {"event": "watched", "type": "movie", "user": NAME, "session": NAME, "at": 1000}
+    assert client.post(hook["address"], json=event | {"title": f"{NAME} 2"}).json()["counted"] == 1
+    assert client.post(hook["address"], json=event | {"user": f"{NAME} too", "title": "A"}).is_success
+    post(client, "/lists", {"user_id": RARE})
+
+
 def live(client: TestClient, run_tasks: Run) -> None:
     """A person comes to the service, and leaves a trace of every kind."""
     send(client, OTHERS)
@@ -82,6 +91,7 @@ def live(client: TestClient, run_tasks: Run) -> None:
     post(client, "/ratings", rating | {"movie_id": 318})
     assert client.put(f"/users/{RARE}/feedback/6", json={"like": True, "watched": False}).is_success
     wait(client, Waiting(RARE, f"title:{NAME}:1", NAME, score=4.5), Waiting(RARE, "imdb:7", NAME))
+    play(client)
     send(client, LETTERBOXD, FILE, user_id=RARE)
     run_tasks()
     client.delete(f"/ratings/{RARE}/2")

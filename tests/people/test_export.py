@@ -37,7 +37,11 @@ def test_all_that_is_kept_comes_out(client: TestClient, run_tasks: Run) -> None:
     scores = {1: 2.5, 6: 4.0, 32: 4.5, 318: 2.5, 4306: 2.5}
     assert {movie: score for movie, (score, _) in rated.items()} == scores
     assert {row.mark.value: row.is_set for row in all_of_it.marks} == {"like": True, "watched": False}
-    assert [(row.title, row.imdb_id) for row in all_of_it.waiting] == [(NAME, None)]
+    assert [(row.title, row.imdb_id) for row in all_of_it.waiting] == [(NAME, None), (f"{NAME} 2", None)]
+    assert [(row.what, row.movie_id, row.sessions) for row in all_of_it.plays] == [("watched", None, [NAME])]
+    assert [row.player for row in all_of_it.hooks] == ["kodi"]
+    assert [row.name for row in all_of_it.hook_names] == [NAME]
+    assert len(all_of_it.lists) == 1
     assert [row.movie_id for row in all_of_it.aliases] == [32]
     assert {row.movie_id for row in all_of_it.later_writes} == {1, 2}
     assert [row.params["filename"] for row in all_of_it.tasks] == [FILE, FILE]

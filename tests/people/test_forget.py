@@ -45,7 +45,8 @@ def test_after_forgetting_nothing_is_found_in_any_file(
     assert answer.status_code == 200, answer.text
     report = answer.json()
     assert report["deleted"]["ratings"] == 5
-    assert [report["deleted"][name] for name in ("marks", "waiting", "aliases")] == [2, 1, 1]
+    assert [report["deleted"][name] for name in ("marks", "waiting", "aliases")] == [2, 2, 1]
+    assert [report["deleted"][name] for name in ("plays", "hooks", "hook_names", "lists")] == [1, 1, 1, 1]
     assert report["deleted"]["tasks"] == 2
     assert report["deleted"]["uploads"] >= 3
     assert report["deleted"]["rejected_values"] == 1

@@ -10,8 +10,9 @@ from app.mark import Mark
 from app.people import merge
 from app.people.kinds import MERGE, MergeParams
 from app.rating import Rating
-from app.repository import aliases, marks, waiting
+from app.repository import aliases, hooks, list_addresses, marks, plays, waiting
 from app.repository import ratings as rating_queries
+from app.repository.plays import Play
 from app.repository.waiting import Waiting
 from app.storage import Database
 from app.task import Task
@@ -54,6 +55,25 @@ def test_marks_rows_that_wait_and_chosen_titles_follow(rated: Database, settings
         assert marks.of_user(connection, 8).liked == {1: 1}
         assert waiting.count(connection, 8) == len(aliases.of_user(connection, 8)) == 1
         assert waiting.count(connection, 7) == len(marks.of_user(connection, 7).liked) == 0
+
+
+def test_plays_hooks_and_lists_follow(rated: Database, settings: Settings) -> None:
+    with rated.write() as connection:
+        for user, at in ((7, 0), (7, 90_000), (8, 60)):
+            plays.count(connection, Play(user, "watched", "imdb:1", 1, at, at))
+        hook = hooks.add(connection, "plex", 7, "a", now=1.0)
+        hooks.put_names(connection, hook.number, {"anna": 7})
+        list_addresses.add(connection, 7, "b", now=1.0)
+    assert run(rated, settings, started(rated), merge.run).status == "complete"
+    with rated.read() as connection:
+        assert [(play.first_at, play.last_at) for play in plays.of_user(connection, 8)] == [
+            (0, 60),
+            (90_000, 90_000),
+        ]
+        assert plays.of_user(connection, 7) == []
+        assert hooks.names(connection, [hook.number]) == {hook.number: {"anna": 8}}
+        assert len(hooks.listing(connection, user_id=8, limit=9)) == 1
+        assert list_addresses.whose(connection, "b") == 8
 
 
 def started(database: Database) -> Task:

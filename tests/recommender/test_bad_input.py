@@ -1,5 +1,7 @@
 """Data that says nothing: one user, one score, weights that sum to nothing, movies that no user likes."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,6 @@ def test_a_mask_that_leaves_nothing_gives_an_empty_list() -> None:
     mask = np.zeros(len(model.movie_ids), np.bool_)
     for popularity in (0.0, 0.5, 1.0):
         for diversity in (0.0, 1.0):
-            options = {"popularity": popularity, "diversity": diversity, "fill_rated": False}
+            options: dict[str, Any] = {"popularity": popularity, "diversity": diversity, "fill_rated": False}
             found = rank(model, [1, 5], [5, 5], [1, 2], limit=10, mask=mask, **options)
             assert found.movie_ids.tolist() == []

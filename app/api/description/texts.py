@@ -21,6 +21,7 @@ TAGS = [
     {"name": "recommendations", "description": "What a user may like, and why; movies that are alike."},
     {"name": "tasks", "description": "Imports, rebuilds and merges run in the background, as tasks."},
     {"name": "models", "description": "Versions of the model, how good each is, and which is served."},
+    {"name": "players", "description": "Events of media players in, lists for other programs out."},
     {"name": "exports", "description": "Everything out again, as files."},
     {"name": "users", "description": "People with a name, and ids that have ratings without one."},
     {"name": "people", "description": "Accounts, invitations, API keys and the audit: for admins."},

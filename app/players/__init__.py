@@ -1,0 +1,1 @@
+"""What media players report, and lists that other programs read."""
