@@ -18,6 +18,11 @@ TAGS = [
         "description": "Movies and their genres; lists of the best and the most rated.",
     },
     {"name": "ratings", "description": "Scores from 0.5 to 5 in half steps, one for each user and movie."},
+    {
+        "name": "feedback",
+        "description": "Marks beside a score: watched, watchlist, like, not interested.",
+    },
+    {"name": "waiting", "description": "Rows of a person's files whose movie is not there."},
     {"name": "recommendations", "description": "What a user may like, and why; movies that are alike."},
     {"name": "tasks", "description": "Imports, rebuilds and merges run in the background, as tasks."},
     {"name": "models", "description": "Versions of the model, how good each is, and which is served."},
@@ -32,4 +37,5 @@ OF_STATUS = {
     "201": "Made.",
     "202": "Queued as a task.",
     "204": "Done. There is no body.",
+    "308": "It was merged into the movie at `Location`.",
 }
