@@ -1,6 +1,6 @@
 """Why a movie is recommended to a user, or not, over HTTP."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
@@ -13,7 +13,7 @@ from app.api.movie_lists import Reason, Source
 from app.api.movies import NO_MOVIE
 from app.api.recommendations import departure, tag_of_list
 from app.api.values import MOST, Count, Genre, Id, Year
-from app.serving.explanation import Explanation, explain
+from app.serving.explanation import Explanation, Obstacle, explain
 from app.serving.recommendations import Filters
 from app.serving.taste import taste_of
 
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/users", tags=["recommendations"])
 class ExcludedBy(BaseModel):
     """What keeps the movie out of the list."""
 
-    reason: Literal["rated", "not_in_model", "excluded", "genre", "year"]
+    reason: Obstacle
     detail: str
 
 

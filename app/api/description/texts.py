@@ -6,7 +6,8 @@ VERSION = version("matinee")
 ABOUT = """Movie ratings in, recommendations out.
 
 What runs in the background is a task: a `POST` that starts one answers 202 with its address in `Location`.
-Errors are problem details (RFC 9457). Lists come in pages, by `limit` and the `cursor` in the header `Link`.
+Errors are problem details (RFC 9457), or a page for who prefers text/html.
+Lists come in pages, by `limit` and the `cursor` in the header `Link`.
 Times are ISO 8601 in UTC; ids are whole numbers from 0 to 2^63-1, ids of tasks are texts.
 
 Until there is an account the service is open to its own machine alone, and needs no credential. From the
