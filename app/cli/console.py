@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -142,13 +142,13 @@ def show(client: MatineeClient, user_id: int, limit: int) -> None:
             print(f"     because of {', '.join(reasons)}")
 
 
-def _title(movie: dict[str, Any]) -> str:
+def _title(movie: Mapping[str, Any]) -> str:
     year = f" ({movie['year']})" if movie["year"] else ""
     genres = f"  {', '.join(movie['genres'])}" if movie["genres"] else ""
     return f"{movie['title']}{year}{genres}"
 
 
-def _result(client: MatineeClient, started: dict[str, Any], name: str) -> dict[str, Any] | None:
+def _result(client: MatineeClient, started: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     """Wait for a task and show its progress; returns its result, or None if it is not complete.
 
     Raises `Interrupted` on Ctrl-C; the task itself goes on.
