@@ -159,6 +159,23 @@ def test_events_have_schemas(document: Json) -> None:
         assert schema["title"].lower() == f"{event['event']['const']}event"
 
 
+def test_links_lead_to_operations_with_what_an_answer_has(document: Json) -> None:
+    every = {one["operationId"]: one for _, _, one in operations(document)}
+    found = 0
+    for one in every.values():
+        for response in (resolved(document, given) for given in one["responses"].values()):
+            for link in response.get("links", {}).values():
+                [(parameter, value)] = link["parameters"].items()
+                given = (resolved(document, taken) for taken in every[link["operationId"]]["parameters"])
+                assert parameter in {taken["name"] for taken in given if taken["in"] == "path"}
+                schema = resolved(document, response["content"]["application/json"]["schema"])
+                assert value.removeprefix("$response.body#/") in schema["properties"]
+                found += 1
+    assert found > 25
+    started = operation(document, "start_import")["responses"]["202"]["links"]
+    assert {"get_task", "import_status", "undo_import"} <= started.keys()
+
+
 def test_every_kind_of_task_has_a_report(document: Json) -> None:
     assert set(names()) <= schemas.REPORTS.keys(), "app/api/description/schemas.py says what a result is"
 
