@@ -69,9 +69,15 @@ class Server:
         """Once it has its database and its worker, which may take long on a busy machine."""
 
         def is_ready() -> bool:
-            return self.client.get("/health/ready").status_code == 200
+            with contextlib.suppress(httpx.TransportError):
+                return self.client.get("/health/ready").status_code == 200
+            return False
 
-        poll(is_ready, within=60)
+        try:
+            poll(is_ready, within=60)
+        except AssertionError:
+            self.close()
+            raise
         return self
 
     def command(self) -> list[str]:

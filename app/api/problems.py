@@ -48,7 +48,7 @@ async def _app_error(request: Request, error: Any) -> JSONResponse:
 
 
 async def _merged(request: Request, error: Any) -> Response:
-    """Lead who reads a movie to what it was merged into; one who changes it is told."""
+    """Lead a read of a merged movie to what it is now, and refuse a change of it with that id."""
     path, ids = request.scope["route"].path, request.path_params
     if request.method not in SAFE_METHODS or ids.keys() != {"movie_id"}:
         return await _app_error(request, error)

@@ -1,7 +1,7 @@
 """Merge a movie that is there twice into the other one: ratings, ids elsewhere, and then its own id.
 
-From the first transaction on, whoever rates the one rates the other (`app.repository.merged_movies`), so no
-rating is left behind. `app.imports.undo` takes all of it back.
+From the first transaction on, a rating of the one is one of the other (`app.repository.merged_movies`), so
+that none is lost. `app.imports.undo` takes all of it back.
 """
 
 from dataclasses import replace

@@ -2,7 +2,7 @@
 
 A condition is a list of which all must hold, of lists of which one must, of tuples of terms that a movie must
 all have; a term that ends with "*" stands for every one that begins so. Terms are those of `app.titles`:
-letters and digits, perhaps behind a "=", no longer than `LONGEST_TERM`.
+letters and digits, perhaps after a "=", no longer than `LONGEST_TERM`.
 """
 
 from abc import ABC, abstractmethod

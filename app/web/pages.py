@@ -170,6 +170,7 @@ def docs(request: Request) -> Response:
         "reference",
         host=str(request.base_url).rstrip("/"),
         sections=reference.sections(described),
+        headers=reference.headers(described),
         types=reference.types(described),
     )
 

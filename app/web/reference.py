@@ -6,7 +6,7 @@ A type is a list of parts, each a text and the anchor of the type that it names,
 import json
 import shlex
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from app.api.answers import PROBLEM
@@ -20,6 +20,8 @@ PLACES = {
     "header": "In the header",
     "cookie": "In a cookie",
 }
+COMMON = frozenset(("X-Request-ID", "X-Request-Timeout", "Cache-Control"))
+"""Headers of every request or response, which are described once."""
 _CREDENTIALS = frozenset(("cookie",))
 """Places that no form of the page fills in."""
 
@@ -40,6 +42,17 @@ def sections(openapi: Json) -> list[Json]:
     ]
 
 
+def headers(openapi: Json) -> list[Json]:
+    """What many operations take or send in the header: each with its name and meaning."""
+    components = openapi.get("components", {})
+    found = {
+        name: described.get("description", "")
+        for part in ("parameters", "headers")
+        for name, described in components.get(part, {}).items()
+    }
+    return [{"name": name, "description": text} for name, text in sorted(found.items())]
+
+
 def types(openapi: Json) -> list[Json]:
     """Every named type with its description, its fields, and what it is if it has none."""
     return [
@@ -54,15 +67,16 @@ def types(openapi: Json) -> list[Json]:
 
 
 def _operation(method: str, path: str, operation: Json, openapi: Json) -> Json:
-    parameters = [_parameter(_resolved(one, openapi)) for one in operation.get("parameters", [])]
+    parameters = [_parameter(one) for one in operation.get("parameters", []) if "$ref" not in one]
     request = _resolved(operation.get("requestBody", {}), openapi)
     bodies = [
         _content(kind, content) | {"fields": list(_fields(_resolved(content.get("schema", {}), openapi)))}
         for kind, content in request.get("content", {}).items()
     ]
     responses = [
-        _response(status, _resolved(response, openapi), openapi)
+        _response(status, response)
         for status, response in operation.get("responses", {}).items()
+        if "$ref" not in response
     ]
     return {
         "id": operation["operationId"],
@@ -78,9 +92,20 @@ def _operation(method: str, path: str, operation: Json, openapi: Json) -> Json:
         "inputs": [one for one in parameters if one["in"] not in _CREDENTIALS],
         "bodies": bodies,
         "responses": responses,
+        "headers": _uncommon(_name(one) for one in operation.get("parameters", []) if "$ref" in one),
+        "refusals": [status for status, one in operation.get("responses", {}).items() if "$ref" in one],
         "streams": any(one["kind"] == "text/event-stream" for r in responses for one in r["bodies"]),
         "curl": _curl(method, path, bodies),
     }
+
+
+def _uncommon(names: Iterable[str]) -> list[str]:
+    return sorted(set(names) - COMMON)
+
+
+def _name(reference: Json) -> str:
+    """The last part of what is referred to."""
+    return str(reference["$ref"]).rpartition("/")[2]
 
 
 def _parameter(parameter: Json) -> Json:
@@ -124,16 +149,12 @@ def _examples(described: Json) -> Iterator[Any]:
         yield one.get("value")
 
 
-def _response(status: str, response: Json, openapi: Json) -> Json:
-    headers = [
-        {"name": name, "description": _resolved(header, openapi).get("description", "")}
-        for name, header in response.get("headers", {}).items()
-    ]
+def _response(status: str, response: Json) -> Json:
     bodies = [_content(kind, content) for kind, content in response.get("content", {}).items()]
     return {
         "status": status,
         "description": response.get("description", ""),
-        "headers": headers,
+        "headers": _uncommon(response.get("headers", {})),
         "bodies": bodies,
         "refuses": bool(bodies) and all(one["kind"] == PROBLEM for one in bodies),
     }
@@ -165,8 +186,7 @@ def _type(schema: Json) -> Type:
     if options := schema.get("anyOf") or schema.get("oneOf"):
         return _joined([_type(option) for option in options], " or ")
     if "$ref" in schema:
-        name = str(schema["$ref"]).rpartition("/")[2]
-        return [(name, f"type-{name}")]
+        return [(_name(schema), f"type-{_name(schema)}")]
     if choices := schema.get("enum"):
         return [(" | ".join(str(choice) for choice in choices), None)]
     if schema.get("type") == "array":
