@@ -41,6 +41,7 @@ CHECKS = (
     "response_headers_conformance",
     "response_schema_conformance",
     "unsupported_method",
+    "ignored_auth",
 )
 CALLERS: dict[str, tuple[Role | None, bool]] = {
     "admin": (Role.ADMIN, False),
