@@ -6,13 +6,30 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
-from urllib.parse import quote
+from typing import Any, NamedTuple, Self, cast
 from uuid import uuid4
 
 import httpx
 
 from app.client_answers import ApiError, JsonObject, NoAnswer, json_list, json_object, refused
+from app.client_calls.answers import (
+    Explanation,
+    Feedback,
+    MarkedMovie,
+    Movie,
+    Rating,
+    RecommendationBatch,
+    RecommendedMovies,
+    Resolved,
+    WaitingRow,
+)
+from app.client_calls.calls import segment
+from app.client_calls.movies import MovieCalls
+from app.client_calls.people import PeopleCalls
+from app.client_calls.ratings import RatingCalls
+from app.client_calls.states import Rebuild, Started, Task, UnknownTask, User
+from app.client_calls.streams import StreamCalls
+from app.client_calls.tasks import TaskCalls
 from app.retry_client import DEFAULT_POLICY, RetryPolicy, retry, retry_after
 
 __all__ = ["ApiError", "JsonObject", "MatineeClient", "NoAnswer", "Recommendations"]
@@ -35,7 +52,7 @@ class Recommendations(NamedTuple):
     model_version: str | None
 
 
-class MatineeClient:
+class MatineeClient(MovieCalls, RatingCalls, TaskCalls, PeopleCalls, StreamCalls):
     """Calls to one server, retried by `policy`, whose budget they share.
 
     Every method raises `ApiError`. All attempts of a call that changes something carry one idempotency key,
@@ -78,32 +95,29 @@ class MatineeClient:
     def health(self) -> JsonObject:
         return json_object(self._get("/health"))
 
-    def create_movie(self, title: str, year: int | None = None, genre: str | None = None) -> JsonObject:
+    def create_movie(self, title: str, year: int | None = None, genre: str | None = None) -> Movie:
         fields = {"title": title, "year": year, "genre": genre}
         known = {name: value for name, value in fields.items() if value is not None}
-        return self._post("/movies", json=known)
+        return self._changed(Movie, "POST", "/movies", json=known)
 
-    def movies(self, query: str | None = None, limit: int = 20) -> list[JsonObject]:
-        params: dict[str, str | int] = {"limit": limit, **({"query": query} if query else {})}
-        return json_list(self._get("/movies", params=params), dict, "a list of JSON objects")
+    def movies(self, query: str | None = None, limit: int = 20) -> list[Movie]:
+        return self._listed(Movie, "/movies", limit=limit, query=query or None)
 
-    def movie(self, movie_id: int) -> JsonObject:
-        return json_object(self._get(f"/movies/{movie_id}"))
+    def movie(self, movie_id: int) -> Movie:
+        return self._read(Movie, f"/movies/{movie_id}")
 
-    def create_user(self, name: str) -> JsonObject:
+    def create_user(self, name: str) -> User:
         """Add a person; the id is in `id`."""
-        return self._post("/users", json={"name": name})
+        return self._changed(User, "POST", "/users", json={"name": name})
 
-    def users(self, name: str | None = None) -> list[JsonObject]:
+    def users(self, name: str | None = None) -> list[User]:
         """The people there are, or the one of that name."""
-        return json_list(
-            self._get("/users", params={"name": name} if name else None), dict, "a list of people"
-        )
+        return self._listed(User, "/users", name=name or None)
 
-    def rate(self, movie_id: int, user_id: int, score: float) -> JsonObject:
+    def rate(self, movie_id: int, user_id: int, score: float) -> Rating:
         """Rate a movie; a second rating replaces the first."""
         rating = {"movie_id": movie_id, "user_id": user_id, "score": score}
-        return self._post("/ratings", json=rating)
+        return self._changed(Rating, "POST", "/ratings", json=rating)
 
     def recommendations(self, user_id: int, limit: int = 10) -> Recommendations:
         response = self._get(f"/recommendations/{user_id}", params={"limit": limit})
@@ -111,39 +125,37 @@ class MatineeClient:
         headers = response.headers
         return Recommendations(ids, headers.get("X-Source", ""), headers.get("X-Model-Version") or None)
 
-    def rich_recommendations(self, user_id: int, limit: int = 10) -> JsonObject:
+    def rich_recommendations(self, user_id: int, limit: int = 10) -> RecommendedMovies:
         """With movies and reasons: `source`, `model_version`, `recommendations`."""
-        return json_object(self._get(f"/users/{user_id}/recommendations", params={"limit": limit}))
+        return self._read(RecommendedMovies, f"/users/{user_id}/recommendations", limit=limit)
 
     def batch_recommendations(
         self, user_ids: Sequence[int], limit: int = 10, *, reasons: bool = False
-    ) -> JsonObject:
+    ) -> RecommendationBatch:
         """Those of up to 100 users: `model_version`, and in `users` a list for each, in their order."""
         body = {"user_ids": list(user_ids), "limit": limit, "reasons": reasons}
-        return self._post("/recommendations/batch", json=body)
+        return self._changed(RecommendationBatch, "POST", "/recommendations/batch", json=body)
 
-    def explanation(self, user_id: int, movie_id: int) -> JsonObject:
+    def explanation(self, user_id: int, movie_id: int) -> Explanation:
         """Why a movie is recommended to a user or not: `rank`, `preference`, `because`, `excluded_by`."""
-        return json_object(self._get(f"/users/{user_id}/movies/{movie_id}/explanation"))
+        return self._read(Explanation, f"/users/{user_id}/movies/{movie_id}/explanation")
 
-    def feedback(self, user_id: int, mark: str | None = None, limit: int = 50) -> list[JsonObject]:
+    def feedback(self, user_id: int, mark: str | None = None, limit: int = 50) -> list[MarkedMovie]:
         """A person's marked movies by id; `mark`: watched, watchlist, like or not_interested, that alone."""
-        params = {"limit": limit, **({"mark": mark} if mark else {})}
-        return json_list(self._get(f"/users/{user_id}/feedback", params), dict, "a list of marked movies")
+        return self._listed(MarkedMovie, f"/users/{user_id}/feedback", limit=limit, mark=mark)
 
-    def set_feedback(self, user_id: int, movie_id: int, **marks: bool) -> JsonObject:
+    def set_feedback(self, user_id: int, movie_id: int, **marks: bool) -> Feedback:
         """Change the marks that are named, as in `watched=True`; the others stay."""
-        return json_object(self._change("PUT", f"/users/{user_id}/feedback/{movie_id}", json=marks))
+        return self._changed(Feedback, "PUT", f"/users/{user_id}/feedback/{movie_id}", json=marks)
 
-    def waiting(self, user_id: int, limit: int = 50) -> list[JsonObject]:
+    def waiting(self, user_id: int, limit: int = 50) -> list[WaitingRow]:
         """Rows of a person's files whose movie is not there, each with up to three candidates."""
-        answer = self._get(f"/users/{user_id}/waiting", {"limit": limit})
-        return json_list(answer, dict, "a list of rows that wait")
+        return self._listed(WaitingRow, f"/users/{user_id}/waiting", limit=limit)
 
-    def choose(self, user_id: int, number: int, movie_id: int) -> JsonObject:
+    def choose(self, user_id: int, number: int, movie_id: int) -> Resolved:
         """Say which movie a row that waits means."""
         path = f"/users/{user_id}/waiting/{number}"
-        return json_object(self._change("PUT", path, json={"movie_id": movie_id}))
+        return self._changed(Resolved, "PUT", path, json={"movie_id": movie_id})
 
     def drop(self, user_id: int, number: int) -> None:
         """Give a row that waits up."""
@@ -151,33 +163,13 @@ class MatineeClient:
 
     def start_dump(
         self, format: str = "jsonl", limit: int = 10, idempotency_key: str | None = None
-    ) -> JsonObject:
+    ) -> Started:
         """Have everybody's recommendations written to a file, `jsonl` or `csv`: `wait`, `save_result`."""
         params = {"format": format, "limit": limit}
-        return self._post("/recommendations/dump", idempotency_key, params=params)
+        return self._changed(Started, "POST", "/recommendations/dump", idempotency_key, params=params)
 
-    def save_result(self, task_id: str, path: Path | str) -> None:
-        """Save the file that a task has made; it is there whole or not at all. Raises `OSError`."""
-        target = Path(path)
-        beside = target.with_name(f"{target.name}.part")
-
-        def download() -> httpx.Response:
-            with self._http.stream("GET", f"/tasks/{_segment(task_id)}/result") as response:
-                if response.is_success:
-                    with beside.open("wb") as file:
-                        file.writelines(response.iter_bytes())
-                else:
-                    response.read()
-            return response
-
-        try:
-            self._call(download)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
-
-    def start_rebuild(self, idempotency_key: str | None = None) -> JsonObject:
-        return self._post("/recommender/rebuild", idempotency_key)
+    def start_rebuild(self, idempotency_key: str | None = None) -> Started:
+        return self._changed(Started, "POST", "/recommender/rebuild", idempotency_key)
 
     def start_import(
         self,
@@ -191,7 +183,7 @@ class MatineeClient:
         create: str | None = None,
         idempotency_key: str | None = None,
         content_type: str = "text/csv",
-    ) -> JsonObject:
+    ) -> Started:
         """Stream a file to the server, from its start at each attempt; None imports the bundled sample.
 
         `user_id`: whose ratings they are, for an export that holds one person's (Letterboxd, IMDb). What the
@@ -211,16 +203,19 @@ class MatineeClient:
                 return self._http.post("/imports", content=file, **options)
 
         deadline = max(self._policy.deadline, UPLOAD_DEADLINE)
-        return json_object(self._call(upload, replace(self._policy, deadline=deadline)))
+        started = json_object(self._call(upload, replace(self._policy, deadline=deadline)))
+        return cast(Started, started)
 
-    def import_status(self, task_id: str) -> JsonObject:
-        return json_object(self._get(f"/imports/{_segment(task_id)}"))
+    def import_status(self, task_id: str) -> Task | UnknownTask:
+        """`status` is `unknown` for an id that is none of an import or undo."""
+        found: Task | UnknownTask = self._read(Task, f"/imports/{segment(task_id)}")
+        return found
 
-    def rebuild_status(self, task_id: str) -> JsonObject:
-        return json_object(self._get(f"/recommender/rebuild/{_segment(task_id)}"))
+    def rebuild_status(self, task_id: str) -> Rebuild:
+        return self._read(Rebuild, f"/recommender/rebuild/{segment(task_id)}")
 
-    def task(self, task_id: str) -> JsonObject:
-        return json_object(self._get(f"/tasks/{_segment(task_id)}"))
+    def task(self, task_id: str) -> Task:
+        return self._read(Task, f"/tasks/{segment(task_id)}")
 
     def wait(self, task_id: str, on_progress: Callable[[JsonObject], None] | None = None) -> JsonObject:
         """Poll a task as often as Retry-After says, at least every 30 s, and return it once it has ended.
@@ -228,7 +223,7 @@ class MatineeClient:
         `on_progress` is called with the task of every poll, also the last. The wait itself has no limit;
         it raises `ApiError` if the server has not responded for as long as the policy's deadline.
         """
-        path = f"/tasks/{_segment(task_id)}"
+        path = f"/tasks/{segment(task_id)}"
         patient = replace(self._policy, attempts=max(self._policy.attempts, POLL_ATTEMPTS))
         while True:
             response = self._call(lambda: self._http.get(path), patient)
@@ -240,16 +235,6 @@ class MatineeClient:
             pause = retry_after(response, time.time())
             pause = POLL_INTERVAL if pause is None else max(pause, LEAST_POLL_INTERVAL)
             self._sleep(min(pause, LONGEST_POLL_INTERVAL))
-
-    def _get(self, path: str, params: dict[str, Any] | None = None) -> httpx.Response:
-        return self._call(lambda: self._http.get(path, params=params))
-
-    def _post(self, path: str, key: str | None = None, **options: Any) -> JsonObject:
-        return json_object(self._change("POST", path, key, **options))
-
-    def _change(self, method: str, path: str, key: str | None = None, **options: Any) -> httpx.Response:
-        headers = {"Idempotency-Key": key or str(uuid4())}
-        return self._call(lambda: self._http.request(method, path, headers=headers, **options))
 
     def _call(self, func: Callable[[], httpx.Response], policy: RetryPolicy | None = None) -> httpx.Response:
         try:
@@ -281,7 +266,3 @@ def _address(text: str) -> httpx.URL:
     if reason:
         raise ApiError(f"{text!r} is no server address: {reason}. Give one like http://127.0.0.1:8000.")
     return url
-
-
-def _segment(task_id: str) -> str:
-    return quote(task_id, safe="")

@@ -28,6 +28,7 @@ from schemathesis.engine import Status
 from schemathesis.engine.events import NonFatalError, ScenarioFinished
 
 from app.config import Settings
+from app.main import create_app
 from app.service import Service
 from app.tasks.worker import run_next
 from app.user import Role
@@ -40,7 +41,15 @@ CHECKS = (
     "response_headers_conformance",
     "response_schema_conformance",
     "unsupported_method",
+    "ignored_auth",
 )
+CALLERS: dict[str, tuple[Role | None, bool]] = {
+    "admin": (Role.ADMIN, False),
+    "viewer": (Role.VIEWER, False),
+    "nobody": (None, False),
+    "closed door": (None, True),
+}
+"""The role of each, and whether the door is closed."""
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 EXAMPLES = 10
 """Requests of an operation in each phase that draws them at random, for each caller and seed."""
@@ -139,19 +148,25 @@ def tasks_run(service: Service) -> Iterator[None]:
         thread.join()
 
 
-def examine(phases: Iterable[str] = PHASES, *, examples: int, seed: int, role: Role | None) -> Findings:
-    """With the door open: as a person of that role, or as nobody. Every run has a service of its own."""
+def examine(
+    phases: Iterable[str] = PHASES, *, examples: int, seed: int, role: Role | None, closed: bool = False
+) -> Findings:
+    """As a person of that role, or as nobody, with the door open or `closed`. Each has its own service."""
     found, began = Findings(), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         limit = f"{PLENTY}/minute"
         settings = Settings(
             data_dir=Path(folder), embedded_worker=False, limit_writes=limit, limit_imports=limit
         )
-        house = House(settings)
-        headers = {} if role is None else house.key(house.person("Ada", role), role)
-        with tasks_run(house.service):
-            explore(house.app, headers, phases, examples=examples, seed=seed, found=found)
-        house.service.close()
+        headers: dict[str, str] = {}
+        if closed:
+            app = create_app(settings)
+        else:
+            house = House(settings)
+            app, headers = house.app, house.key(house.person("Ada", role), role) if role else {}
+        with tasks_run(app.state.service):
+            explore(app, headers, phases, examples=examples, seed=seed, found=found)
+        app.state.service.close()
     found.seconds = time.perf_counter() - began
     return found
 
@@ -164,12 +179,12 @@ def main() -> None:
     options = parser.parse_args()
     rounds: list[dict[str, Any]] = []
     for seed in itertools.count(options.seed):
-        for role in (Role.ADMIN, Role.VIEWER, None):
-            found = examine(examples=EXAMPLES, seed=seed, role=role)
-            rounds.append({"seed": seed, "caller": str(role or "nobody")} | found.report())
+        for caller, (role, closed) in CALLERS.items():
+            found = examine(examples=EXAMPLES, seed=seed, role=role, closed=closed)
+            rounds.append({"seed": seed, "caller": caller} | found.report())
             if options.json:
                 options.json.write_text(json.dumps(rounds, indent=1), encoding="utf-8")
-            print(f"seed {seed}, {role or 'nobody'}: {found.cases} cases, {len(found.failures)} failures")
+            print(f"seed {seed}, {caller}: {found.cases} cases, {len(found.failures)} failures", flush=True)
         if sum(one["cases"] for one in rounds) >= options.cases:
             break
     failures = {key: text for one in rounds for key, text in one["failures"].items()}

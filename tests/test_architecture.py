@@ -21,7 +21,7 @@ LAYERS = (  # packages and modules of `app`; each may import from its own layer 
     ("repository",),
     ("storage",),
     ("recommender",),
-    ("movie", "rating", "mark", "task", "user", "sample", "client", "client_answers"),
+    ("movie", "rating", "mark", "task", "user", "sample", "client", "client_answers", "client_calls"),
     ("retry_client", "config", "titles", "spelling", "compilation", "deadline", "descriptors"),
     ("errors", "network", "outcome", "arrays", "process"),
 )

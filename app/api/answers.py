@@ -1,5 +1,6 @@
 """What several endpoints answer: a movie, which looks the same wherever it is nested, and problem details."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -66,15 +67,15 @@ def problem_content() -> dict[str, Any]:
 
 
 def sends(
-    *headers: str, status: int = 200, media_type: str = "", model: type[BaseModel] | None = None
+    *headers: str, status: int = 200, media_types: Sequence[str] = (), model: type[BaseModel] | None = None
 ) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that sends these headers, or a text of that type, with that status.
+    """The `responses` of a route that sends these headers, or a text of these types, with that status.
 
     Headers that follow from what a route is are added by `app.api.description`, which has their meanings.
     """
     found: dict[str, Any] = {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers}}
     if model:
         found["model"] = model
-    if media_type:
-        found["content"] = {media_type: {"schema": {"type": "string"}}}
+    if media_types:
+        found["content"] = {media_type: {"schema": {"type": "string"}} for media_type in media_types}
     return {status: found}

@@ -6,7 +6,7 @@ from fastapi import APIRouter, BackgroundTasks, Query
 from fastapi.responses import FileResponse
 from sqlalchemy.engine import Connection
 
-from app.api.answers import refusals
+from app.api.answers import refusals, sends
 from app.api.dependencies import ServiceDependency
 from app.api.edge.manners import Manner, served
 from app.api.edge.rules import EDITOR, CallerDependency
@@ -55,7 +55,8 @@ def start_dump(
     "/tasks/{task_id}/result",
     dependencies=[EDITOR],
     response_class=FileResponse,
-    responses=refusals(
+    responses=sends("Content-Disposition", media_types=["application/x-ndjson", "text/csv"])
+    | refusals(
         NotFound="There is no such task, it makes no file, or its file is gone",
         Conflict="It is not complete",
     ),

@@ -1,6 +1,6 @@
 """Why a movie is recommended to a user, or not, over HTTP."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
@@ -15,7 +15,7 @@ from app.api.recommendations import departure, tag_of_list
 from app.api.values import Count
 from app.api.wishes import FiltersDependency, Popularity
 from app.recommender.ranking import POPULARITY
-from app.serving.explanation import Explanation, explain
+from app.serving.explanation import Explanation, Obstacle, explain
 from app.serving.taste import taste_of
 
 router = APIRouter(prefix="/users", tags=["recommendations"])
@@ -24,18 +24,7 @@ router = APIRouter(prefix="/users", tags=["recommendations"])
 class ExcludedBy(BaseModel):
     """What keeps the movie out of the list."""
 
-    reason: Literal[
-        "rated",
-        "liked",
-        "marked",
-        "not_in_model",
-        "excluded",
-        "among",
-        "min_ratings",
-        "genre",
-        "year",
-        "decade",
-    ]
+    reason: Obstacle
     detail: str
 
 

@@ -17,7 +17,7 @@ from app.storage import Database
 
 router = APIRouter(tags=["exports"])
 
-CSV = sends("Content-Disposition", media_type="text/csv")
+CSV = sends("Content-Disposition", media_types=["text/csv"])
 
 
 @router.get("/ratings.csv", dependencies=[EDITOR], response_class=StreamingResponse, responses=CSV)

@@ -32,7 +32,7 @@ from app.user import Caller
 
 router = APIRouter(prefix="/imports", tags=["tasks"])
 
-NO_REJECTS = sends("Content-Disposition", media_type="text/csv") | refusals(
+NO_REJECTS = sends("Content-Disposition", media_types=["text/csv"]) | refusals(
     NotFound="There is no such task, or it has no rejects (yet)"
 )
 
@@ -161,7 +161,7 @@ def list_imports(
     response: Response,
     service: ServiceDependency,
     caller: CallerDependency,
-    status: Status | None = None,
+    status: Annotated[Status | None, Query(description="imports in this state alone")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> list[dict[str, Any]]:

@@ -31,8 +31,8 @@ NO_MOVIE_OR_CHANGED = refusals(
     NotFound="There is no such movie", PreconditionFailed="It is not as If-Match says any more"
 )
 
-
-MOVED_OR_NONE = NO_MOVIE | {308: {"description": "It was merged into the movie at `Location`"}}
+MOVED_OR_NONE = NO_MOVIE | sends("Cache-Control", status=308)
+"""A movie that was merged is now where `Location` leads."""
 
 
 class MovieBody(BaseModel):
@@ -58,7 +58,7 @@ class MovieChanges(BaseModel):
     dependencies=[EDITOR],
     status_code=201,
     response_model=MovieAnswer,
-    responses=sends("Location", status=201),
+    responses=sends("Location", "ETag", status=201),
 )
 def create_movie(body: MovieBody, once: OnceDependency) -> Any:
     """Add a movie, under an id of its own; no import overwrites it.

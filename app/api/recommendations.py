@@ -15,7 +15,7 @@ from app.api.dependencies import Limit, MovieId, ServiceDependency, UserId
 from app.api.edge.manners import Manner, served
 from app.api.edge.rules import OWN, VIEWER
 from app.api.movie_lists import Recommendations, SimilarMovie
-from app.api.movies import NO_MOVIE
+from app.api.movies import MOVED_OR_NONE
 from app.api.values import NUMBER, Count, Id, Score
 from app.api.wishes import Diversity, FiltersDependency, Popularity, Wish
 from app.rating import Rating
@@ -157,7 +157,7 @@ def _of_similar(request: Request, response: Response, service: ServiceDependency
     "/movies/{movie_id}/similar",
     response_model=list[SimilarMovie],
     dependencies=[VIEWER, Depends(_of_similar)],
-    responses=NO_MOVIE,
+    responses=MOVED_OR_NONE,
 )
 def similar_movies(movie_id: MovieId, service: ServiceDependency, limit: Limit = 10) -> list[dict[str, Any]]:
     """Movies that the same users like; none for a movie that is not in the model."""

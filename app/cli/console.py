@@ -190,13 +190,13 @@ def show(client: MatineeClient, user_id: int, limit: int) -> None:
             print(f"     because of {', '.join(reasons)}")
 
 
-def title_of(movie: dict[str, Any]) -> str:
+def title_of(movie: Mapping[str, Any]) -> str:
     year = f" ({movie['year']})" if movie["year"] else ""
     genres = f"  {', '.join(movie['genres'])}" if movie["genres"] else ""
     return f"{movie['title']}{year}{genres}"
 
 
-def _result(client: MatineeClient, started: dict[str, Any], name: str) -> dict[str, Any] | None:
+def _result(client: MatineeClient, started: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     """Wait for a task and show its progress; returns its result, or None if it is not complete.
 
     Raises `Interrupted` on Ctrl-C; the task itself goes on.

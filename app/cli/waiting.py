@@ -1,10 +1,11 @@
 """`matinee waiting`: rows of a person's files whose movie is not there, shown, given a movie or given up."""
 
 import argparse
-from typing import Any
+from collections.abc import Sequence
 
 from app.cli.console import user_of
 from app.client import MatineeClient
+from app.client_calls.answers import WaitingRow
 
 
 def run(client: MatineeClient, options: argparse.Namespace) -> bool:
@@ -23,7 +24,7 @@ def run(client: MatineeClient, options: argparse.Namespace) -> bool:
     return True
 
 
-def _show(rows: list[dict[str, Any]], user_id: int, limit: int) -> None:
+def _show(rows: Sequence[WaitingRow], user_id: int, limit: int) -> None:
     if not rows:
         print(f"No row of user {user_id} waits for its film.")
         return
@@ -39,7 +40,7 @@ def _show(rows: list[dict[str, Any]], user_id: int, limit: int) -> None:
     )
 
 
-def _said(row: dict[str, Any]) -> str:
+def _said(row: WaitingRow) -> str:
     """What the row says of its movie: the score and the marks."""
     score = [] if row["score"] is None else [f"{row['score']:g}"]
     marks = [mark.replace("_", " ") for mark, state in row["marks"].items() if state["value"]]

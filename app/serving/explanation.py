@@ -1,6 +1,7 @@
 """Why a movie is recommended to a user or not: its preference, where that comes from, what keeps it out."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from sqlalchemy.engine import Connection
@@ -14,12 +15,16 @@ from app.repository import movies
 from app.serving.recommendations import Filters, Reason, Serving, Source
 from app.serving.taste import Taste
 
+Obstacle = Literal[
+    "rated", "liked", "marked", "not_in_model", "excluded", "among", "min_ratings", "genre", "year", "decade"
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
     """What keeps a movie out of the list: a word for programs, a sentence for people."""
 
-    reason: str
+    reason: Obstacle
     detail: str
 
 

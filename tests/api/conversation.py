@@ -17,18 +17,26 @@ import httpx
 
 from app.api.description import examples
 from app.config import Settings
+from app.mark import Mark, Marked
 from app.people import passwords
-from app.repository import accounts
+from app.repository import accounts, waiting
+from app.repository.waiting import Waiting
 from app.service import Service
 from app.tasks.worker import run_next
 from app.user import Role
-from tests.api.calls import CALLS, PASSWORD, Call
+from tests.api.call import PASSWORD, Call
+from tests.api.calls import CALLS
 from tests.house import House
 
 SECRETS = ("access_token", "refresh_token", "key", "password", "token")
 """Fields whose values are shown by their start alone."""
 LONGEST = 1200
 """Letters of a text that are shown; a file goes on."""
+WAITING: dict[str, dict[str, Any]] = {
+    "The Toy Story": {"score": 4.0, "rated_at": 1_700_000_000, "candidates": ((1, "a title like it"),)},
+    "A Film of Ours": {"marks": {Mark.WATCHED: Marked(True, 1_700_000_000)}},
+}
+"""What the rows of an import that wait for their movie say."""
 MEASURED = ("seconds", "rate", "eta_seconds", "uptime_seconds", "p50", "p99", "at", "beat_age_seconds")
 MEASURED_TOO = (
     "database_bytes",
@@ -62,6 +70,7 @@ class Conversation:
 
     def __post_init__(self) -> None:
         self._client = self.house.client()
+        self._client.follow_redirects = False
         self.document = self.house.app.openapi()
         self._callers = dict[str, dict[str, str]]()
         people = {"Ada": Role.ADMIN, "Ben": Role.VIEWER, "Eve": Role.EDITOR}
@@ -70,6 +79,12 @@ class Conversation:
             with self.house.service.database.write() as connection:
                 accounts.set_password(connection, user_id, passwords.hashed(PASSWORD))
             self._callers[name] = self.house.token(user_id, f"session of {name}", seconds=600)
+        rows = [
+            Waiting(self.told["Ben"], title, title, 1995, reason="No movie has this title.", **more)
+            for title, more in WAITING.items()
+        ]
+        with self.house.service.database.write() as connection:
+            waiting.put(connection, self.told["Ben"], rows)
 
     def hold(self) -> None:
         for call in CALLS:
@@ -145,7 +160,7 @@ def _type(message: httpx.Request | httpx.Response) -> str:
 
 
 def _body(type_: str, content: bytes) -> Any:
-    if type_.endswith("json"):
+    if type_ == "application/json" or type_.endswith("+json"):
         return json.loads(content)
     if type_ == "application/x-www-form-urlencoded":
         return dict(httpx.QueryParams(content.decode()))

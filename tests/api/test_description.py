@@ -72,6 +72,7 @@ def test_every_refusal_is_problem_details_with_a_request_id(document: Json) -> N
             assert response["description"], f"{method} {path} {status}"
             assert "X-Request-ID" in response["headers"]
             if status >= "4":
+                assert "Link" in response["headers"]
                 [(kind, content)] = response["content"].items()
                 assert kind == "application/problem+json"
                 assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
@@ -94,10 +95,14 @@ def test_every_reference_leads_somewhere(document: Json) -> None:
 @pytest.mark.parametrize(
     ("operation_id", "lacks", "has"),
     [
-        ("health", {"401", "403", "421", "422", "503"}, set()),
+        ("health", {"401", "403", "421", "503"}, {"406", "422"}),
+        ("list_genres", {"404", "412"}, {"406", "422"}),
+        ("replace_movie", {"409"}, {"406", "412", "422"}),
+        ("delete_movie", {"406"}, {"409", "412"}),
+        ("histogram", {"412"}, {"308", "404"}),
         ("issue_tokens", set(), {"401", "409", "413", "429"}),
         ("get_movie", {"408", "413"}, {"304", "401", "403", "404", "421", "422", "429", "503", "507"}),
-        ("create_movie", {"404", "409", "304"}, {"201", "408", "413", "422", "429"}),
+        ("create_movie", {"404", "409", "304", "412"}, {"201", "408", "413", "422", "429"}),
         ("start_import", set(), {"202", "409", "413", "415", "422", "429"}),
         ("get_task", {"429"}, {"404", "503"}),
     ],
@@ -120,6 +125,10 @@ def test_what_a_route_refuses_follows_from_what_it_is(
         ),
         ("list_movies", "200", {"ETag", "Link", "Cache-Control"}),
         ("get_movie", "304", {"ETag"}),
+        ("get_movie", "308", {"Location"}),
+        ("change_movie", "200", {"ETag"}),
+        ("create_movie", "201", {"ETag", "Location"}),
+        ("get_task_result", "200", {"Content-Disposition", "Content-Encoding", "Vary"}),
         ("get_task", "200", {"Retry-After", "Preference-Applied"}),
         ("recommend", "200", {"X-Source", "X-Model-Version", "ETag"}),
         ("export_movies", "200", {"Content-Disposition"}),
@@ -148,6 +157,23 @@ def test_events_have_schemas(document: Json) -> None:
     for event in events:
         schema = resolved(document, event["data"]["contentSchema"])
         assert schema["title"].lower() == f"{event['event']['const']}event"
+
+
+def test_links_lead_to_operations_with_what_an_answer_has(document: Json) -> None:
+    every = {one["operationId"]: one for _, _, one in operations(document)}
+    found = 0
+    for one in every.values():
+        for response in (resolved(document, given) for given in one["responses"].values()):
+            for link in response.get("links", {}).values():
+                [(parameter, value)] = link["parameters"].items()
+                given = (resolved(document, taken) for taken in every[link["operationId"]]["parameters"])
+                assert parameter in {taken["name"] for taken in given if taken["in"] == "path"}
+                schema = resolved(document, response["content"]["application/json"]["schema"])
+                assert value.removeprefix("$response.body#/") in schema["properties"]
+                found += 1
+    assert found > 25
+    started = operation(document, "start_import")["responses"]["202"]["links"]
+    assert {"get_task", "import_status", "undo_import"} <= started.keys()
 
 
 def test_every_kind_of_task_has_a_report(document: Json) -> None:

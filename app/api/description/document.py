@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from app.api.description import bodies, examples, headers, refusals, schemas, texts
+from app.api.description import bodies, examples, headers, links, refusals, schemas, texts
 from app.api.description.security import SCHEMES, security_of, who_may
 from app.api.description.traits import Traits, traits_of
 
@@ -53,6 +53,7 @@ class Document:
                 for method in route.methods or ():
                     _complete(made["paths"][route.path_format][method.lower()], traits_of(route))
         examples.add(made)
+        links.add(made)
         return made
 
 

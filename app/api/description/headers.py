@@ -55,6 +55,11 @@ TAKEN = {
         TEXT,
         lambda route: route.tagged,
     ),
+    "If-Match": Taken(
+        "the ETag of what is to be changed, as it was read, or `*`: 412 if it is another by now (RFC 9110)",
+        TEXT,
+        lambda route: route.conditional,
+    ),
     "Prefer": Taken(
         "`wait=N`: respond when the task has ended, after N seconds at the latest, 60 at most (RFC 7240)",
         TEXT,
@@ -85,9 +90,11 @@ SENT = {
         lambda route, status: route.tagged and status in ("200", "304"),
     ),
     "ETag": Sent(
-        "the version of the response, for If-None-Match",
+        "the version of the response, for If-None-Match; that of a movie also for If-Match",
         TEXT,
-        lambda route, status: route.tagged and status in ("200", "304"),
+        lambda route, status: (
+            (route.tagged and status in ("200", "304")) or (route.conditional and status == "200")
+        ),
     ),
     "Idempotent-Replayed": Sent(
         "`true` if this is the first response again, for a key that was used before",
@@ -95,11 +102,16 @@ SENT = {
         lambda route, status: route.once and _good(status),
     ),
     "Link": Sent(
-        'the next page, if this one is full: `<...>; rel="next"` (RFC 8288)',
+        'the next page, if this one is full: `<...>; rel="next"`; of a refusal the cause and remedy of its '
+        'type: `<...>; rel="help"` (RFC 8288)',
         TEXT,
-        lambda route, status: route.pages and status == "200",
+        lambda route, status: (route.pages and status == "200") or status >= "4",
     ),
-    "Location": Sent("the address of what was made or started", TEXT, lambda _route, status: status == "202"),
+    "Location": Sent(
+        "the address of what was made or started, or of what is there now",
+        TEXT,
+        lambda _route, status: status in ("202", "308"),
+    ),
     "Retry-After": Sent(
         "seconds after which to ask again; absent when a task has ended",
         SECONDS,
@@ -120,6 +132,16 @@ SENT = {
         'with the door open: the limit, `"writes";q=300;w=60` (q requests in w seconds)',
         TEXT,
         lambda route, status: route.limited and _good(status),
+    ),
+    "Content-Encoding": Sent(
+        "gzip: the body is compressed, if it has more than 1 kB and Accept-Encoding takes that",
+        TEXT | {"const": "gzip"},
+        lambda route, status: route.compresses and status == "200",
+    ),
+    "Vary": Sent(
+        "the headers of the request on which the form of the response depends",
+        TEXT,
+        lambda route, status: route.compresses and status == "200",
     ),
     "WWW-Authenticate": Sent("how to log in (RFC 6750)", TEXT),
     "Content-Disposition": Sent("the name under which to save the file", TEXT),

@@ -50,6 +50,11 @@ TABLE = (
         errors.NotFound, "There is nothing under this id or at this address.", lambda route: route.has_path
     ),
     Refusal(
+        errors.NotAcceptable,
+        "The Accept header excludes every type that this address answers with.",
+        lambda route: route.chooses,
+    ),
+    Refusal(
         errors.RequestTimeout, "The body came too slowly. Send it again.", lambda route: route.reads_body
     ),
     Refusal(
@@ -66,8 +71,9 @@ TABLE = (
     ),
     Refusal(
         errors.Invalid,
-        "Values do not fit, `errors` says which and why; or the Idempotency-Key was used with other data.",
-        lambda route: route.has_input or route.once,
+        "Values do not fit or a parameter is unknown, `errors` says which; or the Idempotency-Key was used "
+        "with other data.",
+        lambda _: True,
     ),
     Refusal(
         errors.TooManyRequests,
@@ -95,7 +101,7 @@ def components() -> dict[str, Any]:
     return {
         refusal.name: {
             "description": refusal.reason,
-            "headers": references("X-Request-ID", *refusal.headers),
+            "headers": references("X-Request-ID", "Link", *refusal.headers),
             "content": problem_content(),
         }
         for refusal in TABLE

@@ -9,7 +9,9 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from app.api.answers import Problem
+from app.dumps.kinds import DUMP_RECOMMENDATIONS
 from app.imports.kinds import IMPORT, UNDO
+from app.imports.merges import MERGED_MOVIES
 from app.people.kinds import MERGE
 from app.serving.kinds import REBUILD_MODEL
 from app.tasks.kinds import names
@@ -28,17 +30,22 @@ class Reject(BaseModel):
 
 
 class ImportReport(BaseModel):
-    """Of the rows `read`; the seven others add up to it. `rejects`: the first of those `rejected`."""
+    """Of the rows `read`; the seven others add up to it. `rejects`: the first of those `rejected`.
+
+    `marks`: rows that say something of a movie beside a score.
+    """
 
     format: str
     formats: list[str]
-    left_out: list[str] = Field(description="files of a zip that are no ratings, movies or links")
+    left_out: list[str] = Field(description="files and rows that are no ratings, movies or links")
+    assumed: list[str] = Field(description="what the file leaves open, and how it was taken")
     read: int
     new: int
     replaced: int
     unchanged: int
     older: int
     duplicate: int
+    marks: int
     rejected: int
     rejects: list[Reject]
     dry_run: bool
@@ -64,6 +71,27 @@ class MergeReport(BaseModel):
     replaced: int
     older: int
     left: int
+
+
+class MovieMergeReport(BaseModel):
+    """`replaced` and `older`: of two ratings of a user the newer one stayed."""
+
+    movie_id: int
+    from_id: int = Field(alias="from")
+    moved: int
+    replaced: int
+    older: int
+
+
+class DumpReport(BaseModel):
+    """`users` and `recommendations` that the file has, and its `size` in bytes. `limit`: movies a user."""
+
+    format: Literal["jsonl", "csv"]
+    limit: int
+    model_version: int
+    users: int
+    recommendations: int
+    size: int
 
 
 class RebuildReport(BaseModel):
@@ -118,6 +146,8 @@ REPORTS: dict[str, type[BaseModel]] = {
     IMPORT.name: ImportReport,
     UNDO.name: UndoReport,
     MERGE.name: MergeReport,
+    MERGED_MOVIES.name: MovieMergeReport,
+    DUMP_RECOMMENDATIONS: DumpReport,
     REBUILD_MODEL: RebuildReport,
 }
 """The result of each kind of task."""

@@ -8,8 +8,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from app.api import etags, idempotency
+from app.api.edge.compression import COMPRESSED
 from app.api.edge.limits import LIMITED
 from app.api.edge.manners import SAFE_METHODS, Manner, manner_of
+from app.api.edge.routes import types_of
 from app.api.edge.rules import PUBLIC, Rule, rule_of
 
 
@@ -17,18 +19,27 @@ from app.api.edge.rules import PUBLIC, Rule, rule_of
 class Traits:
     """`reads_body`: the edge receives one, of any route that may change something.
 
-    `once`: it takes an idempotency key. `tagged`: its response has an ETag.
+    `once`: it takes an idempotency key. `tagged`: its response has an ETag. `chooses`: it minds Accept.
     """
 
     rule: Rule
     manner: Manner
     reads_body: bool
     has_path: bool
-    has_input: bool
     once: bool
     tagged: bool
     headers: frozenset[str]
     pages: bool
+    chooses: bool
+
+    @property
+    def compresses(self) -> bool:
+        return self.manner in COMPRESSED
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it changes what has an ETag, if that is as it was."""
+        return "if-match" in self.headers
 
     @property
     def limited(self) -> bool:
@@ -56,11 +67,11 @@ def traits_of(route: APIRoute) -> Traits:
         manner=manner_of(route.endpoint, method),
         reads_body=method not in SAFE_METHODS,
         has_path=has_path,
-        has_input=has_path or bool(queries) or route.body_field is not None,
         once=any(call is idempotency.once for call in calls),
         tagged=any(etags.is_tagged(call) for call in calls),
         headers=headers,
         pages="cursor" in queries,
+        chooses=bool(types_of(route)),
     )
 
 

@@ -46,7 +46,7 @@ class RouteTable:
             elif context.path is not None:
                 rule = rules.rule_of(rules.dependencies_of(context)) or rules.UNKNOWN
                 manners = {name: manner_of(context.endpoint, name) for name in context.methods or ()}
-                more = (_query(context.original_route), _types(context.original_route))
+                more = (_query(context.original_route), types_of(context.original_route))
                 found = {name: Declared(manner, rule, *more) for name, manner in manners.items()}
                 self._methods_at(context.path, context.path_regex).update(found)
 
@@ -86,7 +86,8 @@ def _is_list(annotation: Any) -> bool:
     return any(get_origin(one) is list for one in (annotation, *get_args(annotation)))
 
 
-def _types(route: Any) -> tuple[str, ...]:
+def types_of(route: Any) -> tuple[str, ...]:
+    """The media types of the responses of a route; none: any."""
     if not isinstance(route, APIRoute) or not route.include_in_schema or route.status_code == 204:
         return ()
     response_class: Any = getattr(route.response_class, "value", route.response_class)

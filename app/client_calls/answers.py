@@ -1,0 +1,144 @@
+"""What a server answers on movies, ratings and marks, by the schemas of its description."""
+
+from typing import Literal, NotRequired, TypedDict
+
+Source = Literal["personal", "popular"]
+
+
+class Movie(TypedDict):
+    id: int
+    title: str
+    year: int | None
+    genre: str | None
+    genres: list[str]
+    imdb_id: str | None
+    tmdb_id: int | None
+    rating_count: int
+    mean_score: float | None
+
+
+class SimilarMovie(TypedDict):
+    movie: Movie
+    similarity: float
+
+
+class Rating(TypedDict):
+    movie_id: int
+    user_id: int
+    score: float
+    rated_at: str
+
+
+class RatedMovie(TypedDict):
+    movie: Movie
+    score: float
+    rated_at: str
+
+
+class RowResult(TypedDict):
+    index: int
+    status: Literal["new", "replaced", "unchanged", "rejected"]
+    detail: NotRequired[str]
+
+
+class BatchResult(TypedDict):
+    new: int
+    replaced: int
+    unchanged: int
+    rejected: int
+    results: list[RowResult]
+
+
+class Reason(TypedDict):
+    movie: Movie
+    score: float
+    contribution: float
+
+
+class RecommendedMovie(TypedDict):
+    movie: Movie
+    preference: float
+    because: list[Reason]
+
+
+class RecommendedMovies(TypedDict):
+    source: Source
+    model_version: int
+    recommendations: list[RecommendedMovie]
+
+
+class UserRecommendations(TypedDict):
+    user_id: int
+    source: Source
+    recommendations: list[RecommendedMovie]
+
+
+class RecommendationBatch(TypedDict):
+    model_version: int
+    users: list[UserRecommendations]
+
+
+class ExcludedBy(TypedDict):
+    reason: str
+    detail: str
+
+
+class Rest(TypedDict):
+    ratings: int
+    contribution: float
+
+
+class Explanation(TypedDict):
+    movie: Movie
+    source: Source
+    model_version: int
+    excluded_by: list[ExcludedBy]
+    preference: float | None
+    rank: int | None
+    listed: int | None
+    because: list[Reason]
+    rest: Rest
+
+
+class MarkState(TypedDict):
+    value: bool
+    at: str
+
+
+class Feedback(TypedDict):
+    movie_id: int
+    watched: MarkState | None
+    watchlist: MarkState | None
+    like: MarkState | None
+    not_interested: MarkState | None
+
+
+class MarkedMovie(Feedback):
+    title: str
+    year: int | None
+
+
+class Candidate(TypedDict):
+    movie_id: int
+    title: str
+    year: int | None
+    why: str
+
+
+class WaitingRow(TypedDict):
+    number: int
+    title: str
+    year: int | None
+    imdb_id: int | None
+    tmdb_id: int | None
+    score: float | None
+    rated_at: str | None
+    marks: dict[str, MarkState]
+    reason: str
+    candidates: list[Candidate]
+    created_at: str
+
+
+class Resolved(TypedDict):
+    number: int
+    movie_id: int
