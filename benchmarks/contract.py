@@ -78,7 +78,7 @@ class Findings:
         return vars(self) | counted
 
 
-@schemathesis.serializer("text/csv", "application/csv")
+@schemathesis.serializer("text/csv", "application/csv", "application/x-ndjson", "application/jsonl")
 def _as_text(_context: Any, value: Any) -> Any:
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
 

@@ -38,7 +38,7 @@ class ImportReport(BaseModel):
     format: str
     formats: list[str]
     left_out: list[str] = Field(description="files and rows that are no ratings, movies or links")
-    assumed: list[str] = Field(description="what the file leaves open, and how it was taken")
+    assumed: list[dict[str, Any]] = Field(description="of each file how it was read: columns, scale, dates")
     read: int
     new: int
     replaced: int
