@@ -53,7 +53,7 @@ def find(connection: Connection, digest: str) -> Hook | None:
 
 
 def get(connection: Connection, number: int, user_id: int | None = None) -> Hook:
-    """`user_id`: whose it has to be, None: whoever's. Raises `NotFound`."""
+    """`user_id`: whose it has to be, None: of any person. Raises `NotFound`."""
     query = sa.select(*_SHOWN).where(hooks.c.number == number)
     if user_id is not None:
         query = query.where(hooks.c.user_id == user_id)

@@ -47,7 +47,7 @@ def listing(connection: Connection, *, user_id: int | None, limit: int, after: i
 
 
 def remove(connection: Connection, number: int, user_id: int | None) -> None:
-    """`user_id`: whose it has to be, None: whoever's. Raises `NotFound`."""
+    """`user_id`: whose it has to be, None: of any person. Raises `NotFound`."""
     same = [list_addresses.c.number == number]
     if user_id is not None:
         same.append(list_addresses.c.user_id == user_id)
