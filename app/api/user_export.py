@@ -55,6 +55,15 @@ class BeforeImage(Kept):
     rated_at: datetime
 
 
+class PersonalBeforeImage(BaseModel):
+    """What a mark, a row that waits or a chosen title was before a task changed it; null: there was none."""
+
+    task_id: str
+    noun: str
+    key: str
+    row: dict[str, Any] | None
+
+
 class ExportedMark(BaseModel):
     """`is_set`: false for one that was taken away."""
 
@@ -183,6 +192,7 @@ class UserExport(BaseModel):
     accounts: list[ExportedAccount]
     ratings: list[Rated]
     before_images: list[BeforeImage]
+    personal_before_images: list[PersonalBeforeImage]
     marks: list[ExportedMark]
     waiting: list[ExportedWaiting]
     aliases: list[ExportedAlias]

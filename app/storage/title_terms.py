@@ -21,6 +21,7 @@ title_words = sa.Table(  # that titles have or had: among them a search looks fo
     metadata,
     sa.Column("id", Key, primary_key=True),
     sa.Column("word", Plain, nullable=False, index=True),
+    sqlite_autoincrement=True,
 )
 
 Condition = Sequence[Sequence[tuple[str, ...]]]

@@ -178,7 +178,7 @@ def test_an_upload_is_not_read_into_memory_to_find_an_id(client: TestClient, ann
             yield b" " * (1 << 14)
 
     answer = client.post(f"/imports?user_id={ann}", content=blocks(), headers=JSON)
-    assert answer.status_code == 415 and "application/json" in answer.json()["detail"]
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:matinee:invalid")
 
 
 def test_an_import_is_for_one_person(client: TestClient, ann: int, ben: int) -> None:

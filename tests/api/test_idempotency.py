@@ -17,6 +17,10 @@ KEY = {"Idempotency-Key": "k"}
 WITHOUT = {
     "/recommendations": "it changes nothing",
     "/recommendations/batch": "it changes nothing",
+    "/recommendations/together": "it changes nothing",
+    "/hooks": "a repetition is refused: the address is not kept (test_hooks.py)",
+    "/lists": "a repetition is refused: the addresses are not kept (test_lists.py)",
+    "/hook/{secret}": "a repetition is recognised by the event",
     "/token": "a session more does no harm, and its tokens are not kept",
     "/token/revoke": "a repetition changes nothing",
     "/keys": "a repetition is refused: the key is not kept (test_keys.py)",
@@ -54,6 +58,11 @@ def _trained(client: TestClient, run_tasks: Callable[[], None]) -> int:
 REQUESTS: dict[str, Prepare] = {
     "/movies": lambda *_: ("/movies", {"json": {"title": "Twice?"}}),
     "/ratings": lambda *_: ("/ratings", {"json": {"movie_id": 1, "user_id": 7, "score": 4.5}}),
+    "/ratings/batch": lambda *_: (
+        "/ratings/batch",
+        {"json": {"ratings": [{"movie_id": 1, "user_id": 7, "score": 4.5}]}},
+    ),
+    "/movies/{movie_id}/merge": lambda *_: ("/movies/1/merge", {"json": {"from": 2}}),
     "/users": lambda *_: ("/users", {"json": {"name": str(uuid.uuid4())}}),
     "/imports": lambda *_: ("/imports", {"content": CSV, "headers": TYPE}),
     "/imports/{task_id}/undo": lambda client, run: (f"/imports/{_imported(client, run)}/undo", {}),

@@ -41,7 +41,7 @@ HEADER = "user_id,movie_id,score,rated_at\n"
 
 def figures(result: dict[str, Any] | None) -> dict[str, int]:
     assert result is not None
-    names = ("read", "new", "replaced", "unchanged", "older", "duplicate", "rejected")
+    names = ("read", "new", "replaced", "unchanged", "older", "duplicate", "waiting", "rejected")
     return {name: result[name] for name in names if result[name]}
 
 

@@ -20,10 +20,14 @@ from app.storage.schema import counters, metadata
 from tests.postgres import PostgresServer
 from tests.server import poll
 
+INDEX = ("title_terms", "ix_title_terms")
+"""Of each engine's own kind: `app.storage.title_terms` makes it."""
+
 
 def test_the_migrations_make_the_tables_of_the_schema(database: Database) -> None:
     with database.read() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        options = {"include_name": lambda name, *_: not str(name).startswith(INDEX)}
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
 
 
 def test_genres_of_an_older_database_get_their_keys(

@@ -16,8 +16,9 @@ from app.serving.kinds import REBUILD_MODEL
 from app.storage import Database, lock_directory
 from app.storage.heartbeat import read_beat, record_of
 from app.task import CANCELLED, COMPLETE, FAILED, QUEUED, RUNNING
+from app.tasks import kinds
 from app.tasks.attempt import Attempt
-from app.tasks.kinds import OUTSIDE, Kind, register, unregister
+from app.tasks.kinds import OUTSIDE, Kind, names, register, unregister
 from app.tasks.lanes import claim
 from app.tasks.start import start
 from app.tasks.worker import Worker
@@ -198,7 +199,11 @@ def test_what_ends_the_thread_beside_ends_the_worker(
     assert [type(error) for error in caught] == [OSError]
 
 
-def test_without_a_kind_that_is_outside_no_second_thread_runs(database: Database, patient: Settings) -> None:
+def test_without_a_kind_that_is_outside_no_second_thread_runs(
+    database: Database, patient: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in names(OUTSIDE):
+        monkeypatch.delitem(kinds._KINDS, name)
     task = start(database, REBUILD_MODEL)
     with worker_of(patient):
         wait_for(database, task.id, COMPLETE, FAILED)

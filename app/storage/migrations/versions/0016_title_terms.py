@@ -19,6 +19,7 @@ def upgrade() -> None:
         "title_words",
         sa.Column("id", Key, primary_key=True),
         sa.Column("word", Plain, nullable=False),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_title_words_word", "title_words", ["word"])
     connection = op.get_bind()
