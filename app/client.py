@@ -1,7 +1,7 @@
 """The typed client of the HTTP API, as the command line uses it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -12,23 +12,14 @@ from uuid import uuid4
 import httpx
 
 from app.client_answers import ApiError, JsonObject, NoAnswer, json_list, json_object, refused
-from app.client_calls.answers import (
-    Explanation,
-    Feedback,
-    MarkedMovie,
-    Movie,
-    Rating,
-    RecommendationBatch,
-    RecommendedMovies,
-    Resolved,
-    WaitingRow,
-)
+from app.client_calls.answers import Feedback, MarkedMovie, Movie, Rating, Resolved, WaitingRow
 from app.client_calls.calls import segment
 from app.client_calls.movies import MovieCalls
 from app.client_calls.people import PeopleCalls
+from app.client_calls.players import PlayerCalls
 from app.client_calls.ratings import RatingCalls
+from app.client_calls.recommendations import RecommendationCalls
 from app.client_calls.states import Rebuild, Started, Task, UnknownTask, User
-from app.client_calls.streams import StreamCalls
 from app.client_calls.tasks import TaskCalls
 from app.retry_client import DEFAULT_POLICY, RetryPolicy, retry, retry_after
 
@@ -52,7 +43,7 @@ class Recommendations(NamedTuple):
     model_version: str | None
 
 
-class MatineeClient(MovieCalls, RatingCalls, TaskCalls, PeopleCalls, StreamCalls):
+class MatineeClient(MovieCalls, RatingCalls, RecommendationCalls, TaskCalls, PeopleCalls, PlayerCalls):
     """Calls to one server, retried by `policy`, whose budget they share.
 
     Every method raises `ApiError`. All attempts of a call that changes something carry one idempotency key,
@@ -125,24 +116,12 @@ class MatineeClient(MovieCalls, RatingCalls, TaskCalls, PeopleCalls, StreamCalls
         headers = response.headers
         return Recommendations(ids, headers.get("X-Source", ""), headers.get("X-Model-Version") or None)
 
-    def rich_recommendations(self, user_id: int, limit: int = 10) -> RecommendedMovies:
-        """With movies and reasons: `source`, `model_version`, `recommendations`."""
-        return self._read(RecommendedMovies, f"/users/{user_id}/recommendations", limit=limit)
-
-    def batch_recommendations(
-        self, user_ids: Sequence[int], limit: int = 10, *, reasons: bool = False
-    ) -> RecommendationBatch:
-        """Those of up to 100 users: `model_version`, and in `users` a list for each, in their order."""
-        body = {"user_ids": list(user_ids), "limit": limit, "reasons": reasons}
-        return self._changed(RecommendationBatch, "POST", "/recommendations/batch", json=body)
-
-    def explanation(self, user_id: int, movie_id: int) -> Explanation:
-        """Why a movie is recommended to a user or not: `rank`, `preference`, `because`, `excluded_by`."""
-        return self._read(Explanation, f"/users/{user_id}/movies/{movie_id}/explanation")
-
-    def feedback(self, user_id: int, mark: str | None = None, limit: int = 50) -> list[MarkedMovie]:
+    def feedback(
+        self, user_id: int, mark: str | None = None, limit: int = 50, movie_id: int | None = None
+    ) -> list[MarkedMovie]:
         """A person's marked movies by id; `mark`: watched, watchlist, like or not_interested, that alone."""
-        return self._listed(MarkedMovie, f"/users/{user_id}/feedback", limit=limit, mark=mark)
+        path = f"/users/{user_id}/feedback"
+        return self._listed(MarkedMovie, path, limit=limit, mark=mark, movie_id=movie_id)
 
     def set_feedback(self, user_id: int, movie_id: int, **marks: bool) -> Feedback:
         """Change the marks that are named, as in `watched=True`; the others stay."""

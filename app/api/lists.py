@@ -134,6 +134,7 @@ def delete_list(
 @router.get(
     "/list/{secret}/radarr.json", dependencies=[PUBLIC], response_model=list[Wanted], responses=NO_LIST
 )
+@etags.tagged
 def radarr_list(secret: Secret, request: Request, service: ServiceDependency, limit: Length = 50) -> Response:
     """Recommendations as a custom list of Radarr: movies with an IMDb or TMDB id. Needs no login."""
     response = Response(media_type="application/json")
@@ -142,6 +143,7 @@ def radarr_list(secret: Secret, request: Request, service: ServiceDependency, li
 
 
 @router.get("/list/{secret}/rss.xml", dependencies=[PUBLIC], response_class=Feed, responses=NO_LIST)
+@etags.tagged
 def rss_list(secret: Secret, request: Request, service: ServiceDependency, limit: Length = 50) -> Response:
     """Recommendations as a feed (RSS 2.0). Needs no login."""
     response = Feed()
@@ -152,6 +154,7 @@ def rss_list(secret: Secret, request: Request, service: ServiceDependency, limit
 @router.get(
     "/list/{secret}/recommendations.csv", dependencies=[PUBLIC], response_class=Csv, responses=NO_LIST
 )
+@etags.tagged
 def csv_list(secret: Secret, request: Request, service: ServiceDependency, limit: Length = 50) -> Response:
     """Recommendations with their IMDb ids, as the list import of Letterboxd takes them. Needs no login."""
     response = Response(media_type="text/csv; charset=utf-8")

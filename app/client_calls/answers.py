@@ -1,4 +1,4 @@
-"""What a server answers on movies, ratings and marks, by the schemas of its description."""
+"""What a server answers on movies, ratings, marks and players, by the schemas of its description."""
 
 from typing import Literal, NotRequired, TypedDict
 
@@ -78,6 +78,28 @@ class RecommendationBatch(TypedDict):
     users: list[UserRecommendations]
 
 
+class Part(TypedDict):
+    user_id: int
+    share: float | None
+    preference: float | None
+    because: Reason | None
+
+
+class CommonMovie(TypedDict):
+    movie: Movie
+    least: float | None
+    mean: float | None
+    parts: list[Part]
+
+
+class Together(TypedDict):
+    source: Source
+    rule: Literal["least", "mean"]
+    model_version: int
+    known: list[int]
+    recommendations: list[CommonMovie]
+
+
 class ExcludedBy(TypedDict):
     reason: str
     detail: str
@@ -142,3 +164,49 @@ class WaitingRow(TypedDict):
 class Resolved(TypedDict):
     number: int
     movie_id: int
+
+
+class Hook(TypedDict):
+    number: int
+    player: str
+    user_id: int | None
+    names: dict[str, int | None]
+    unknown_names: dict[str, int]
+    counted: int
+    repeated: int
+    ignored: int
+    dropped: int
+    created_at: str
+    used_at: str | None
+
+
+class NewHook(Hook):
+    address: str
+
+
+class Heard(TypedDict):
+    counted: int
+    repeated: int
+    waiting: int
+    ignored: int
+    dropped: int
+    without_movie: int
+    reason: str | None
+
+
+class ListOfPerson(TypedDict):
+    number: int
+    user_id: int
+    created_at: str
+
+
+class NewList(ListOfPerson):
+    addresses: dict[str, str]
+
+
+class WantedMovie(TypedDict):
+    title: str
+    year: int | None
+    imdb_id: str | None
+    id: int | None
+    tmdb_id: int | None

@@ -21,6 +21,10 @@ class PeopleCalls(Calls):
     def rename_user(self, user_id: int, name: str) -> User:
         return self._changed(User, "PATCH", f"/users/{user_id}", json={"name": name})
 
+    def allow_together(self, user_id: int, allowed: bool = True) -> User:
+        """Say whether other viewers may have a list made for them and this person."""
+        return self._changed(User, "PUT", f"/users/{user_id}/together", json={"allowed": allowed})
+
     def merge_users(self, user_id: int, from_id: int, idempotency_key: str | None = None) -> Started:
         """Move the ratings of `from_id` to a person, in a task."""
         body = {"from": from_id}

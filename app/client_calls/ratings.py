@@ -1,9 +1,9 @@
-"""Calls on ratings, and on recommendations for ratings that are not stored."""
+"""Calls on ratings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.client_calls.answers import BatchResult, RatedMovie, Rating, RecommendedMovies
+from app.client_calls.answers import BatchResult, RatedMovie, Rating
 from app.client_calls.calls import Calls
 
 
@@ -50,13 +50,6 @@ class RatingCalls(Calls):
         body = {"ratings": [dict(rating) for rating in ratings]}
         params = {"atomic": atomic}
         return self._changed(BatchResult, "POST", "/ratings/batch", idempotency_key, json=body, params=params)
-
-    def recommend_for_ratings(
-        self, ratings: Sequence[Mapping[str, Any]], limit: int = 10
-    ) -> RecommendedMovies:
-        """What a user with these ratings (`movie_id`, `score`) would be recommended. Nothing is stored."""
-        body = {"ratings": [dict(rating) for rating in ratings], "limit": limit}
-        return self._changed(RecommendedMovies, "POST", "/recommendations", json=body)
 
 
 def _place(user_id: int, movie_id: int) -> str:

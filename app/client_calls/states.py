@@ -104,6 +104,7 @@ class User(TypedDict):
     name: str | None
     rating_count: int
     created_at: str | None
+    together: bool
 
 
 class Deleted(TypedDict):
@@ -115,6 +116,10 @@ class Deleted(TypedDict):
     marks: int
     waiting: int
     aliases: int
+    plays: int
+    hooks: int
+    hook_names: int
+    lists: int
     accounts: int
     sessions: int
     invitations: int

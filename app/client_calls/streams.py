@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -34,6 +35,14 @@ class StreamCalls(Calls):
         """Save all movies as a CSV."""
         self._save("/movies.csv", path)
 
+    def export_marks(self, user_id: int, path: Path | str) -> None:
+        """Save a person's scores and marks with their times as a CSV."""
+        self._save(f"/users/{user_id}/marks.csv", path)
+
+    def export_for_letterboxd(self, user_id: int, path: Path | str, sheet: str = "watched") -> None:
+        """Save what Letterboxd imports of a person: `watched`, with the scores, or the `watchlist`."""
+        self._save(f"/users/{user_id}/letterboxd.csv", path, sheet=sheet)
+
     def task_events(self, task_id: str, last_event_id: str | None = None) -> Iterator[tuple[str, JsonObject]]:
         """Type and data of each event of a task, as they come, until it has ended. Not tried again."""
         headers = {"Accept": "text/event-stream"}
@@ -52,12 +61,12 @@ class StreamCalls(Calls):
                 elif name == "data":
                     yield kind, json.loads(value)
 
-    def _save(self, path: str, target: Path | str) -> None:
+    def _save(self, path: str, target: Path | str, **params: Any) -> None:
         target = Path(target)
         beside = target.with_name(f"{target.name}.part")
 
         def download() -> httpx.Response:
-            with self._http.stream("GET", path, headers={"Accept": "*/*"}) as response:
+            with self._http.stream("GET", path, headers={"Accept": "*/*"}, params=params) as response:
                 if response.is_success:
                     with beside.open("wb") as file:
                         file.writelines(response.iter_bytes())

@@ -6,6 +6,12 @@ from typing import Any
 PASSWORD = "correct horse battery staple"
 RATINGS = "user_id,movie_id,score\n7,1,5\n7,2,0.5\n7,3,9\n"
 LETTERBOXD = "Date,Name,Year,Letterboxd URI,Rating\n2024-01-01,Heat,1995,https://boxd.it/1,4\n"
+MISSING = (
+    "Date,Name,Year,Letterboxd URI,Rating\n"
+    "2024-01-01,Heat,1995,https://boxd.it/1,4\n"
+    "2024-01-02,A Film of Our Village,2021,https://boxd.it/2,4.5\n"
+)
+LINKS = "movieId,imdbId,tmdbId\n2571,0133093,603\n1270,0088763,105\n"
 FORM = "application/x-www-form-urlencoded"
 LINES = '{"movie_id": 1, "user_id": 7002, "score": 4}\n{"movie_id": 424242, "user_id": 7002, "score": 3}\n'
 

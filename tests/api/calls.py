@@ -15,6 +15,7 @@ from tests.api.call import (
 )
 from tests.api.movie_calls import OF_MARKS, OF_MOVIES, OF_RATINGS
 from tests.api.people_calls import OF_FILES, OF_PEOPLE, OF_TOKENS
+from tests.api.player_calls import OF_PLAYERS
 
 _OPERATIONS = (
     Call("well", "GET", "/health", caller=""),
@@ -90,6 +91,7 @@ CALLS = (
     + OF_RATINGS
     + OF_MARKS
     + OF_PEOPLE
+    + OF_PLAYERS
     + OF_FILES
     + OF_TOKENS
 )

@@ -30,6 +30,8 @@ from tests.house import House
 
 SECRETS = ("access_token", "refresh_token", "key", "password", "token")
 """Fields whose values are shown by their start alone."""
+ADDRESS = re.compile(r"(/(?:hook|list)/)([\w-]{20,})")
+"""That of a hook or list: its second part is the secret."""
 LONGEST = 1200
 """Letters of a text that are shown; a file goes on."""
 WAITING: dict[str, dict[str, Any]] = {
@@ -110,7 +112,7 @@ class Conversation:
         assert answer.status_code == call.status, (call, answer.status_code, answer.text)
         self._record(operation["operationId"], call, request, answer)
         for name, field_ in call.keeps.items():
-            self.told[name] = answer.json()[field_]
+            self.told[name] = _told(answer.json()[field_])
         if keyed and answer.is_success:
             again = self._send(operation, request)
             if not again.is_success:
@@ -167,6 +169,13 @@ def _body(type_: str, content: bytes) -> Any:
     return content.decode(errors="replace")
 
 
+def _told(value: Any) -> Any:
+    """The secret of an address, or of the first of several; else the value."""
+    text = next(iter(value.values())) if isinstance(value, dict) else value
+    found = ADDRESS.search(text) if isinstance(text, str) else None
+    return found[2] if found else value
+
+
 def hidden(value: Any, name: str = "") -> Any:
     """Without what is secret, and without the rest of what is long."""
     if isinstance(value, dict):
@@ -178,7 +187,9 @@ def hidden(value: Any, name: str = "") -> Any:
     is_secret = (
         isinstance(value, str) and len(value) > 20 and (name in SECRETS or value.startswith("/invite/"))
     )
-    return f"{value[:12]}..." if is_secret else value
+    if is_secret:
+        return f"{value[:12]}..."
+    return ADDRESS.sub(r"\1...", value) if isinstance(value, str) else value
 
 
 def masked(value: Any, name: str = "") -> Any:

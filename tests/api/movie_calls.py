@@ -178,6 +178,13 @@ OF_RATINGS = (
     Call("nothing there", "GET", "/recommendations/{user_id}", 404, values={"user_id": "1/2"}),
     Call("with reasons", "GET", "/users/{user_id}/recommendations", values=SAMPLE_USER, query=TWO),
     Call(
+        "hidden gems of a time",
+        "GET",
+        "/users/{user_id}/recommendations",
+        values=SAMPLE_USER,
+        query={"popularity": 0, "decade": [1980, 1990], "min_ratings": 2, "limit": 1},
+    ),
+    Call(
         "for anybody",
         "POST",
         "/recommendations",
@@ -188,6 +195,23 @@ OF_RATINGS = (
         "POST",
         "/recommendations/batch",
         body={"json": {"user_ids": [1001, 7002], "limit": 2, "reasons": True}},
+    ),
+    Call(
+        "for two",
+        "POST",
+        "/recommendations/together",
+        body={"json": {"users": [1001, 1002], "limit": 2, "decades": [1980, 1990]}},
+    ),
+    Call(
+        "not among them",
+        "POST",
+        "/recommendations/together",
+        403,
+        body={"json": {"users": [1001, 1002]}},
+        caller="Ben",
+    ),
+    Call(
+        "unknown person", "POST", "/recommendations/together", 422, body={"json": {"users": [1001, 424242]}}
     ),
     Call(
         "why", "GET", "/users/{user_id}/movies/{movie_id}/explanation", values=SAMPLE_PAIR, query={"limit": 3}
@@ -231,6 +255,7 @@ OF_MARKS = (
         body={"json": {"watched": True}},
     ),
     Call("by movie", "GET", "/users/{user_id}/feedback", values={"user_id": 7001}, query={"limit": 1}),
+    Call("of one movie", "GET", "/users/{user_id}/feedback", values={"user_id": 7001}, query={"movie_id": 2}),
     Call("which film", "GET", "/users/{user_id}/waiting", values=BEN, query={"limit": 2}),
     Call("this one", "PUT", "/users/{user_id}/waiting/{number}", values=ROW, body={"json": {"movie_id": 1}}),
     Call(

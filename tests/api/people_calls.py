@@ -10,6 +10,8 @@ OF_PEOPLE = (
     Call("nobody", "GET", "/users/{user_id}", 404, values=NOBODY),
     Call("another name", "PATCH", "/users/{user_id}", values=CLEO, body={"json": {"name": "Cleopatra"}}),
     Call("the name is taken", "PATCH", "/users/{user_id}", 409, values=CLEO, body={"json": {"name": "Ben"}}),
+    Call("others may ask", "PUT", "/users/{user_id}/together", values=CLEO, body={"json": {"allowed": True}}),
+    Call("nobody", "PUT", "/users/{user_id}/together", 404, values=NOBODY, body={"json": {"allowed": True}}),
     Call("a link", "POST", "/users/{user_id}/invite", 201, values=CLEO),
     Call("nobody", "POST", "/users/{user_id}/invite", 404, values=NOBODY),
     Call("by id", "GET", "/accounts", query=TWO),

@@ -105,6 +105,8 @@ def test_every_reference_leads_somewhere(document: Json) -> None:
         ("create_movie", {"404", "409", "304", "412"}, {"201", "408", "413", "422", "429"}),
         ("start_import", set(), {"202", "409", "413", "415", "422", "429"}),
         ("get_task", {"429"}, {"404", "503"}),
+        ("take_message", {"401", "409"}, {"404", "408", "413", "422", "429"}),
+        ("rss_list", {"401", "413"}, {"304", "404"}),
     ],
 )
 def test_what_a_route_refuses_follows_from_what_it_is(
@@ -132,6 +134,7 @@ def test_what_a_route_refuses_follows_from_what_it_is(
         ("get_task", "200", {"Retry-After", "Preference-Applied"}),
         ("recommend", "200", {"X-Source", "X-Model-Version", "ETag"}),
         ("export_movies", "200", {"Content-Disposition"}),
+        ("radarr_list", "200", {"ETag", "Cache-Control"}),
     ],
 )
 def test_headers_follow_from_what_a_route_is(
@@ -148,6 +151,14 @@ def test_an_import_takes_a_file_in_every_form(document: Json) -> None:
     ].keys()
     taken = {resolved(document, one)["name"] for one in operation(document, "start_import")["parameters"]}
     assert {"Idempotency-Key", "X-Filename", "X-Request-Timeout", "user_id", "dry_run"} <= taken
+
+
+def test_a_player_sends_its_message_by_itself_or_in_a_form(document: Json) -> None:
+    one = operation(document, "take_message")
+    assert {"application/json", "multipart/form-data"} == one["requestBody"]["content"].keys()
+    fields = one["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"].keys()
+    assert fields == {"payload", "data"}
+    assert "X-Filename" not in {resolved(document, given)["name"] for given in one["parameters"]}
 
 
 def test_events_have_schemas(document: Json) -> None:

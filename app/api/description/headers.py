@@ -73,7 +73,7 @@ TAKEN = {
     "X-Filename": Taken(
         "the name of the file, for messages and to recognise its format; a form names it itself",
         TEXT,
-        lambda route: route.manner is Manner.UPLOADS,
+        lambda route: route.once and route.manner is Manner.UPLOADS,
     ),
 }
 

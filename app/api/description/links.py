@@ -22,10 +22,13 @@ OF_ANSWERS: dict[str, tuple[Next, ...]] = {
     "create_user": (
         Next("get_user", "user_id", "id"),
         Next("list_rated_movies", "user_id", "id"),
+        Next("allow_together", "user_id", "id"),
         Next("forget_user", "user_id", "id"),
     ),
     "put_rating": (Next("recommend", "user_id", "user_id"), Next("get_movie", "movie_id", "movie_id")),
     "add_key": (Next("revoke_key", "prefix", "prefix"),),
+    "add_hook": (Next("name_users", "number", "number"), Next("delete_hook", "number", "number")),
+    "add_list": (Next("delete_list", "number", "number"),),
     "start_import": (
         Next("import_status", "task_id", "task_id"),
         Next("import_rejects", "task_id", "task_id"),

@@ -30,9 +30,10 @@ class Reject(BaseModel):
 
 
 class ImportReport(BaseModel):
-    """Of the rows `read`; the seven others add up to it. `rejects`: the first of those `rejected`.
+    """Of the rows `read`; the eight after it add up to it. `rejects`: the first of those `rejected`.
 
-    `marks`: rows that say something of a movie beside a score.
+    `waiting`: rows whose movie is not there; `marks`: those that say something of a movie beside a score.
+    `made`: movies that the rows made.
     """
 
     format: str
@@ -45,8 +46,10 @@ class ImportReport(BaseModel):
     unchanged: int
     older: int
     duplicate: int
+    waiting: int
     marks: int
     rejected: int
+    made: int
     rejects: list[Reject]
     dry_run: bool
     seconds: float
