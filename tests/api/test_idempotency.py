@@ -62,7 +62,11 @@ REQUESTS: dict[str, Prepare] = {
         "/ratings/batch",
         {"json": {"ratings": [{"movie_id": 1, "user_id": 7, "score": 4.5}]}},
     ),
-    "/movies/{movie_id}/merge": lambda *_: ("/movies/1/merge", {"json": {"from": 2}}),
+    "/movies/{movie_id}/merge": lambda client, _: (
+        "/movies/1/merge",
+        {"json": {"from": client.post("/movies", json={"title": "Twin"}).json()["id"]}},
+    ),
+    "/recommendations/dump": lambda *_: ("/recommendations/dump", {}),
     "/users": lambda *_: ("/users", {"json": {"name": str(uuid.uuid4())}}),
     "/imports": lambda *_: ("/imports", {"content": CSV, "headers": TYPE}),
     "/imports/{task_id}/undo": lambda client, run: (f"/imports/{_imported(client, run)}/undo", {}),

@@ -311,7 +311,7 @@ def test_a_file_that_is_parsed_again_comes_to_the_same_rows(
     waits = {"waiting": 1} if text == LETTERBOXD else {}
     assert figures(ended.result) == {"read": 4, "new": 2, "rejected": 2 - len(waits)} | waits
     assert ended.result is not None
-    assert [row["line"] for row in ended.result["rejects"]] == [4, None]
+    assert [row["line"] for row in ended.result["rejects"]] == ([None] if waits else [4, None])
     assert len(ratings(database)) == 2
     assert counts_are_right(database)
 
