@@ -206,4 +206,10 @@ def _ticked(text: str) -> Markup:
     return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in parts)
 
 
-templates.env.filters |= {"duration": _duration, "day": _day, "bars": charts.bars, "ticked": _ticked}
+def _verbatim(text: str) -> Markup:
+    """A text between tags, whose many quotes stay as they are."""
+    return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704
+
+
+templates.env.filters |= {"duration": _duration, "day": _day, "bars": charts.bars}
+templates.env.filters |= {"ticked": _ticked, "verbatim": _verbatim}

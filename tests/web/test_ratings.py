@@ -118,7 +118,7 @@ def test_a_rating_wins_over_a_take_back_that_hangs(
 ) -> None:
     watch.allowed.append(LOST)
     page = visit("/?user=605")
-    stars(page, "2 stars").click()
+    stars(page, "4 stars").click()
     expect(page.locator("#source")).to_contain_text("From 1 rating of yours")
     proxy = Hold(page, "**/ratings/605/*")
     page.locator(SHELF).first.get_by_role("button", name="Take back").click()
@@ -252,7 +252,7 @@ def test_two_browsers_show_the_same_after_a_reload(visit: Visit, expect: Any, se
     expect(stars(other, "4 stars")).to_be_checked()
     stars(other, "2 stars").click()
     settled(other)
-    title = "Renamed meanwhile"
+    title = "Named meanwhile"
     movie = server.client.post("/movies", json={"title": "Named before"}).json()["id"]
     for page in (one, other):
         page.locator("#query").fill("named")

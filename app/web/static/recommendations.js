@@ -87,7 +87,7 @@ function source(answer) {
   const why = !version
     ? may("editor") ? "There is no model yet: import ratings, then build one under Quality." : "There is no model yet."
     : ratedCount()
-      ? "The model knows none of your films yet; rate some popular ones."
+      ? "The model knows no film yet that you liked; rate some that you like."
       : "Rate a few films and this list becomes yours.";
   return `What most people rated. ${why}`;
 }

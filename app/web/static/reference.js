@@ -93,6 +93,8 @@ function setUp(form) {
   for (const input of inputs(form, "path").concat(inputs(form, "query"))) {
     if (input.name === "user_id" && (user !== null) && (input.required || login !== null)) input.value ||= user;
   }
+  const example = form.parentElement.querySelector(".bodies pre");
+  for (const text of inputs(form, "body")) text.value ||= example?.textContent ?? "";
   form.addEventListener("input", update);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
