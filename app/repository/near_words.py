@@ -12,6 +12,8 @@ MOST_KEPT, MOST_WORDS = 12, 8
 """Words that are searched for in place of one, and words of a query that may have slips."""
 SHORTEST_BEGINNING = 3
 """Letters of a word that may be a beginning, beside one that has a slip or is joined."""
+WHOLE_WORDS = frozenset(("the", "of", "and", "in", "to", "an", "on", "at"))
+"""No beginnings, except as the last word: thousands of titles have words that begin so."""
 SLIP, PARTED, POSSESSIVE, BEGUN = 2, 1, 1, 3
 """What a difference costs."""
 
@@ -40,7 +42,7 @@ def _costs(word: str, known: Vocabulary, may_slip: bool) -> Costs:
     for first, second in _parts(word):
         if first in known and second in known:
             costs[first, second] = PARTED
-    if len(word) >= SHORTEST_BEGINNING:
+    if len(word) >= SHORTEST_BEGINNING and word not in WHOLE_WORDS:
         costs[(f"{word}*",)] = BEGUN
     return costs | {(spelt,): 0 for spelt in spellings(word)}
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from app.movie import FIRST_YEAR, Movie
 from app.repository.movies import Years, by_ids, filtered
-from app.repository.near_words import Costs, near
+from app.repository.near_words import WHOLE_WORDS, Costs, near
 from app.storage.database import database_of
 from app.storage.schema import movies
 from app.storage.title_terms import Condition
@@ -30,11 +30,11 @@ DEPTH, NEAR_DEPTH = 500, 100
 FEW = 5
 """With fewer found, a search goes on to what fits less."""
 MOST_WORDS = 20
-WHOLE_WORDS = frozenset(("the", "of", "and", "in", "to", "an", "on", "at"))
-"""No beginnings, except as the last word: thousands of titles have words that begin so."""
 LAST_YEAR_MEANT = 2100
 EXACT, ALL_WORDS, BEGINNINGS, NEAR = range(4)
 MOST_COST = 9
+SHORTEST_NAME = 2
+"""Letters of a name that may be the beginning of another."""
 _AFTER_HEAD = re.compile(r"[:(]| [-–—] ")
 
 Place = tuple[int, int, int]
@@ -101,9 +101,9 @@ def search(
         found.add([[(name_term(text),)]], lambda _: 0)
         ways = []
     for level, reading in enumerate(ways):
-        if len(found.rows) < FEW:
+        if found.goes_on:
             _by_words(found, reading, level)
-    if ways and len(found.rows) < FEW:
+    if ways and found.goes_on:
         _by_near_words(found, ways[-1].words, len(ways))
     return found.listed(limit, after)
 
@@ -116,6 +116,12 @@ class _Search:
     genre: str | None
     years: Years
     rows: dict[int, tuple[int, Row]] = field(default_factory=dict)
+    is_exact: bool = False  # a title is the one that was typed
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether to look for what fits less."""
+        return len(self.rows) < FEW and not self.is_exact
 
     def add(
         self, condition: Condition, rank: Rank, years: Years = (None, None), *, depth: int = DEPTH
@@ -156,7 +162,15 @@ def _by_words(found: _Search, reading: Reading, level: int) -> None:
         [[(f"{name}*",), begun]],
     ]
     for group, condition in enumerate(groups):
+        if group == BEGINNINGS and _is_whole(found, reading.words):
+            continue
         found.add(condition, _rank(level, group, reading), years)
+        found.is_exact |= group == EXACT and bool(found.rows)
+
+
+def _is_whole(found: _Search, typed: list[str]) -> bool:
+    """Whether the query is no beginning: a single letter, or several words that are a title."""
+    return (found.is_exact and len(typed) > 1) or len(name_key(" ".join(typed))) < SHORTEST_NAME
 
 
 def _rank(level: int, group: int, reading: Reading) -> Rank:
