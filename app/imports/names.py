@@ -159,7 +159,7 @@ def beginnings(title: str, said: list[str]) -> set[str] | None:
     """How the names of a title may begin, in `BEGINNING` letters, given its words: of those in `names`
     none begins otherwise, and it takes a tenth of the time. None for a title of which that is not certain.
     """
-    if not _NUMERALS.isdisjoint(said) or sum(map(title.count, ":-–—/")) > 1:
+    if not said or not _NUMERALS.isdisjoint(said) or sum(map(title.count, ":-–—/")) > 1:
         return None
     if not title.isascii() and title.casefold().translate(_TWO_LETTERS) != title.casefold():
         return None

@@ -3,7 +3,7 @@
 from itertools import count
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.imports.matching import MOST_CANDIDATES, Candidate, Claims, Matcher, Work
@@ -45,6 +45,7 @@ def test_no_name_of_the_table_finds_a_wrong_film_and_nearly_all_find_theirs() ->
 
 
 @settings(max_examples=40)
+@example("¡", "")
 @given(
     st.text(min_size=1, max_size=60).filter(lambda text: title_key(text) != ""),
     st.text(max_size=LONGEST_TITLE + 100),

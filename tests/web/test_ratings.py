@@ -194,7 +194,7 @@ def test_ids_above_what_a_number_holds_are_exact(visit: Visit, expect: Any, serv
     page.locator("#query").fill("neighbour 1")
     expect(page.locator(SHELF)).to_have_count(1)
     stars(page, "4 stars").click()
-    expect(page.locator("#source")).to_contain_text("rate some popular ones")
+    expect(page.locator("#source")).to_contain_text("rate some that you like")
     assert [(r["movie_id"], r["user_id"]) for r in server.client.get(f"/ratings?user_id={user}").json()] == [
         (BIG + 1, user)
     ]

@@ -10,11 +10,10 @@ from tests.server import Server, poll
 from tests.web.conftest import Visit, Watch
 
 PAGES = ("/", "/movie/1", "/import", "/activity", "/quality", "/system", "/docs")
-FIGURES = """() => [
-  performance.getEntriesByName("first-contentful-paint")[0].startTime,
+SIZE = """() =>
   [...performance.getEntriesByType("resource"), ...performance.getEntriesByType("navigation")]
-    .reduce((sum, entry) => sum + entry.transferSize, 0),
-]"""
+    .reduce((sum, entry) => sum + entry.transferSize, 0)
+"""
 
 
 def test_a_rebuild_is_followed_and_a_version_activated(
@@ -83,12 +82,11 @@ def test_the_types_of_the_reference_are_linked(visit: Visit, expect: Any) -> Non
     expect(page.locator("#type-MovieAnswer")).to_contain_text("tmdb_id")
 
 
-def test_pages_are_light_and_quick(visit: Visit, expect: Any) -> None:
+def test_pages_are_light(visit: Visit, expect: Any) -> None:
     for path in PAGES:
         page = visit(f"{path}?user=1001")  # each with an empty cache
         expect(page.locator("[aria-busy=true]")).to_have_count(0)
-        paint, size = page.evaluate(FIGURES)
-        assert paint < 1000 or path == "/docs", path  # it is long
+        size = page.evaluate(SIZE)
         most = 400_000 if path == "/docs" else 100_000  # the reference grows with the API
         assert size < most, path
 
