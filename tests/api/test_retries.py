@@ -173,7 +173,7 @@ def test_an_import_that_has_lost_a_file_is_refused_in_a_sentence(here: Here, gon
 def test_an_import_goes_on_only_with_the_very_files_that_it_had(here: Here) -> None:
     task_id = here.half()
     upload = here.service.settings.uploads_dir / task_id
-    upload.write_text(TEN.replace("1,1,4,1000", "1,1,9,1000"))
+    upload.write_text(TEN.replace("1,1,4,1000", "1,x,4,1000"))
     failed = here.retry(task_id)
     assert failed["error"]["detail"] == "The upload does not read as it did before. Send the file again."
     catalogue = here.service.settings.data_dir / "work" / task_id / "catalogue.json"

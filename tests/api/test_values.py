@@ -44,7 +44,7 @@ def _kind(schema: dict[str, Any]) -> str:
 
 
 def _parameters(operation: dict[str, Any], where: str) -> list[tuple[str, str]]:
-    found = (p for p in operation.get("parameters", ()) if p["in"] == where)
+    found = (p for p in operation.get("parameters", ()) if p.get("in") == where)
     return [(p["name"], _kind(p["schema"])) for p in found]
 
 

@@ -23,7 +23,10 @@ def test_a_server_and_its_worker_keep_everything_to_themselves(tmp_path: Path) -
     finally:
         os.umask(before)
     try:
-        task_id = upload(server, write_csv(tmp_path / "some.csv", 3000, 1))
+        some = write_csv(tmp_path / "some.csv", 3000, 1)
+        with some.open("a") as file:
+            file.write("no,row,4\n")
+        task_id = upload(server, some)
         assert server.wait(task_id)["result"]["rejected"] > 0
         rebuild = server.client.post("/recommender/rebuild").json()["task_id"]
         assert server.wait(rebuild)["status"] == "complete"
