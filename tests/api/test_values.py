@@ -73,6 +73,8 @@ def _properties(description: dict[str, Any], operation: dict[str, Any]) -> dict[
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if content is None:
         return {}
+    if "$ref" not in content["schema"]:
+        return {}
     schema = description["components"]["schemas"][content["schema"]["$ref"].rsplit("/", 1)[1]]
     return {name: _kind(value) for name, value in schema["properties"].items()}
 
