@@ -46,13 +46,10 @@ def set_marks(
     connection: Connection, user_id: int, movie_id: int, wanted: Mapping[Mark, bool], *, now: int
 ) -> dict[Mark, Marked]:
     """Change the marks that are named, over whatever is there; returns all. Raises `NotFound`."""
-    movie_queries.get(
-        connection, movie_id, lock=True
-    )  # one writer of a movie at a time, and none of a deleted
+    movie_queries.get(connection, movie_id, lock=True)  # so that none deletes it meanwhile
     before = of_movie(connection, user_id, movie_id)
-    latest = max(
-        (now, *(state.at for state in before.values()))
-    )  # a person's word stands, whatever the clock
+    # What a person says stands, whatever the clock.
+    latest = max((now, *(state.at for state in before.values())))
     given = {mark: Marked(is_set, latest) for mark, is_set in wanted.items()}
     return before | _write(connection, user_id, movie_id, before, given)
 

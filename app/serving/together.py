@@ -183,7 +183,7 @@ def _reasons(
     """[ids]: the movie that speaks most for each, of those that the person liked."""
     movie_ids, values, _ = _columns(rated)
     scores = np.array(values)
-    liked = scores >= min(scores.mean(), scores.max())
+    liked = scores >= scores.mean()
     places, parts = model.strongest(movie_ids, scores, ids, 1, among=liked, step=step)
     best = [rated[place] if place >= 0 else None for place in places[:, 0].tolist()]
     by_id = movies.by_ids(serving.connection, {one.movie_id for one in best if one})

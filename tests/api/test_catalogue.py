@@ -200,7 +200,8 @@ def test_only_a_changed_answer_is_sent_again(two: tuple[TestClient, TestClient])
         for given in (tag, f"W/{tag}", f'"x", W/{tag}', f'W/"a,b",{tag} , "y"', "*"):
             again = other.get(path, headers={"If-None-Match": given})
             assert (again.status_code, again.content) == (304, b""), (path, given)
-            assert (again.headers["etag"].replace("-gzip", ""), again.headers["cache-control"]) == (tag.replace("-gzip", ""), "no-cache")
+            same = tag.replace("-gzip", "") if given == "*" else tag  # which names no coding
+            assert (again.headers["etag"], again.headers["cache-control"]) == (same, "no-cache")
         for given in ('"x"', tag.strip('"'), f'"x{tag[1:]}', "W/*", ""):
             assert other.get(path, headers={"If-None-Match": given}).status_code == 200
     assert len(set(tags.values())) == len(TAGGED)
