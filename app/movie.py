@@ -9,6 +9,11 @@ LONGEST_TITLE, LONGEST_GENRE = 500, 200
 FIRST_YEAR, LAST_YEAR = 1800, 2200
 
 
+def imdb_text(number: int | None) -> str | None:
+    """An IMDb id as IMDb writes it, such as "tt0114709"."""
+    return None if number is None else f"tt{number:07}"
+
+
 @dataclass(frozen=True, slots=True)
 class Movie:
     """A movie; `genre` may hold several, separated by "|". `mean_score` is None without ratings.

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
+from app.api.answers import MovieAnswer
 from app.api.changes import ChangesDependency, is_own
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import OWN
@@ -36,19 +37,21 @@ class MarkAnswer(BaseModel):
     at: datetime
 
 
-class FeedbackAnswer(BaseModel):
+class Marks(BaseModel):
     """A person's marks of a movie; null: never said."""
 
-    movie_id: int
     watched: MarkAnswer | None = None
     watchlist: MarkAnswer | None = None
     like: MarkAnswer | None = None
     not_interested: MarkAnswer | None = None
 
 
-class MarkedMovie(FeedbackAnswer):
-    title: str
-    year: int | None = Field(default=None)
+class FeedbackAnswer(Marks):
+    movie_id: int
+
+
+class MarkedMovie(Marks):
+    movie: MovieAnswer
 
 
 def _answer(found: dict[Mark, Marked]) -> dict[str, Any]:
@@ -78,11 +81,8 @@ def list_feedback(
     (after,) = decode_cursor(cursor, 1) or (-1,)
     with service.database.read() as connection:
         found = marks.listing(connection, user_id, limit=limit, after=after, mark=mark, movie_id=movie_id)
-    link_next(request, response, limit, found, lambda last: (last.movie_id,))
-    return [
-        {"movie_id": movie.movie_id, "title": movie.title, "year": movie.year} | _answer(movie.marks)
-        for movie in found
-    ]
+    link_next(request, response, limit, found, lambda last: (last.movie.id,))
+    return [{"movie": one.movie} | _answer(one.marks) for one in found]
 
 
 @router.put(

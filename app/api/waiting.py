@@ -7,13 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from app.api.answers import MovieAnswer
 from app.api.changes import ChangesDependency, is_own
 from app.api.dependencies import Cursor, Limit, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import OWN
 from app.api.feedback import MarkAnswer
 from app.api.values import NUMBER, Id
 from app.mark import Mark
-from app.movie import Movie
+from app.movie import Movie, imdb_text
 from app.rating import MAX_ID
 from app.repository import movies, waiting
 from app.repository.waiting import Waiting
@@ -26,9 +27,7 @@ Number = Annotated[int, Path(ge=1, le=MAX_ID, description="of the row")]
 class Candidate(BaseModel):
     """A movie that may be meant, and why."""
 
-    movie_id: int
-    title: str
-    year: int | None
+    movie: MovieAnswer
     why: str
 
 
@@ -38,7 +37,7 @@ class WaitingRow(BaseModel):
     number: int
     title: str
     year: int | None
-    imdb_id: int | None
+    imdb_id: str | None
     tmdb_id: int | None
     score: float | None
     rated_at: datetime | None
@@ -66,13 +65,14 @@ def _time(at: float) -> datetime:
 
 
 def _answer(row: Waiting, known: dict[int, Movie]) -> dict[str, Any]:
-    names = ("number", "title", "year", "imdb_id", "tmdb_id", "score", "reason")
+    names = ("number", "title", "year", "tmdb_id", "score", "reason")
     candidates = [
-        {"movie_id": movie_id, "title": known[movie_id].title, "year": known[movie_id].year, "why": why}
+        {"movie": known[movie_id], "why": why}
         for movie_id, why in row.candidates
         if movie_id in known  # one that was deleted is none any more
     ]
     return {name: getattr(row, name) for name in names} | {
+        "imdb_id": imdb_text(row.imdb_id),
         "rated_at": None if row.rated_at is None else _time(row.rated_at),
         "marks": {mark: {"value": state.is_set, "at": _time(state.at)} for mark, state in row.marks.items()},
         "candidates": candidates,

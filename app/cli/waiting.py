@@ -30,9 +30,10 @@ def _show(rows: Sequence[WaitingRow], user_id: int, limit: int) -> None:
         return
     for row in rows[:limit]:
         print(f"{row['number']:>5}  {_named(row['title'], row['year'])}{_said(row)}: {row['reason']}")
-        for movie in row["candidates"]:
+        for candidate in row["candidates"]:
+            movie = candidate["movie"]
             named = _named(movie["title"], movie["year"])
-            print(f"         {movie['movie_id']:>10}  {named} ({movie['why']})")
+            print(f"         {movie['id']:>10}  {named} ({candidate['why']})")
     if len(rows) > limit:
         print("There are more: --limit shows them.")
     print(

@@ -127,23 +127,23 @@ class MarkState(TypedDict):
     at: str
 
 
-class Feedback(TypedDict):
-    movie_id: int
+class _Marks(TypedDict):
     watched: MarkState | None
     watchlist: MarkState | None
     like: MarkState | None
     not_interested: MarkState | None
 
 
-class MarkedMovie(Feedback):
-    title: str
-    year: int | None
+class Feedback(_Marks):
+    movie_id: int
+
+
+class MarkedMovie(_Marks):
+    movie: Movie
 
 
 class Candidate(TypedDict):
-    movie_id: int
-    title: str
-    year: int | None
+    movie: Movie
     why: str
 
 
@@ -151,7 +151,7 @@ class WaitingRow(TypedDict):
     number: int
     title: str
     year: int | None
-    imdb_id: int | None
+    imdb_id: str | None
     tmdb_id: int | None
     score: float | None
     rated_at: str | None

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.mark import HIDING, Mark, Marked, changed
+from app.movie import Movie
 from app.repository import movies as movie_queries
 from app.repository import personal_images
 from app.repository.personal_images import Image
@@ -20,9 +21,7 @@ from app.storage.schema import movies
 class MarkedMovie:
     """A movie and what a person marked it as, each with its time."""
 
-    movie_id: int
-    title: str
-    year: int | None
+    movie: Movie
     marks: dict[Mark, Marked]
 
 
@@ -171,12 +170,10 @@ def listing(
     if mark is not None:
         ids = ids.where(marks.c.mark == mark.value)
     page = connection.execute(ids.distinct().order_by(marks.c.movie_id).limit(limit)).scalars().all()
-    found: dict[int, MarkedMovie] = {}
-    shown = sa.select(marks, movies.c.title, movies.c.year).join(movies, movies.c.id == marks.c.movie_id)
-    for row in connection.execute(shown.where(*mine, marks.c.movie_id.in_(page)).order_by(marks.c.movie_id)):
-        movie = MarkedMovie(row.movie_id, row.title, row.year, {})
-        kept = found.setdefault(row.movie_id, movie)
-        kept.marks[Mark(row.mark)] = Marked(row.is_set, row.marked_at)
+    whole = movie_queries.by_ids(connection, page)
+    found = {movie_id: MarkedMovie(whole[movie_id], {}) for movie_id in page}
+    for row in connection.execute(sa.select(marks).where(*mine, marks.c.movie_id.in_(page))):
+        found[row.movie_id].marks[Mark(row.mark)] = Marked(row.is_set, row.marked_at)
     return list(found.values())
 
 

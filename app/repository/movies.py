@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection, RowMapping
 
 from app.errors import Conflict, NotFound
-from app.movie import Movie, genre_key, keys, search_key
+from app.movie import Movie, genre_key, imdb_text, keys, search_key
 from app.repository import counters, merged_movies, title_index
 from app.storage.database import database_of
 from app.storage.personal import aliases, marks
@@ -51,8 +51,8 @@ def movie_of(row: RowMapping) -> Movie:
     """The movie of a row of `WHOLE`."""
     count = row["rating_count"]
     mean = round(row["rating_sum"] / count, 3) if count else None
-    imdb_id = None if row["imdb_id"] is None else f"tt{row['imdb_id']:07}"
-    return Movie(row["id"], row["title"], row["year"], row["genre"], count, mean, imdb_id, row["tmdb_id"])
+    ids = imdb_text(row["imdb_id"]), row["tmdb_id"]
+    return Movie(row["id"], row["title"], row["year"], row["genre"], count, mean, *ids)
 
 
 def _all(connection: Connection, query: sa.Select[Any]) -> list[Movie]:

@@ -23,15 +23,15 @@ def test_marks_that_are_named_change_and_the_others_stay(client: TestClient) -> 
     client.put("/users/7/feedback/1", json={"not_interested": True})
     client.put("/users/7/feedback/2", json={"watchlist": True})
     listed = client.get("/users/7/feedback", params={"limit": 1})
-    assert [(row["movie_id"], row["title"]) for row in listed.json()] == [(1, "Toy Story")]
+    assert [(row["movie"]["id"], row["movie"]["title"]) for row in listed.json()] == [(1, "Toy Story")]
     assert listed.json()[0]["not_interested"]["value"] is True
     assert listed.json()[0]["like"] is None
-    assert [row["movie_id"] for row in client.get(listed.links["next"]["url"]).json()] == [2]
+    assert [row["movie"]["id"] for row in client.get(listed.links["next"]["url"]).json()] == [2]
     only = client.get("/users/7/feedback", params={"mark": "watched"}).json()
-    assert [row["movie_id"] for row in only] == [1]
+    assert [row["movie"]["id"] for row in only] == [1]
     for movie_id, found in ((2, [2]), (3, [])):
         one = client.get("/users/7/feedback", params={"movie_id": movie_id}).json()
-        assert [row["movie_id"] for row in one] == found
+        assert [row["movie"]["id"] for row in one] == found
 
 
 def test_what_makes_no_sense_is_refused(client: TestClient) -> None:
@@ -55,9 +55,8 @@ def test_a_row_waits_until_its_movie_is_chosen(client: TestClient) -> None:
     keep(client, row, Waiting(7, "imdb:3", "Other", imdb_id=3), Waiting(8, "imdb:3", "Other"))
     page = client.get("/users/7/waiting", params={"limit": 1})
     (listed,) = page.json()
-    assert listed["candidates"] == [
-        {"movie_id": 1, "title": "Toy Story", "year": 1995, "why": "the same title, of 1995"}
-    ]
+    whole = client.get("/movies/1").json()
+    assert listed["candidates"] == [{"movie": whole, "why": "the same title, of 1995"}]
     assert listed["marks"]["watched"]["value"] is True
     (other,) = client.get(page.links["next"]["url"]).json()
     chosen = client.put(f"/users/7/waiting/{listed['number']}", json={"movie_id": 1})

@@ -26,11 +26,11 @@ def test_marks_are_set_taken_away_and_listed(database: Database) -> None:
     with database.read() as connection:
         assert marks.of_user(connection, 7) == UserMarks(frozenset((1, 6)), {1: 10}, frozenset((2,)))
         page = marks.listing(connection, 7, limit=2)
-        assert [movie.movie_id for movie in page] == [1, 2]
+        assert [one.movie.id for one in page] == [1, 2]
         assert page[0].marks == {Mark.WATCHED: Marked(True, 10), Mark.LIKE: Marked(True, 10)}
-        assert [movie.movie_id for movie in marks.listing(connection, 7, limit=2, after=2)] == [6]
+        assert [one.movie.id for one in marks.listing(connection, 7, limit=2, after=2)] == [6]
         (listed,) = marks.listing(connection, 7, limit=9, mark=Mark.WATCHLIST)
-        assert (listed.movie_id, listed.title) == (2, "Jumanji")
+        assert (listed.movie.id, listed.movie.title) == (2, "Jumanji")
 
 
 def test_an_older_mark_changes_nothing_but_a_persons_word_always_stands(database: Database) -> None:

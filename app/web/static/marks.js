@@ -1,6 +1,6 @@
 // Your marks beside a score: watched, watchlist, like, not interested.
 
-import { address, call, newKey, page } from "./api.js";
+import { address, call, page } from "./api.js";
 import { announce, button, element, guarded } from "./dom.js";
 import { user } from "./user.js";
 
@@ -11,7 +11,7 @@ const OPPOSITE = { like: "not_interested", not_interested: "like" };
 export async function marked(mark) {
   if (user === null) return new Set();
   const { items } = await page(address(`/users/${user}/feedback`, { mark, limit: 1000 }));
-  return new Set(items.map((row) => String(row.movie_id)));
+  return new Set(items.map((row) => String(row.movie.id)));
 }
 
 // Returns the names of one movie's marks.
@@ -22,8 +22,7 @@ export async function marksOf(movieId) {
 
 export async function setMark(movieId, mark, value) {
   const json = JSON.stringify({ [mark]: value });
-  const headers = { "Idempotency-Key": newKey() };
-  await call(`/users/${user}/feedback/${movieId}`, { method: "PUT", json, again: true, headers });
+  await call(`/users/${user}/feedback/${movieId}`, { method: "PUT", json, again: true });
 }
 
 // A button that is pressed while the mark is set. `changed(value)` is called when the server has it.

@@ -102,9 +102,7 @@ function rowItem(row) {
   const year = row.year ? [" ", element("span", { class: "year" }, String(row.year))] : [];
   const title = element("h2", {}, element("bdi", {}, row.title || "No title"), ...year);
   const item = element("li", { class: "wait panel" }, title, element("p", { class: "note" }, sentence(said(row))));
-  const candidates = row.candidates.map(({ movie, movie_id: id, why, ...rest }) =>
-    filmItem(row, item, { id, ...rest, ...movie }, why),
-  );
+  const candidates = row.candidates.map(({ movie, why }) => filmItem(row, item, movie, why));
   const act = (text, job, label) => button(text, guarded(() => job(row, item)), { "aria-label": label });
   const canAdd = may("editor") && row.title;
   item.append(
