@@ -4,8 +4,9 @@
 
 Generated ratings in shuffled order go to a real server with its embedded worker: upload, import, rebuild,
 until `GET /recommendations/{user}` is personal; then, once the rebuild is complete (large data is served by
-the factors alone before), 1% of new ratings and a second rebuild. The script (`script_of_today`) gets the same file. Of some
-users a fifth of the ratings is in no file; both are asked over HTTP for what those users like there.
+the factors alone before), 1% of new ratings and a second rebuild. The script (`script_of_today`) gets the
+same file. Of some users a fifth of the ratings is in no file; both are asked over HTTP for what those users
+like there.
 """
 
 import json
