@@ -24,7 +24,7 @@ USERS_AT_ONCE = 500
 LARGE, ANNOUNCED = 2_000, 0.5
 """A model of so many movies is there for so many seconds before it is served: API processes that are being
 asked read it meanwhile, and no request has to wait for that."""
-FIRST_FROM = 1_000_000
+FIRST_FROM = 500_000
 """Ratings of large data: its first model is of factors alone, and the whole one is the next version."""
 REUSED = 0.05
 """Changed ratings, as a share of all, with which item weights serve again and factors need few sweeps."""
