@@ -35,6 +35,7 @@ ONLY_IN = {
     "alembic": ("app.storage",),
     "sqlalchemy.dialects": ("app.storage",),
     "numba": ("app.compilation",),
+    "llvmlite": ("app.compilation",),
 }
 
 
