@@ -33,6 +33,7 @@ LONG = (
     "api/test_together.py",
     "api/test_values.py",
     "dumps",
+    "imports/test_arrivals.py",
     "imports/test_damaged_archives.py",
     "imports/test_fuzz.py",
     "imports/test_kills.py",
