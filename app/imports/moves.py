@@ -26,13 +26,14 @@ class Figures:
     """Of what was moved: `new` where it is now, `replaced` an older one there, `deleted` as older.
 
     The names are those that an import has, so that its undo and its order know what a merge has changed.
-    `movies`: how many movies are merged.
+    `movies`: how many movies are merged. `personal`: marks, waiting rows, choices and plays that were moved.
     """
 
     new: int = 0
     replaced: int = 0
     deleted: int = 0
     movies: int = 0
+    personal: int = 0
 
     @property
     def done(self) -> int:

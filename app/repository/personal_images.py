@@ -143,8 +143,8 @@ def _count_back(connection: Connection, image: Image, row: Mapping[str, Any]) ->
 
 
 def _add(connection: Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
-    insert = database_of(connection).insert(table).values(**values)
-    return bool(connection.execute(insert.on_conflict_do_nothing()).rowcount)
+    insert = database_of(connection).insert(table).values(**values).on_conflict_do_nothing()
+    return connection.execute(insert.returning(*table.primary_key)).first() is not None
 
 
 _BACK: dict[str, Callable[[Connection, Image, Mapping[str, Any]], bool]] = {

@@ -191,7 +191,7 @@ def like(
     limit: int,
     after: int = 0,
 ) -> list[Waiting]:
-    """The next rows of anybody, by number, that have one of the search keys or ids."""
+    """The next rows of all people, by number, that have one of the search keys or ids."""
     wanted = ((waiting.c.search_key, keys), (waiting.c.imdb_id, imdb_ids), (waiting.c.tmdb_id, tmdb_ids))
     queries = [
         sa.select(waiting.c.number).where(column.in_(sorted(values)), waiting.c.number > after)
@@ -255,14 +255,16 @@ def any_waits(connection: Connection) -> bool:
     return connection.execute(sa.select(waiting.c.number).limit(1)).first() is not None
 
 
-def move(connection: Connection, before: int, after: int) -> int:
-    """Give a person's rows to another, of two of a work the newest of each; returns how many there were."""
-    theirs = waiting.c.user_id == before
+def move(connection: Connection, before: int, after: int, import_seq: int, limit: int) -> int:
+    """Give up to `limit` of a person's rows to another, of two of a work the newest of each.
+
+    Returns how many; those that find no room stay. What there was is kept for the undo of that number.
+    """
     other = waiting.alias()
     double = sa.exists().where(other.c.user_id == after, other.c.work == waiting.c.work)
-    rows = connection.execute(sa.select(waiting).where(theirs, double)).mappings().all()
-    put(connection, after, [_read(row) for row in rows])
-    for row in rows:
-        connection.execute(waiting.delete().where(waiting.c.number == row["number"]))
-    moved = connection.execute(waiting.update().where(theirs).values(user_id=after)).rowcount
-    return len(rows) + moved
+    query = sa.select(waiting).where(waiting.c.user_id == before)
+    first = query.order_by(sa.case((double, 0), else_=1), waiting.c.number).limit(limit)
+    rows = [_read(row) for row in connection.execute(first).mappings()]
+    refused = {row.work for row in put(connection, after, rows, import_seq=import_seq)}
+    moved = [row.number for row in rows if row.work not in refused]
+    return len(take(connection, moved, import_seq))
