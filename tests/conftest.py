@@ -49,6 +49,7 @@ LONG = (
     "api/test_token.py",
     "api/test_values.py",
     "dumps",
+    "imports/test_arrivals.py",
     "imports/test_damaged_archives.py",
     "imports/test_export.py",
     "imports/test_fuzz.py",
