@@ -146,6 +146,15 @@ class Settings:
     keep_models: int = _setting(
         10, "versions", "how many models are kept; the one that is served always is", ge=1
     )
+    backup_every: float = _setting(
+        0.0, "hours", "back up this long after the last time; 0: never", ge=0, le=1_000_000
+    )
+    backup_dir: str = _setting(
+        "",
+        "path",
+        "where scheduled backups are kept, best on another disk; empty: in the data directory",
+    )
+    keep_backups: int = _setting(7, "backups", "how many scheduled backups are kept", ge=1, le=100_000)
     max_queue: int = _setting(1_000, "tasks", "with so many queued, no further task is taken", ge=1)
     rebuild_every: float = _setting(
         0.0,

@@ -32,6 +32,7 @@ LONG = (
     "api/test_scarce.py",
     "api/test_together.py",
     "api/test_values.py",
+    "backups/test_commands.py",
     "dumps",
     "imports/test_damaged_archives.py",
     "imports/test_fuzz.py",
@@ -53,7 +54,7 @@ LONG = (
     "web/test_accessibility.py",
 )
 """Folders and files of the long marks: `pytest -q -m ''` runs them too."""
-LONG_ON_POSTGRES = ("imports", "tasks", "api", "people", "test_cli_people.py")
+LONG_ON_POSTGRES = ("imports", "tasks", "api", "people", "test_cli_people.py", "backups")
 """Folders whose tests run on SQLite alone in the short form: the engines have their own tests."""
 
 # The same examples in every run, so that a run judges the code alone; CI draws others each time and

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from app.cli.arguments import add_import, add_people, add_waiting
+from app.cli.arguments import add_backups, add_import, add_people, add_waiting
 from app.config import Settings
 from app.errors import BadRequest
 
@@ -98,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--url", help="of the server (default: by MATINEE_HOST and MATINEE_PORT)")
         added.add_argument("--token", help="an API key; better in MATINEE_TOKEN, which no other user can see")
     add_people(commands, _people)
+    add_backups(commands, _backups)
     return parser
 
 
@@ -158,6 +159,12 @@ def _people(settings: Settings, options: argparse.Namespace) -> int:
     from app.cli import people
 
     return people.run(settings, options, _own_url(settings))
+
+
+def _backups(settings: Settings, options: argparse.Namespace) -> int:
+    from app.cli import backups
+
+    return backups.run(settings, options)
 
 
 def _own_url(settings: Settings) -> str:

@@ -19,6 +19,7 @@ from app import deadline
 from app.config import Settings
 from app.errors import AppError, ConfigurationError, Unavailable
 from app.rating import RatingColumns
+from app.storage.copies import Copies
 from app.storage.heartbeat import Heartbeat
 from app.storage.title_terms import TitleTerms
 
@@ -44,6 +45,8 @@ class Database(ABC):
     """Values of one IN that a statement takes, with room for some other parameters."""
     titles: ClassVar[TitleTerms]
     """The index by which titles are searched."""
+    copies: ClassVar[Copies]
+    """How the whole database is copied, for backups."""
 
     def __init__(
         self, settings: Settings, *, durable: bool = True, heartbeat: Heartbeat | None = None
@@ -213,7 +216,7 @@ class Database(ABC):
             )
         with self.exclusive("migrate"), self.write() as connection:
             self.unbounded(connection)
-            _upgrade(connection)
+            upgrade(connection)
 
     def _revision(self) -> str | None:
         with self.read() as connection:
@@ -253,7 +256,8 @@ def head_revision() -> str:
     return max(path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the schema to that revision."""
     # Alembic is imported here: a process that finds its schema up to date saves its memory and time.
     from alembic import command
     from alembic.config import Config
@@ -261,4 +265,4 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
