@@ -50,9 +50,10 @@ class Writer:
         self.written = 0
         self._add_json(HEADER, asdict(header))
 
-    def add(self, name: str, size: int, content: Iterable[bytes], told: Callable[[int], object]) -> None:
-        """Write a member. `told` gets the bytes of each piece. Raises `OSError`, and `ValueError` for a size
-        that is not that of the content.
+    def add(self, name: str, size: int, content: Iterable[bytes], report: Callable[[int], object]) -> None:
+        """Write a member. `report` gets the bytes of each piece.
+
+        Raises `OSError`, and `ValueError` for a size that is not that of the content.
         """
         info = tarfile.TarInfo(name)
         info.size, info.mode, info.mtime = size, 0o600, int(self._header.created_at)
@@ -62,7 +63,7 @@ class Writer:
             digest.update(some)
             self._write(some)
             left -= len(some)
-            told(len(some))
+            report(len(some))
         if left:
             raise ValueError(f"{name} has {size - left} bytes, not {size}")
         self._write(b"\0" * (-size % _BLOCK))

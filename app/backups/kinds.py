@@ -52,7 +52,7 @@ def _due(database: Database, settings: Settings, now: float) -> BackupParams | N
 
 
 def _clean(database: Database, settings: Settings, _now: float) -> None:
-    """Nobody is backed up, but who was forgotten since is noted beside what backups there are."""
+    """Who was forgotten since is noted beside the backups that there are."""
     if (folder := folder_of(settings)).is_dir():
         with database.read() as connection:
             entries = ledger.known(connection)

@@ -1,7 +1,7 @@
 """Who was forgotten and when, kept beside the backups: a restore drops those whom a backup still holds.
 
 The audit knows it too, but a database that is lost takes its audit along. The file has a line for each,
-`id,epoch seconds`, and nothing else of anybody.
+`id,epoch seconds`, and nothing else of them.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ Entries = set[tuple[int, float]]
 
 
 def note(folder: Path, entries: Iterable[tuple[int, float]]) -> None:
-    """Add to the file in this folder; none is made for nobody. Raises `OSError`."""
+    """Add to the file in this folder; none is made without entries. Raises `OSError`."""
     known = read(folder / NAME)
     if all_of := known.union(entries) - known:
         lines = sorted(known | all_of, key=lambda entry: entry[1])
@@ -68,7 +68,7 @@ def known(connection: Connection) -> Entries:
 def since(header: archive.Header, entries: Entries, connection: Connection) -> list[int]:
     """Who is to be dropped: forgotten, but not yet in the database of the archive.
 
-    One from long before the archive is perhaps no longer in its audit either, and somebody else since.
+    One from long before the archive is perhaps no longer in its audit either, and a new person since.
     """
     late = {entry for entry in entries if entry[1] > header.created_at - DAY}
     return sorted({user_id for user_id, _ in late - known(connection)})

@@ -1,8 +1,7 @@
 """Making a backup while the service runs: database, models and files as of one moment.
 
 For some milliseconds no task changes: in these the database is pinned, and the files of tasks that have not
-ended are opened, which their tasks may remove from then on. Reading it all takes as long as it takes; nobody
-waits for that.
+ended are opened, which their tasks may remove from then on. Nothing waits while it is read.
 """
 
 import os

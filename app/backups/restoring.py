@@ -38,13 +38,13 @@ STAGE = "restoring"
 DATABASE = "database"
 FOLDERS = ("uploads", "models", "work", "imports")
 LEAP = 1_000_000_000
-"""By so much the version of the catalogue moves on: no tag that was given since the backup is given again."""
+"""Added to the version of the catalogue: no tag that was given since the backup is given again."""
 PASSED_OVER = ("lost+found",)
 
 
 @dataclass
 class Report:
-    """`goes_on`: tasks that had not ended; `ended`: those that may hold somebody who is to be dropped."""
+    """`goes_on`: tasks that had not ended; `ended`: those that may hold a person who is to be dropped."""
 
     header: Header
     ratings: int = 0

@@ -149,6 +149,19 @@ class Database(ABC):
     def scrub(self) -> str | None:
         """Overwrite what deleted rows have left in the files; returns what may still be there, if any."""
 
+    def damage(self, seconds: float) -> str | None:  # noqa: ARG002
+        """What the engine finds damaged within that time, if it can look; in words."""
+        return None
+
+    def server_version(self, connection: Connection) -> str:
+        """The engine's version, as it tells it."""
+        return ".".join(map(str, connection.dialect.server_version_info or ()))
+
+    @staticmethod
+    def exists(settings: Settings) -> bool:  # noqa: ARG004
+        """Whether there is a database to open, as far as can be seen without opening it."""
+        return True
+
     @abstractmethod
     def size(self) -> int:
         """Bytes that the database takes on disk."""
@@ -206,7 +219,7 @@ class Database(ABC):
 
     def migrate(self) -> None:
         """Bring the schema to the newest revision; costs one query when it is there already."""
-        revision = self._revision()
+        revision = self.revision()
         if revision == head_revision():
             return
         if revision is not None and revision > head_revision():
@@ -218,7 +231,8 @@ class Database(ABC):
             self.unbounded(connection)
             upgrade(connection)
 
-    def _revision(self) -> str | None:
+    def revision(self) -> str | None:
+        """That of the schema; None if there is none yet."""
         with self.read() as connection:
             if not sa.inspect(connection).has_table("alembic_version"):
                 return None

@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from app.config import Settings
 from app.errors import AppError, Unavailable
 from app.rating import RatingColumns
-from app.storage import attached, title_terms
+from app.storage import attached, sqlite_copies, title_terms
 from app.storage.database import PATIENCE, Database, begin
 from app.storage.files import sync_content
 from app.storage.heartbeat import Heartbeat
@@ -255,6 +255,13 @@ class SQLiteDatabase(Database):
                 if is_whole:
                     driver.execute("VACUUM")
                 return bool(driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+
+    def damage(self, seconds: float) -> str | None:
+        return sqlite_copies.damage(self._file, seconds)
+
+    @staticmethod
+    def exists(settings: Settings) -> bool:
+        return file_of(settings).is_file()
 
     def size(self) -> int:
         total = 0

@@ -3,11 +3,13 @@
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -54,7 +56,7 @@ class SQLiteCopies(Copies):
     def _copied(
         self, connection: Connection, scratch: Path, size: int, progress: Progress
     ) -> Iterator[BinaryIO]:
-        """The copy, as a file without a name: a process that is killed leaves none behind."""
+        """The copy, as a file without a name: a process that is killed leaves none."""
         driver: Any = connection.connection.driver_connection
 
         def told(_status: int, left: int, total: int) -> None:
@@ -135,6 +137,19 @@ class SQLiteCopies(Copies):
             raise failure(error) or error from error
         finally:
             database.close()
+
+
+def damage(path: Path, seconds: float) -> str | None:
+    """What SQLite's quick check finds, as far as it gets in that time; a connection of its own that reads."""
+    end = time.monotonic() + seconds
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+        connection.set_progress_handler(lambda: int(time.monotonic() > end), 10_000)
+        try:
+            found = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
+        except sqlite3.DatabaseError as error:
+            is_late = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+            return None if is_late else str(error)
+    return None if found == ["ok"] else found[0].replace("\n", "; ")
 
 
 def _moved(path: Path, final: Path) -> None:
