@@ -48,6 +48,7 @@ LONG = (
     "api/test_together.py",
     "api/test_token.py",
     "api/test_values.py",
+    "backups/test_commands.py",
     "dumps",
     "imports/test_arrivals.py",
     "imports/test_damaged_archives.py",
@@ -86,7 +87,7 @@ LONG = (
     "web/test_login_forms.py",
 )
 """Folders and files of the long marks: `pytest -q -m ''` runs them too."""
-LONG_ON_POSTGRES = ("imports", "tasks", "api", "people", "test_cli_people.py")
+LONG_ON_POSTGRES = ("imports", "tasks", "api", "people", "test_cli_people.py", "backups")
 """Folders whose tests run on SQLite alone in the short form: the engines have their own tests."""
 
 # The same examples in every run, so that a run judges the code alone; CI draws others each time and
