@@ -19,6 +19,7 @@ from app import deadline
 from app.config import Settings
 from app.errors import AppError, ConfigurationError, Unavailable
 from app.rating import RatingColumns
+from app.storage.copies import Copies
 from app.storage.heartbeat import Heartbeat
 from app.storage.title_terms import TitleTerms
 
@@ -44,6 +45,8 @@ class Database(ABC):
     """Values of one IN that a statement takes, with room for some other parameters."""
     titles: ClassVar[TitleTerms]
     """The index by which titles are searched."""
+    copies: ClassVar[Copies]
+    """How the whole database is copied, for backups."""
 
     def __init__(
         self, settings: Settings, *, durable: bool = True, heartbeat: Heartbeat | None = None
@@ -146,6 +149,19 @@ class Database(ABC):
     def scrub(self) -> str | None:
         """Overwrite what deleted rows have left in the files; returns what may still be there, if any."""
 
+    def damage(self, seconds: float) -> str | None:  # noqa: ARG002
+        """What the engine finds damaged within that time, if it can look; in words."""
+        return None
+
+    def server_version(self, connection: Connection) -> str:
+        """The engine's version, as it tells it."""
+        return ".".join(map(str, connection.dialect.server_version_info or ()))
+
+    @staticmethod
+    def exists(settings: Settings) -> bool:  # noqa: ARG004
+        """Whether there is a database to open, as far as can be seen without opening it."""
+        return True
+
     @abstractmethod
     def size(self) -> int:
         """Bytes that the database takes on disk."""
@@ -203,7 +219,7 @@ class Database(ABC):
 
     def migrate(self) -> None:
         """Bring the schema to the newest revision; costs one query when it is there already."""
-        revision = self._revision()
+        revision = self.revision()
         if revision == head_revision():
             return
         if revision is not None and revision > head_revision():
@@ -213,9 +229,10 @@ class Database(ABC):
             )
         with self.exclusive("migrate"), self.write() as connection:
             self.unbounded(connection)
-            _upgrade(connection)
+            upgrade(connection)
 
-    def _revision(self) -> str | None:
+    def revision(self) -> str | None:
+        """That of the schema; None if there is none yet."""
         with self.read() as connection:
             if not sa.inspect(connection).has_table("alembic_version"):
                 return None
@@ -253,7 +270,8 @@ def head_revision() -> str:
     return max(path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the schema to that revision."""
     # Alembic is imported here: a process that finds its schema up to date saves its memory and time.
     from alembic import command
     from alembic.config import Config
@@ -261,4 +279,4 @@ def _upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -35,7 +35,7 @@ def solved(weights: Csr, fixed: NDArray[Any], objective: Objective, steps: int) 
     return np.asarray(solution.astype(float) @ turned.T.astype(float))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     st.lists(st.one_of(st.just(0), st.just(1), st.integers(2, 90)), min_size=1, max_size=12),
     st.integers(1, 40),

@@ -44,7 +44,7 @@ def open_older(settings: Settings, revision: str, *statements: str) -> None:
             connection.execute(sa.text(statement))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storage, "_upgrade", upgrade)
+        patch.setattr(storage, "upgrade", upgrade)
         open_database(settings).close()
 
 
