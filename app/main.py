@@ -10,7 +10,7 @@ from types import ModuleType
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from app import descriptors, process, web
+from app import descriptors, logs, process, web
 from app.api import (
     accounts,
     audit,
@@ -68,6 +68,8 @@ API += (rating_batches, feedback, waiting, together, hooks, lists)
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
+    logs.take_over(service.settings.log_level, service.settings.log_format)  # if it was configured late
+    logs.end_soon(False)
     be_private()
     descriptors.raise_limit()
     app.state.shutdown.listen()
@@ -75,6 +77,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     process.serve_without_pauses()
     yield
     await run_in_threadpool(service.close)
+    await run_in_threadpool(logs.end_soon)
 
 
 def _open(service: Service) -> None:
@@ -88,7 +91,7 @@ def _open(service: Service) -> None:
 def create_app(settings: Settings | None = None) -> FastAPI:
     """A new application with these settings (default: from the environment)."""
     settings = settings or Settings.from_environment()
-    logging.getLogger("matinee").setLevel(settings.log_level)
+    logs.take_over(settings.log_level, settings.log_format)
     app = FastAPI(
         title="Matinee",
         summary="Movie ratings in, recommendations out.",

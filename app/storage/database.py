@@ -25,7 +25,7 @@ from app.storage.title_terms import TitleTerms
 MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE = 5.0
 """Seconds that a request waits for a lock or a connection at most."""
-_DATABASE = "database"
+_DATABASE, _AFTER = "database", "after"
 
 precondition: ContextVar[Callable[[Connection], None] | None] = ContextVar("precondition", default=None)
 """What every transaction of this context begins with. It raises, and then nothing is read or written."""
@@ -78,9 +78,19 @@ class Database(ABC):
             begin(connection)
             yield connection
 
-    @abstractmethod
-    def write(self) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
         """A transaction that writes: waits for the lock, commits at the end, rolls back on any error."""
+        with self._write() as connection:
+            after: list[Callable[[], None]] = []
+            connection.info[_AFTER] = after
+            yield connection
+        for call in after:
+            call()
+
+    @abstractmethod
+    def _write(self) -> AbstractContextManager[Connection]:
+        """That transaction, by this engine."""
 
     @abstractmethod
     def has_waiters(self) -> bool:
@@ -241,6 +251,11 @@ def database_of(connection: Connection) -> Database:
     """The database that opened the connection. Raises `KeyError` for a connection of another engine."""
     database: Database = connection.info[_DATABASE]
     return database
+
+
+def after_commit(connection: Connection, call: Callable[[], None]) -> None:
+    """Have something called once the transaction, which writes, is committed; never if it is rolled back."""
+    connection.info[_AFTER].append(call)
 
 
 def serialize(connection: Connection, name: str) -> None:

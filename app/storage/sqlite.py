@@ -127,7 +127,7 @@ class SQLiteDatabase(Database):
             log.warning("another program has kept the database for %.0f s", time.monotonic() - waited)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def _write(self) -> Iterator[Connection]:
         deadline = time.monotonic() + self.patience
         self.beat()
         with self._translated(), self._connection(deadline) as connection:

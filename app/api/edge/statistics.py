@@ -7,8 +7,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from app.api.edge.manners import Manner
 
 MINUTES = 60
@@ -80,28 +78,3 @@ def _quantile(buckets: list[int], q: float) -> float | None:
         if total and seen >= q * total:
             return round(1000 * BOUNDS[min(bucket, len(BOUNDS) - 1)], 3)
     return None
-
-
-class Counting:
-    """Counts every response. Its latency runs from the whole request to the head of the response."""
-
-    def __init__(self, app: ASGIApp, *, statistics: Statistics) -> None:
-        self.app = app
-        self._statistics = statistics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began, ended, status = time.perf_counter(), 0.0, 0
-
-        async def send_and_see(message: Message) -> None:
-            nonlocal status, ended
-            if message["type"] == "http.response.start":
-                status, ended = message["status"], time.perf_counter()
-            await send(message)
-
-        try:
-            await self.app(scope, receive, send_and_see)
-        finally:
-            manner = scope.get("manner")
-            if manner is not Manner.PROBES and status:  # 0: the client hung up first
-                seconds = None if manner in SLOW else ended - scope.get("began", began)
-                self._statistics.count(status, seconds)
