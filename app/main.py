@@ -22,11 +22,13 @@ from app.api import (
     exports,
     feedback,
     genres,
+    health,
     hooks,
     imports,
     invitations,
     keys,
     lists,
+    metrics,
     models,
     movies,
     problems,
@@ -49,7 +51,6 @@ from app.api.edge import Edge, layers
 from app.api.edge.root_path import require_free
 from app.api.edge.rules import require_rules
 from app.api.edge.shutdown import Shutdown
-from app.api.edge.statistics import Statistics
 from app.api.feed import Feed
 from app.api.startup import Startup
 from app.config import Settings
@@ -59,10 +60,10 @@ from app.storage.private import be_private
 
 log = logging.getLogger("matinee.service")
 
-API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings, user_export)
+API: tuple[ModuleType, ...] = (health, status, movies, genres, ratings, users, user_ratings, user_export)
 API += (recommendations, recommendation_batches, rebuilds, imports, exports, tasks, dumps, models, token)
 API += (explanations, description, accounts, invitations, keys, audit, undos)
-API += (rating_batches, feedback, waiting, together, hooks, lists)
+API += (rating_batches, feedback, waiting, together, hooks, lists, metrics)
 
 
 @asynccontextmanager
@@ -75,6 +76,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.shutdown.listen()
     await run_in_threadpool(_open, service)
     process.serve_without_pauses()
+    service.snapshots.start()
     yield
     await run_in_threadpool(service.close)
     await run_in_threadpool(logs.end_soon)
@@ -101,12 +103,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_url=None,  # `app.api.description` has the route, with its rule
     )
     app.state.service = Service(settings)
-    app.state.statistics = Statistics()
     app.state.shutdown = Shutdown(settings.shutdown_grace / 2)  # the other half is the worker's
     app.state.feed = Feed(app.state.service, app.state.shutdown.closing)
     app.add_middleware(
         Edge,
-        layers=layers(app.state.service, app.state.statistics, app.state.shutdown),
+        layers=layers(app.state.service, app.state.shutdown),
         starting=partial(Startup, settings=settings),
     )
     problems.install(app)

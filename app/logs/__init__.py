@@ -20,7 +20,7 @@ OTHERS = logging.WARNING
 def configure(level: str, style: str) -> None:
     """Send every record of this process through one handler. `style`: json, text, or auto by the terminal.
 
-    Where whoever embeds the service has given the root a handler, that stays the only one.
+    Where a program that embeds the service has given the root a handler, that stays the only one.
     """
     root = logging.getLogger()
     if not root.handlers:

@@ -75,7 +75,7 @@ class Target(logging.Handler):
             if untold := self._untold:
                 self._untold -= untold
                 some.append(self.format(_record_of(untold)))
-            with contextlib.suppress(OSError, ValueError):  # nobody reads any more: there is no one to tell
+            with contextlib.suppress(OSError, ValueError):  # its reader has gone
                 _write_all(self._descriptor, "".join(line + "\n" for line in some).encode(errors="replace"))
 
     def flush(self, seconds: float = LAST) -> None:

@@ -1,4 +1,4 @@
-"""What is told of every change of a task's status: an event of its timeline, and a line of the log.
+"""What every change of a task's status leaves: an event of its timeline, a line of the log, and totals.
 
 The lines alone tell the story of a task: where it stopped, why, and who went on where.
 """
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy.engine import Connection
 
 from app import logs
-from app.repository import task_events
+from app.repository import task_events, task_totals
 from app.storage.database import after_commit
 from app.task import CANCELLED, CANCELLING, COMPLETE, FAILED, QUEUED, RUNNING, Task
 
@@ -35,13 +35,14 @@ def tell(connection: Connection, before: Task | None, task: Task, now: float, wh
     """
     data = {"status": task.status, "attempt": task.attempt, "worker": task.worker}
     task_events.tell(connection, task, "status", data, now=now)
+    task_totals.note(connection, task, now)
     text, own = _text(before, task, now, why), _fields(task)
     level = logging.WARNING if why is not None and why.is_fault else logging.INFO
     after_commit(connection, lambda: log.log(level, "task %s (%s) %s", task.id, task.kind, text, extra=own))
 
 
 def _fields(task: Task) -> dict[str, Any]:
-    """What the line belongs to: the task, and the request that started it, whoever changes it now."""
+    """What the line belongs to: the task, and the request that started it, even if another changes it now."""
     fields = {"task_id": task.id, "attempt": task.attempt, "status": task.status, "kind": task.kind}
     fields |= {"request_id": task.request_id, "user_id": task.owner}
     if (by := logs.current().get("request_id")) not in (None, task.request_id):

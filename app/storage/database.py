@@ -50,6 +50,7 @@ class Database(ABC):
     ) -> None:
         self._durable, self.heartbeat = durable, heartbeat
         self._directory = self.lock_directory(settings)
+        self.damage: str | None = None  # that a statement has met in the file
         self.engine = self._create_engine(settings)
         sa.event.listen(self.engine, "connect", self._claim)
 
@@ -160,6 +161,10 @@ class Database(ABC):
     def size(self) -> int:
         """Bytes that the database takes on disk."""
 
+    def size_of_wal(self) -> int | None:
+        """Bytes of the write-ahead log beside the database; None if the engine keeps it elsewhere."""
+        return None
+
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
         """Hold the lock `name` against every other process of this database, with a heartbeat beside it."""
@@ -224,6 +229,10 @@ class Database(ABC):
         with self.exclusive("migrate"), self.write() as connection:
             self.unbounded(connection)
             _upgrade(connection)
+
+    def is_current(self) -> bool:
+        """Whether the schema is that of this release."""
+        return self._revision() == head_revision()
 
     def _revision(self) -> str | None:
         with self.read() as connection:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -28,5 +29,21 @@ def replace_durably(written: Path, path: Path) -> None:
     descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; 0 of one that is not there, as the WAL when the last connection is closed."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
+
+
+def sync(path: Path) -> None:
+    """Have the data of a file on the disk. Raises `OSError`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fdatasync(descriptor)
     finally:
         os.close(descriptor)

@@ -1,12 +1,11 @@
 """SQLite: pragmas, the write lock, ratings as images, checkpoints of the WAL."""
 
 import logging
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,8 @@ from app.errors import AppError, Unavailable
 from app.rating import RatingColumns
 from app.storage import attached, title_terms
 from app.storage.database import PATIENCE, Database, begin
+from app.storage.failures import damage_of
+from app.storage.files import size_of, sync
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import WriteLock, file_lock, locked
 from app.storage.private import close
@@ -189,7 +190,7 @@ class SQLiteDatabase(Database):
             driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._wal_rows = 0
         elif changed and not waited_for and self.had_waiters():
-            _sync(self._wal)
+            sync(self._wal)
 
     def close(self) -> None:
         if self._writer is not None:
@@ -255,11 +256,10 @@ class SQLiteDatabase(Database):
                 return bool(driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
 
     def size(self) -> int:
-        total = 0
-        for file in (self._file, self._wal):
-            with suppress(FileNotFoundError):  # the WAL goes when the last connection is closed
-                total += file.stat().st_size
-        return total
+        return size_of(self._file) + size_of(self._wal)
+
+    def size_of_wal(self) -> int:
+        return size_of(self._wal)
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
@@ -267,6 +267,7 @@ class SQLiteDatabase(Database):
             yield
 
     def _meaning(self, error: BaseException, _lost: bool) -> AppError | None:
+        self.damage = damage_of(error) or self.damage
         return locked() if _is_busy(error) else None
 
 
@@ -290,11 +291,3 @@ def _waiting_at_most(driver: Any, seconds: float) -> Iterator[None]:
 def _is_busy(error: BaseException | None) -> bool:
     code = getattr(error, "sqlite_errorcode", None) or 0
     return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)

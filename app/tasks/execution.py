@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from app import logs
 from app.errors import AppError, StorageFull, Unavailable
-from app.repository import task_events, tasks
+from app.repository import task_events, task_totals, tasks
 from app.repository.task_changes import Why
 from app.storage.failures import explain, failure, trace
 from app.task import CANCELLED, FAILED, QUEUED
@@ -41,7 +41,7 @@ def _run(attempt: Attempt, run: Callable[[Attempt], None]) -> None:
     except Cancelled:
         _end(attempt, CANCELLED, {"finished_at": attempt.clock()})
     except tasks.Fenced as reason:
-        log.warning("%s", reason)
+        _note_fenced(attempt, reason)
     except Exception as error:
         _fail(attempt, error)
     attempt.work_on(None)
@@ -123,4 +123,10 @@ def _end(
                 values = values | {"error": values["error"] | {"errors": what}}
             move(connection, task, to, values, now=now, why=why)
     except tasks.Fenced as reason:
-        log.warning("%s", reason)
+        _note_fenced(attempt, reason)
+
+
+def _note_fenced(attempt: Attempt, reason: tasks.Fenced) -> None:
+    log.warning("%s", reason)
+    with attempt.database.write() as connection:
+        task_totals.add(connection, [(attempt.task.kind, task_totals.FENCED, "", 1.0)])

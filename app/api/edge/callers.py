@@ -81,7 +81,7 @@ class Callers:
         rule, caller = scope["rule"], found.caller
         if not found.is_open:
             return None if rule.anywhere else refusal_of_strangers(scope, self._service.settings)
-        if rule.role is None:
+        if rule.role is None or (rule.here and refusal_of_strangers(scope, self._service.settings) is None):
             return None
         if caller is None:
             return Unauthorized(
