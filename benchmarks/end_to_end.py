@@ -42,7 +42,7 @@ Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Case:
-    """The files of a size, and what is looked for: user -> movies that they like and nobody was told of."""
+    """The files of a size, and what is looked for: user -> movies that they like and that are in no file."""
 
     movies: Path
     ratings: Path
