@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from app.api.answers import Problem
+from app.backups.kinds import BACK_UP
 from app.dumps.kinds import DUMP_RECOMMENDATIONS
 from app.imports.kinds import IMPORT, UNDO
 from app.imports.merges import MERGED_MOVIES
@@ -100,6 +101,19 @@ class DumpReport(BaseModel):
     size: int
 
 
+class BackupReport(BaseModel):
+    """`size` in bytes, `sha256` of the archive's contents; `left_out`: files that should have been there.
+
+    `deleted`: older backups, of which `MATINEE_KEEP_BACKUPS` are kept.
+    """
+
+    file: str
+    size: int
+    sha256: str
+    left_out: list[str]
+    deleted: list[str]
+
+
 class RebuildReport(BaseModel):
     """`promoted`: whether the version is served, with the reason; `evaluation`: on held-out users."""
 
@@ -155,6 +169,7 @@ REPORTS: dict[str, type[BaseModel]] = {
     MERGED_MOVIES.name: MovieMergeReport,
     DUMP_RECOMMENDATIONS: DumpReport,
     REBUILD_MODEL: RebuildReport,
+    BACK_UP: BackupReport,
 }
 """The result of each kind of task."""
 EVENTS: dict[str, type[BaseModel]] = {

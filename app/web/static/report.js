@@ -76,10 +76,11 @@ function note({ dry_run: dry, undo_of: undone, left_out: left }) {
 }
 
 // What the reader took for granted of one of the files.
-function assumption({ file, encoding, separator, columns = {}, scale, dates, left_out: left = [] }) {
+function assumption({ file, encoding, separator, columns = {}, decimals, scale, dates, left_out: left = [] }) {
   const from = Object.entries(columns).map(([role, name]) => `${role.replaceAll("_", " ")} from “${name}”`);
   const parts = [
     from.join(", "), encoding ? `written in ${encoding}` : "", separator ? `separated by ${separator}` : "",
+    decimals ? `decimals after a ${decimals}` : "",
     scale ? `scores on the scale ${scale}` : "", dates ? `dates with the ${dates} first` : "",
     left.length ? `columns left out: ${left.join(", ")}` : "",
   ];
