@@ -15,7 +15,7 @@ from app.tasks.execution import execute
 from app.tasks.start import queue
 from tests.imports.conftest import NOW, attempt
 
-SMALL = Sizes(undo_rows=2)
+SMALL = Sizes(undo_rows=2, catalogue_rows=2)
 Work = Callable[..., None]
 
 

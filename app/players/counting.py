@@ -25,6 +25,7 @@ from app.repository import (
 from app.repository.hooks import Hook
 from app.repository.plays import Play
 from app.repository.waiting import Waiting
+from app.storage import database_of
 
 _MARKS = {
     What.WATCHED: (Mark.WATCHED, True),
@@ -129,6 +130,7 @@ def _count(connection: Connection, user_id: int, event: Event, tally: Tally, now
 
 def _rate(connection: Connection, rating: Rating) -> None:
     """The newer rating stays, and of two of one second the higher one: so their order makes no difference."""
+    database_of(connection).join_ratings(connection)
     try:
         there = ratings.get(connection, rating.user_id, rating.movie_id)
     except NotFound:

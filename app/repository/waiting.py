@@ -165,8 +165,9 @@ def resolve(connection: Connection, user_id: int, number: int, movie_id: int, *,
 
     The choice is remembered. Raises `NotFound` for the row or the movie.
     """
+    movies.get(connection, movie_id, lock=True)  # as an import: the movie, its ratings, the row
+    database_of(connection).join_ratings(connection)
     row = get(connection, user_id, number)
-    movies.get(connection, movie_id, lock=True)
     rated_at = int(row.created_at) if row.rated_at is None else row.rated_at
     if row.score is not None and not _has_newer(connection, user_id, movie_id, rated_at):
         ratings.put(connection, Rating(user_id, movie_id, row.score, rated_at))

@@ -141,6 +141,13 @@ class Database(ABC):
         """Let no other transaction write ratings until this one ends: what it reads of them stays true."""
 
     @abstractmethod
+    def join_ratings(self, connection: Connection) -> None:
+        """Wait for the end of transactions that have `lock_ratings`, and let none begin until this one ends.
+
+        For who reads a rating and then writes it: what is read is what such a transaction has left.
+        """
+
+    @abstractmethod
     def put_ratings(self, connection: Connection, columns: RatingColumns) -> None:
         """Write ratings over whatever is there; fastest if sorted by user and movie."""
 

@@ -98,6 +98,9 @@ class PostgresDatabase(Database):
     def lock_ratings(self, connection: Connection) -> None:
         connection.execute(sa.text("LOCK TABLE ratings IN SHARE ROW EXCLUSIVE MODE"))
 
+    def join_ratings(self, connection: Connection) -> None:
+        connection.execute(sa.text("LOCK TABLE ratings IN ROW EXCLUSIVE MODE"))
+
     def unbounded(self, connection: Connection) -> None:
         connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
 

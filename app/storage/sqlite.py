@@ -223,6 +223,8 @@ class SQLiteDatabase(Database):
     def lock_ratings(self, connection: Connection) -> None:
         """Nothing is to be done: a transaction that writes is alone from its start."""
 
+    join_ratings = lock_ratings
+
     def unbounded(self, connection: Connection) -> None:
         """Nothing is to be done: statements have no limit."""
 

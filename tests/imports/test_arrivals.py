@@ -2,11 +2,14 @@
 
 import io
 import zipfile
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.imports import arrivals
+from app.config import Settings
+from app.imports import arrivals, import_ratings
 from app.imports.kinds import MISSING
 from app.imports.names import search_key
 from app.mark import Mark, Marked
@@ -17,7 +20,8 @@ from app.repository.plays import Play
 from app.repository.waiting import Waiting
 from app.storage import Database
 from app.task import Task
-from tests.imports.conftest import Import, Undo, adds_up, counts_are_right, ratings, table
+from tests.imports.conftest import Import, Undo, adds_up, counts_are_right, queue, ratings, table
+from tests.merging import run_killed, undone
 
 MOVIES = "movieId,title,genres\n"
 NATIVE = "user_id,movie_id,score,rated_at\n"
@@ -273,3 +277,63 @@ def test_a_dry_run_changes_nothing(run_import: Import, database: Database) -> No
     before = digest(database)
     run_import(MOVIES + "31,Heat (1995),\n32,Alien (1979),\n", dry_run=True)
     assert digest(database) == before
+
+
+RELEASE = release(
+    movies=MOVIES + "31,Nobody Knows (2004),\n32,Heat (1995),\n33,Alien (1979),\n"
+    "34,Dune (1984),\n35,Ran (1985),\n",
+    links="movieId,imdbId,tmdbId\n33,78748,348\n34,99,5\n",
+    ratings="userId,movieId,rating,timestamp\n1,31,5,150\n2,32,2,900\n9,32,1,900\n",
+)
+LIKED = "Date,Name,Year,Letterboxd URI\n2022-02-01,Nobody Knows,2004,u\n2022-02-01,Film 1,,u\n"
+SAID = DIARY + "2022-02-01,Nobody Knows,2004,u,5\n2022-02-01,Film 1,,u,3\n2022-02-01,Unheard,2011,u,3\n"
+
+
+def box(**files: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        for name, text in files.items():
+            packed.writestr(f"{name}.csv", text)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def town(database: Database) -> Database:
+    """Two movies that were made here, and rows that wait."""
+    for title, year, ids in (("Nobody Knows", 2004, (None, None)), ("Xenomorph", 1980, (78748, None))):
+        made = add(database, title, year, *ids)
+        rate(database, made, (1, 4.0, 100), (2, 3.0, 200), (3, 2.0, 300))
+        with database.write() as connection:
+            marks.add(connection, 1, made, {Mark.LIKE: Marked(True, 10)})
+            aliases.remember(connection, 1, title, made, now=1)
+            plays.count(connection, Play(1, "watched", title, made, 5, 5))
+    for user in (7, 8):
+        wait(database, user, "Heat", 1995, score=4.0, rated_at=9, marks={Mark.LIKE: Marked(True, 5)})
+        wait(database, user, "Anything", 1990, score=4.0, imdb_id=99)
+        wait(database, user, "Unheard", 2011, score=4.0)
+    return database
+
+
+@pytest.mark.parametrize("at", range(1, 23, 3))
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("ml.zip", RELEASE), ("letterboxd.zip", box(ratings=SAID, watched=LIKED, **{"likes/films": LIKED}))],
+    ids=["movies", "personal"],
+)
+def test_a_kill_of_the_import_or_of_its_undo_changes_nothing(
+    town: Database, engine_settings: Settings, tmp_path: Path, name: str, content: bytes, at: int
+) -> None:
+    before = digest(town)
+    path = tmp_path / "upload"
+    path.write_bytes(content)
+    user_id = 8 if name != "ml.zip" else None
+    task = queue(town, path, name, user_id=user_id, create=MISSING)
+    task = run_killed(town, replace(engine_settings, import_chunk=2), task, import_ratings.run, at)
+    expected = {"taken_over": 2, "arrived": 4} if user_id is None else {"made": 1, "arrived": 2}
+    assert figures(task) == {"new": 10 if user_id is None else 3} | expected, task.error
+    assert counts_are_right(town)
+    assert digest(town) != before
+    undo = undone(town, engine_settings, task, kill_at=at)
+    assert undo.result is not None and undo.result["kept"] == 0, undo.error
+    assert digest(town) == before
+    assert counts_are_right(town)

@@ -13,13 +13,17 @@ import sqlalchemy as sa
 
 from app.config import Settings
 from app.imports.kinds import MISSING
+from app.imports.names import search_key
 from app.imports.rejects import rejects_path
 from app.imports.sizes import Sizes
+from app.mark import Mark, Marked
 from app.movie import Movie
 from app.rating import Rating
-from app.repository import movies, tasks
+from app.repository import aliases, marks, movies, plays, tasks, waiting
 from app.repository import ratings as rating_queries
 from app.repository.import_order import UNDO_IMPORT
+from app.repository.plays import Play
+from app.repository.waiting import Waiting
 from app.storage import Database, open_database
 from app.tasks.lanes import next_due
 from tests.catalogue import put_movies
@@ -39,6 +43,7 @@ TABLE = "user_id;movie_id;my rating;date\n" + "".join(
     for movie in (3, 1, 7, 8)
     for user in (5, 2)
 )
+# Some of them are made here already, and rows wait for others.
 MOVIES = "id,title,year,genre\n" + "".join(f"{i},Film {i} new,2000,\n" for i in (1, 2, 3, 20, 3, 21)) + "x\n"
 DIARY = "Date,Name,Year,Letterboxd URI,Rating,Rewatch,Tags,Watched Date\n" + "".join(
     f"2022-02-0{day},{title},{year},u,{score},,,2022-01-0{day}\n"
@@ -52,7 +57,7 @@ DIARY = "Date,Name,Year,Letterboxd URI,Rating,Rewatch,Tags,Watched Date\n" + "".
 SMALL = Sizes(run_rows=7, block=64, rejects=2, catalogue_rows=2, rows_in_memory=8)
 KEPT = (
     "ratings", "movies", "rating_before_images", "catalogue_before_images", "links", "count_changes", "marks",
-    "waiting", "personal_before_images",
+    "waiting", "personal_before_images", "aliases", "plays", "merged_movies", "first_raters",
 )  # fmt: skip
 
 
@@ -108,6 +113,16 @@ def prepared(directory: Path) -> None:
         movies.replace(connection, 2, "Mine", None, None)
         for user, movie, at in ((5, 3, 1), (5, 1, 5000), (2, 2, 1), (9, 4, 1), (3, 3, 1)):
             rating_queries.put(connection, Rating(user, movie, 4.5, at))
+        for year, title in ((2000, "Film 20 new"), (1999, "Film 21 new"), (2000, "Film 3 new")):
+            made = movies.create(connection, title, year, None, now=1.0).id
+            for user in (5, 7):
+                rating_queries.put(connection, Rating(user, made, 1.5, 100))
+            marks.add(connection, 5, made, {Mark.LIKE: Marked(True, 1)})
+            aliases.remember(connection, 5, title, made, now=1.0)
+            plays.count(connection, Play(5, "watched", title, made, 9, 9))
+        for user, title in ((5, "Film 21 new"), (6, "Film 3 new"), (6, "Film 2 new"), (6, "Film 20 new")):
+            row = Waiting(user, title, title, 2000, score=3.0, rated_at=50, search_key=search_key(title))
+            waiting.put(connection, user, [row])
     database.close()
 
 
