@@ -37,6 +37,7 @@ ONLY_IN = {
     "alembic": ("app.storage",),
     "sqlalchemy.dialects": ("app.storage",),
     "numba": ("app.compilation",),
+    "llvmlite": ("app.compilation",),
 }
 
 

@@ -34,7 +34,8 @@ class ImportReport(BaseModel):
     """Of the rows `read`; the eight after it add up to it. `rejects`: the first of those `rejected`.
 
     `waiting`: rows whose movie is not there; `marks`: those that say something of a movie beside a score.
-    `made`: movies that the rows made.
+    `made`: movies that the rows made; `taken_over`: those made here that are imported ones now; `arrived`:
+    rows that waited for a movie that has come.
     """
 
     format: str
@@ -51,6 +52,8 @@ class ImportReport(BaseModel):
     marks: int
     rejected: int
     made: int
+    taken_over: int
+    arrived: int
     rejects: list[Reject]
     dry_run: bool
     seconds: float
