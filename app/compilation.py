@@ -14,7 +14,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
     from numba import njit
 
     config: Any = numbas
-    if config.CPU_FEATURES is None and config.CPU_NAME is None:  # else somebody has chosen (NUMBA_CPU_...)
+    if config.CPU_FEATURES is None and config.CPU_NAME is None:  # else it was chosen (NUMBA_CPU_...)
         config.CPU_FEATURES = features_of(binding.get_host_cpu_features())
     options = {"nogil": True, "boundscheck": False} | options
 

@@ -51,6 +51,7 @@ Factors = Annotated[str, BeforeValidator(str), _checked(_factors)]
 Proxies = Annotated[str, _checked(network.networks)]
 Origins = Annotated[str, _checked(network.origins)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+LogFormat = Literal["auto", "json", "text"]
 
 log = logging.getLogger("matinee.config")
 
@@ -111,6 +112,7 @@ class Settings:
         **ROOT_PATH,
     )
     log_level: LogLevel = _setting("INFO", "level", "what is logged: this level and above")
+    log_format: LogFormat = _setting("auto", "format", "of the log; auto: text on a terminal, else json")
     max_body: int = _setting(1_048_576, "bytes", "largest JSON body", ge=1)
     max_upload: int = _setting(2_147_483_648, "bytes", "largest upload of an import", ge=1)
     embedded_worker: bool = _setting(True, "on/off", "whether an API process starts a worker of its own")

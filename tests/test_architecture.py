@@ -25,7 +25,7 @@ LAYERS = (  # packages and modules of `app`; each may import from its own layer 
     ("recommender",),
     ("movie", "rating", "mark", "task", "user", "sample", "client", "client_answers", "client_calls"),
     ("retry_client", "config", "titles", "spelling", "compilation", "deadline", "descriptors"),
-    ("errors", "network", "outcome", "arrays", "process"),
+    ("errors", "logs", "measures", "network", "outcome", "arrays", "process"),
 )
 ONLY_IN = {
     "fastapi": ("app.main", "app.api", "app.web"),

@@ -28,8 +28,8 @@ from app.repository import counters, forgetting, tasks
 from app.repository.import_order import IMPORT_RATINGS
 from app.storage import engine_of
 from app.storage.copies import Part
-from app.storage.database import head_revision
 from app.storage.files import create
+from app.storage.revisions import head_revision
 from app.storage.schema import ratings
 from app.storage.schema import tasks as tasks_table
 from app.task import ACTIVE, AT_WORK, COMPLETE, QUEUED, Task

@@ -15,9 +15,9 @@ from app.repository import models, tasks
 from app.repository.models import Active
 from app.serving.model_store import ModelStore
 from app.storage import Database, lock_directory
-from app.storage.database import head_revision
 from app.storage.heartbeat import Beat, lives, read_beat, record_of
 from app.storage.locks import is_held
+from app.storage.revisions import head_revision
 from app.task import AT_WORK, FAILED, QUEUED
 from app.tasks.kinds import OUTSIDE
 

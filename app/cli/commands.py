@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from app import logs
 from app.cli.arguments import add_backups, add_import, add_people, add_waiting
 from app.config import Settings
 from app.errors import BadRequest
@@ -27,7 +28,8 @@ DOCTOR = (
     "changes nothing, and ends with 1 if something is wrong."
 )
 RECOMMEND = "Show movies for a user of a running server, with the rated movies that speak for them."
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+SERVICES = ("serve", "worker")
+"""Commands that run on their own, and whose log machines may read; those of a person write text."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # The API that started an embedded worker has warned already.
         settings = Settings.from_environment(warn=not getattr(options, "embedded", False))
-        _configure_logging(settings)
+        logs.configure(settings.log_level, settings.log_format if options.name in SERVICES else "text")
+        _print_any_letter()
         status: int = options.command(settings, options)
         sys.stdout.flush()
         return status
@@ -59,9 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2 if isinstance(error, BadRequest) else 1
 
 
-def _configure_logging(settings: Settings) -> None:
-    logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
-    logging.getLogger("matinee").setLevel(settings.log_level)
+def _print_any_letter() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # the terminal may lack letters of a title
@@ -144,6 +145,7 @@ def _demo(settings: Settings, options: argparse.Namespace) -> int:
 
         return kill.run(settings)
     open_database(settings).close()
+    settings = replace(settings, log_format="text")
     if settings.log_level == "INFO":  # the demo prints what happens itself
         settings = replace(settings, log_level="WARNING")
         logging.getLogger("matinee").setLevel(logging.WARNING)

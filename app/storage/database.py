@@ -21,12 +21,12 @@ from app.errors import AppError, ConfigurationError, Unavailable
 from app.rating import RatingColumns
 from app.storage.copies import Copies
 from app.storage.heartbeat import Heartbeat
+from app.storage.revisions import head_revision, upgrade
 from app.storage.title_terms import TitleTerms
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE = 5.0
 """Seconds that a request waits for a lock or a connection at most."""
-_DATABASE = "database"
+_DATABASE, _AFTER = "database", "after"
 
 precondition: ContextVar[Callable[[Connection], None] | None] = ContextVar("precondition", default=None)
 """What every transaction of this context begins with. It raises, and then nothing is read or written."""
@@ -53,6 +53,7 @@ class Database(ABC):
     ) -> None:
         self._durable, self.heartbeat = durable, heartbeat
         self._directory = self.lock_directory(settings)
+        self.damage_met: str | None = None  # that a statement has met in the file
         self.engine = self._create_engine(settings)
         sa.event.listen(self.engine, "connect", self._claim)
 
@@ -81,9 +82,19 @@ class Database(ABC):
             begin(connection)
             yield connection
 
-    @abstractmethod
-    def write(self) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
         """A transaction that writes: waits for the lock, commits at the end, rolls back on any error."""
+        with self._write() as connection:
+            after: list[Callable[[], None]] = []
+            connection.info[_AFTER] = after
+            yield connection
+        for call in after:
+            call()
+
+    @abstractmethod
+    def _write(self) -> AbstractContextManager[Connection]:
+        """That transaction, by this engine."""
 
     @abstractmethod
     def has_waiters(self) -> bool:
@@ -166,6 +177,10 @@ class Database(ABC):
     def size(self) -> int:
         """Bytes that the database takes on disk."""
 
+    def size_of_wal(self) -> int | None:
+        """Bytes of the write-ahead log beside the database; None if the engine keeps it elsewhere."""
+        return None
+
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
         """Hold the lock `name` against every other process of this database, with a heartbeat beside it."""
@@ -231,6 +246,10 @@ class Database(ABC):
             self.unbounded(connection)
             upgrade(connection)
 
+    def is_current(self) -> bool:
+        """Whether the schema is that of this release."""
+        return self.revision() == head_revision()
+
     def revision(self) -> str | None:
         """That of the schema; None if there is none yet."""
         with self.read() as connection:
@@ -260,23 +279,11 @@ def database_of(connection: Connection) -> Database:
     return database
 
 
+def after_commit(connection: Connection, call: Callable[[], None]) -> None:
+    """Have something called once the transaction, which writes, is committed; never if it is rolled back."""
+    connection.info[_AFTER].append(call)
+
+
 def serialize(connection: Connection, name: str) -> None:
     """`Database.serialize`, of the connection's database."""
     database_of(connection).serialize(connection, name)
-
-
-def head_revision() -> str:
-    """The newest migration: their files are named by number, and form one line."""
-    return max(path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-
-
-def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Bring the schema to that revision."""
-    # Alembic is imported here: a process that finds its schema up to date saves its memory and time.
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)

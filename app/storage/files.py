@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,3 +51,10 @@ def _opened(path: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file; 0 of one that is not there, as the WAL when the last connection is closed."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0

@@ -71,7 +71,7 @@ class PostgresDatabase(Database):
         return f"The database {where} cannot be reached: {reason}. Start it, or correct MATINEE_DATABASE_URL."
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def _write(self) -> Iterator[Connection]:
         self.beat()
         with self._translated(), self.engine.begin() as connection:
             begin(connection)

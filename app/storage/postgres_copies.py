@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from app.config import Settings
 from app.errors import Conflict, Invalid, StorageFull
 from app.storage.copies import AT_ONCE, Copies, Part, Progress
-from app.storage.database import upgrade
+from app.storage.revisions import upgrade
 
 STRUCTURE, NUMBERS = "structure.json", "numbers.json"
 """The first part: the columns of each table. The last one: the numbers that were given last."""

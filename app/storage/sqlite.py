@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from app.errors import AppError, Unavailable
 from app.rating import RatingColumns
 from app.storage import attached, sqlite_copies, title_terms
 from app.storage.database import PATIENCE, Database, begin
-from app.storage.files import sync_content
+from app.storage.failures import damage_of
+from app.storage.files import size_of, sync_content
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import WriteLock, file_lock, locked
 from app.storage.private import close
@@ -129,7 +130,7 @@ class SQLiteDatabase(Database):
             log.warning("another program has kept the database for %.0f s", time.monotonic() - waited)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def _write(self) -> Iterator[Connection]:
         deadline = time.monotonic() + self.patience
         self.beat()
         with self._translated(), self._connection(deadline) as connection:
@@ -264,11 +265,10 @@ class SQLiteDatabase(Database):
         return file_of(settings).is_file()
 
     def size(self) -> int:
-        total = 0
-        for file in (self._file, self._wal):
-            with suppress(FileNotFoundError):  # the WAL goes when the last connection is closed
-                total += file.stat().st_size
-        return total
+        return size_of(self._file) + size_of(self._wal)
+
+    def size_of_wal(self) -> int:
+        return size_of(self._wal)
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
@@ -276,6 +276,7 @@ class SQLiteDatabase(Database):
             yield
 
     def _meaning(self, error: BaseException, _lost: bool) -> AppError | None:
+        self.damage_met = damage_of(error) or self.damage_met
         return locked() if _is_busy(error) else None
 
 

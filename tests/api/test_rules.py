@@ -26,6 +26,7 @@ TABLE = """
 ALIVE     200  GET     /health
 ALIVE     200  GET     /health/live
 READY     200  GET     /health/ready
+METRICS   200  GET     /metrics
 EDITOR    200  GET     /status
 VIEWER    200  GET     /openapi.json
 
@@ -146,6 +147,7 @@ LET_IN = {
     "ALIVE": {"everybody"},
     "PUBLIC": {"everybody"},
     "READY": {"viewer on own", "viewer on another's", "editor", "admin"},
+    "METRICS": {"viewer on own", "viewer on another's", "editor", "admin"},
     "VIEWER": {"viewer on own", "viewer on another's", "editor", "admin"},
     "OWN": {"viewer on own", "editor", "admin"},
     "OWN_ROWS": {"viewer on own", "editor", "admin"},

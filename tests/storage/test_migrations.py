@@ -14,8 +14,8 @@ from app.config import Settings
 from app.repository import keys, tasks
 from app.repository.keys import Key
 from app.repository.search import search
-from app.storage import database as storage
 from app.storage import open_database
+from app.storage import revisions as storage
 from app.tasks.worker import run_next
 from tests.conftest import ENGINES
 
