@@ -79,6 +79,7 @@ LONG = (
     "storage/test_migrations.py",
     "storage/test_numbers_migration.py",
     "storage/test_private.py",
+    "storage/test_schemas.py",
     "storage/test_shared_models.py",
     "storage/test_waits.py",
     "tasks/test_embedded.py",

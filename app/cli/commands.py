@@ -92,6 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--once", action="store_true", help="end after the recommendations, instead of serving until Ctrl-C"
     )
+    demo.add_argument(
+        "--kill",
+        action="store_true",
+        help="kill the worker in an import, in a folder of its own, and compare",
+    )
     demo.add_argument("--user", metavar="ID", type=int, help="whom to recommend to (default: the first one)")
     upload = add_import(commands, _client)
     waiting = add_waiting(commands, _client)
@@ -135,6 +140,10 @@ def _demo(settings: Settings, options: argparse.Namespace) -> int:
     from app.cli import demo
     from app.storage import open_database
 
+    if options.kill:
+        from app.cli import kill
+
+        return kill.run(settings)
     open_database(settings).close()
     settings = replace(settings, log_format="text")
     if settings.log_level == "INFO":  # the demo prints what happens itself

@@ -5,6 +5,7 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +24,14 @@ def run(settings: Settings, path: Path | None, *, once: bool, user: int | None) 
     """Serve, import the sample or the folder at `path`, rebuild, recommend to a user; returns the status."""
     with tempfile.TemporaryDirectory(prefix="matinee-") as scratch:
         found = folder.Found([None], FIRST_USER) if path is None else folder.find(path, Path(scratch))
-        return _serve(settings, found, once=once, user=found.user if user is None else user)
+        whom = found.user if user is None else user
+        return serve(settings, lambda url: _drive(url, found, whom), once=once)
 
 
-def _serve(settings: Settings, found: folder.Found, *, once: bool, user: int) -> int:
+def serve(settings: Settings, work: Callable[[str], bool], *, once: bool) -> int:
+    """Serve while `work` is done, which gets the address and returns whether it went well; then until Ctrl-C
+    unless `once`. Returns the exit status.
+    """
     listening = _listen(settings)
     url = f"http://{settings.host}:{listening.getsockname()[1]}"
     os.environ |= settings.to_environment()
@@ -36,7 +41,7 @@ def _serve(settings: Settings, found: folder.Found, *, once: bool, user: int) ->
 
     def drive() -> None:
         try:
-            outcome.append(_drive(url, found, user))
+            outcome.append(work(url))
             if not once and outcome[0]:
                 print(f"\nServing at {url} - Ctrl-C ends it. The API is described at {url}/openapi.json")
         finally:

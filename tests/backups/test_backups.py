@@ -17,7 +17,8 @@ from app.config import Settings
 from app.errors import Conflict, Invalid
 from app.people.forget import Asker, forget
 from app.rating import Rating
-from app.repository import ratings
+from app.repository import ratings, tasks
+from app.repository.import_order import IMPORT_RATINGS
 from app.storage import Database, open_database
 from app.storage.schema import metadata
 from tests.postgres import PostgresServer
@@ -161,3 +162,27 @@ def test_people_who_were_forgotten_since_are_dropped(
         assert set(connection.execute(sa.text("SELECT user_id FROM ratings")).scalars()) == {8, 9}
         assert ledger.known(connection) >= {(9, 1_500.0)}
     other.close()
+
+
+def test_an_import_that_may_hold_a_forgotten_person_does_not_go_on(
+    database: Database, engine_settings: Settings, elsewhere: Elsewhere
+) -> None:
+    upload = engine_settings.uploads_dir / "waits"
+    upload.parent.mkdir(parents=True)
+    upload.write_text("user_id,movie_id,score\n7,2,5\n8,2,5\n")
+    rate(database, (7, 1, 4.5), (8, 1, 2.0))
+    with database.write() as connection:
+        params = {"file": "uploads/waits", "filename": "a.csv", "size": upload.stat().st_size}
+        tasks.create(connection, IMPORT_RATINGS, params, now=1.0, task_id="waits")
+    content = backed_up(database, engine_settings)
+    with database.write() as connection:
+        tasks.request_cancel(connection, "waits", now=2_100.0)
+    forget(database, engine_settings, 7, Asker(), now=2_500.0)
+    with database.read() as connection:
+        entries = ledger.known(connection)
+    there, other = elsewhere(), elsewhere()
+    report = restored(there, content, entries)
+    assert (report.dropped, report.ended, report.goes_on) == ([7], ["waits"], [])
+    assert not (there.uploads_dir / "waits").exists()
+    assert restored(other, content).goes_on == ["waits"]
+    assert (other.uploads_dir / "waits").exists()
