@@ -1,12 +1,11 @@
 """SQLite: pragmas, the write lock, ratings as images, checkpoints of the WAL."""
 
 import logging
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,14 @@ from sqlalchemy.engine import Connection, Engine, Transaction
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
+from app import brief
 from app.config import Settings
 from app.errors import AppError, Unavailable
 from app.rating import RatingColumns
 from app.storage import attached, title_terms
+from app.storage.brief_reader import BriefReader, begin_reading
 from app.storage.database import PATIENCE, Database, begin
+from app.storage.files import sync
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import WriteLock, file_lock, locked
 from app.storage.private import close
@@ -30,7 +32,7 @@ CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
 LEAST_ROWS = 1_000
 """Rows that a transaction counts as at least: each row that it changes may change a page of its own."""
 LATELY = 10.0
-"""Seconds after a waiter was seen in which `had_waiters` is true."""
+"""Seconds in which `had_waiters` is true after a waiter was seen."""
 LONGEST_WAL = 8000
 """Pages of the WAL after which even a commit checkpoints it."""
 BUSY_MS = int(PATIENCE * 1000)
@@ -70,6 +72,7 @@ class SQLiteDatabase(Database):
         self._write_lock = WriteLock(self._directory)
         self._writing = threading.Lock()
         self._writer: Connection | None = None
+        self._brief_reader = BriefReader(self.engine)
 
     def _create_engine(self, settings: Settings) -> Engine:
         engine = sa.create_engine(
@@ -113,7 +116,7 @@ class SQLiteDatabase(Database):
     def _begin(self, connection: Connection) -> None:
         options = connection.get_execution_options()
         if not options.get("sqlite_immediate"):
-            connection.exec_driver_sql("BEGIN")
+            begin_reading(connection)
             return
         waited = time.monotonic()
         while True:
@@ -125,6 +128,9 @@ class SQLiteDatabase(Database):
                     raise
                 self.beat()
             log.warning("another program has kept the database for %.0f s", time.monotonic() - waited)
+
+    def _reading(self) -> AbstractContextManager[Connection]:
+        return self._brief_reader.reading() if brief.is_asked() else super()._reading()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -189,12 +195,13 @@ class SQLiteDatabase(Database):
             driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._wal_rows = 0
         elif changed and not waited_for and self.had_waiters():
-            _sync(self._wal)
+            sync(self._wal)
 
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+        self._brief_reader.close()
         super().close()
 
     def has_waiters(self) -> bool:
@@ -290,11 +297,3 @@ def _waiting_at_most(driver: Any, seconds: float) -> Iterator[None]:
 def _is_busy(error: BaseException | None) -> bool:
     code = getattr(error, "sqlite_errorcode", None) or 0
     return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -43,7 +43,7 @@ class Methods:
 
     @staticmethod
     def _declare(scope: Scope, declared: Declared) -> None:
-        scope["manner"], scope["rule"], scope["query"], scope["types"] = declared
+        scope["manner"], scope["rule"], scope["query"], scope["types"], scope["direct"] = declared
 
     async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond as to a GET, with the headers alone; a stream ends before its first block is sent."""
