@@ -95,7 +95,7 @@ class Bare:
         port = free_port()
         command = ["-m", "uvicorn", "bare:app", "--port", str(port), "--no-access-log"]
         self._process = subprocess.Popen([sys.executable, *command, "--log-level", "error"], cwd=folder)
-        poll(lambda: _answers(port))
+        poll(lambda: _answers(port), within=60)
         self.target = Target("bare", port, psutil.Process(self._process.pid), BARE_KINDS)
 
     def close(self) -> None:

@@ -120,7 +120,7 @@ def note_change(connection: Connection) -> None:
 
 _ONE = Prepared(WHOLE.where(movies.c.id == sa.bindparam("id")))
 _LOCKED = Prepared(WHOLE.where(movies.c.id == sa.bindparam("id")).with_for_update(of=movies))
-_IDS = {n: [sa.bindparam(f"id_{i}") for i in range(n)] for n in (16, 64, 256)}
+_IDS: Any = {n: [sa.bindparam(f"id_{i}") for i in range(n)] for n in (16, 64, 256)}
 _SOME = {n: Prepared(WHOLE.where(movies.c.id.in_(ids))) for n, ids in _IDS.items()}
 
 
