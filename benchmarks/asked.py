@@ -41,16 +41,19 @@ SYLLABLES = ("ma", "tri", "sol", "ven", "kor", "lu", "pa", "den", "rio", "ost")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of request: a method and path, or ratings by users in turns."""
+    """A kind of request: a path to read, or movies to be `rated` by users in turns."""
 
     name: str
     path: str
+    rated: tuple[int, ...] = ()
 
     def requests(self, headers: dict[str, str]) -> Iterator[bytes]:
-        if self.name != "post a rating":
+        if not self.rated:
             return itertools.repeat(request("GET", self.path, headers=headers))
         bodies = (
-            json.dumps({"user_id": 78_000_000 + n % RATERS, "movie_id": 1 + n % 97, "score": 1 + n % 9 / 2})
+            json.dumps(
+                {"user_id": 78_000_000 + n % RATERS, "movie_id": self.rated[n % 97], "score": 1 + n % 9 / 2}
+            )
             for n in itertools.count()
         )
         return (request("POST", self.path, body.encode(), headers) for body in bodies)
@@ -137,7 +140,7 @@ class Ours:
         assert not wait or self.server.wait(task_id, within=300)["status"] == "complete"
         return task_id
 
-    def target(self, user: int, word: str) -> Target:
+    def target(self, user: int, word: str, rated: tuple[int, ...]) -> Target:
         assert self.server.process is not None
         kinds = (
             Kind("health", "/health"),
@@ -145,7 +148,7 @@ class Ours:
             Kind("rich", f"/users/{user}/recommendations?limit=10"),
             Kind("movie", "/movies/1"),
             Kind("search", f"/movies?query={word}"),
-            Kind("post a rating", "/ratings"),
+            Kind("post a rating", "/ratings", rated),
         )
         return Target(self.name, self.server.port, psutil.Process(self.server.process.pid), kinds)
 
@@ -171,8 +174,11 @@ class Ours:
         self.server.close()
 
 
-def make_data(folder: Path) -> tuple[Path, Path, Path, int]:
-    """Files of movies, of ratings, and of the heavy user; and a user with some 232 ratings."""
+def make_data(folder: Path) -> tuple[Path, Path, Path, int, tuple[int, ...]]:
+    """Files of movies, of ratings, and of the heavy user; a user with some 232; the most rated.
+
+    A movie with few raters would be folded into the model again with each rating.
+    """
     random, shape, made = np.random.default_rng(1), SHAPES[SIZE], generate(SIZE)
     words = ["".join(random.choice(SYLLABLES, 3)) for _ in range(1_500)]
     titles = (
@@ -199,7 +205,8 @@ def make_data(folder: Path) -> tuple[Path, Path, Path, int]:
     user = int(made.user_ids[np.argmin(np.abs(lengths - 232))])
     paths = [folder / f"{name}.csv" for name in files]
     assert shape.movies <= HEAVY_RATINGS
-    return paths[0], paths[1], paths[2], user
+    most = np.argsort(-np.bincount(table.indices, minlength=shape.movies))[:97]
+    return paths[0], paths[1], paths[2], user, tuple(made.movie_ids[most].tolist())
 
 
 def word_of(movies: Path) -> str:

@@ -43,6 +43,8 @@ class Plan:
 
 
 WHOLE, QUICK = Plan(12, 0.4, 8.0, (1, 16, 64)), Plan(4, 0.15, 2.0, (1, 16))
+Asked = tuple[int, str, tuple[int, ...]]
+"""A user, a word of titles, and movies that are rated."""
 Loads = dict[tuple[str, str, int], list[Load]]
 """Of each round, by target, kind of request and connections."""
 
@@ -177,32 +179,32 @@ def during_tasks(report: Report, ours: Ours, target: Target, plan: Plan, file: P
     report.at_least("plain during an import and a rebuild, of idle", float(np.median(shares)), 0.7)
 
 
-def prepare(folder: Path) -> tuple[list[Path], int, str]:
+def prepare(folder: Path) -> tuple[list[Path], Asked]:
     """A folder `data` with all of the made data and a model."""
-    *files, user = make_data(folder)
+    *files, user, rated = make_data(folder)
     ours = Ours("first", folder / "data")
     with closing(ours):
         ours.fill(*files)
-    return list(files), user, word_of(files[0])
+    return files, (user, word_of(files[0]), rated)
 
 
-def variants(report: Report, bare: Target, folder: Path, asked: tuple[list[Path], int, str]) -> None:
+def variants(report: Report, bare: Target, folder: Path, prepared: tuple[list[Path], Asked]) -> None:
     """The door open, two processes, PostgreSQL: with 16 connections, beside the bare endpoint."""
-    files, user, word = asked
+    files, asked = prepared
     plan = Plan(6, 0.3, 1.0, (1, 16))
     with closing(Ours("sqlite", folder / "data")) as ours:
-        target = ours.target(user, word)
+        target = ours.target(*asked)
         target.headers = ours.open_door()
         rates(report, in_turns([bare, target], plan), "door open")
         ours.close_door()
     with closing(Ours("sqlite", folder / "data", "--workers", "2")) as ours:
-        rates(report, in_turns([bare, ours.target(user, word)], plan), "two processes")
+        rates(report, in_turns([bare, ours.target(*asked)], plan), "two processes")
     postgres = PostgresServer()
     with closing(postgres):
         url = postgres.url(postgres.create_database()).replace("postgresql:", "postgresql+psycopg:")
         with closing(Ours("postgresql", folder / "other", MATINEE_DATABASE_URL=url)) as ours:
             ours.fill(*files)
-            rates(report, in_turns([bare, ours.target(user, word)], plan), "PostgreSQL")
+            rates(report, in_turns([bare, ours.target(*asked)], plan), "PostgreSQL")
 
 
 def main() -> int:
@@ -215,14 +217,14 @@ def main() -> int:
         folder = Path(name)
         bare = stack.enter_context(closing(Bare(folder))).target
         note("making data")
-        asked = prepare(folder)
+        files, asked = prepare(folder)
         shutil.copytree(folder / "data", folder / "before")
         ours = stack.enter_context(closing(Ours("now", folder / "data")))
-        target = ours.target(*asked[1:])
+        target = ours.target(*asked)
         targets = [target]
         if options.against:
             before = Ours("before", folder / "before", "--app-dir", str(options.against))
-            targets.append(stack.enter_context(closing(before)).target(*asked[1:]))
+            targets.append(stack.enter_context(closing(before)).target(*asked))
         loads = in_turns([bare, *targets], plan)
         rates(report, loads, "SQLite, door closed")
         bars(report, loads, "now", plan.connections)
@@ -232,10 +234,10 @@ def main() -> int:
         note("beside others")
         fairness(report, targets, plan)
         note("beside tasks")
-        during_tasks(report, ours, target, plan, asked[0][1])
+        during_tasks(report, ours, target, plan, files[1])
         ours.close()
         if not options.quick:
-            variants(report, bare, folder, asked)
+            variants(report, bare, folder, (files, asked))
     return report.finish(options.json)
 
 

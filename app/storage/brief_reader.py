@@ -10,18 +10,11 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from app import brief
+from app.storage.sqlite_connections import begin_reading, code_of
 
 STEPS = 50_000
 """Steps of SQLite's virtual machine in a query, a millisecond or two, after which it goes on in a thread."""
 _WAITS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT)
-
-
-def begin_reading(connection: Connection) -> Any:
-    """Begin a transaction of the driver, unless one is open; returns the driver's connection."""
-    driver: Any = connection.connection.driver_connection
-    if not driver.in_transaction:
-        driver.execute("BEGIN")
-    return driver
 
 
 class BriefReader:
@@ -46,8 +39,7 @@ class BriefReader:
             driver = begin_reading(connection)
             yield connection
         except (OperationalError, sqlite3.OperationalError) as error:
-            cause: Any = getattr(error, "orig", error)
-            if (getattr(cause, "sqlite_errorcode", None) or 0) & 0xFF in _WAITS:
+            if code_of(getattr(error, "orig", error)) in _WAITS:
                 raise brief.TooLong from None
             raise
         finally:

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +19,25 @@ from app import brief
 from app.config import Settings
 from app.errors import AppError, Unavailable
 from app.rating import RatingColumns
-from app.storage import attached, title_terms
-from app.storage.brief_reader import BriefReader, begin_reading
+from app.storage import attached, sqlite_copies, title_terms
+from app.storage.brief_reader import BriefReader
 from app.storage.database import PATIENCE, Database, begin
-from app.storage.files import sync
+from app.storage.failures import damage_of
+from app.storage.files import size_of, sync_content
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import WriteLock, file_lock, locked
 from app.storage.private import close
+from app.storage.sqlite_connections import BUSY_MS, begin_reading, code_of, waiting_at_most
+from app.storage.sqlite_copies import SQLiteCopies, file_of
 
 CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
 """Changed rows after which a worker checkpoints the WAL; few while others write, who share the disk."""
 LEAST_ROWS = 1_000
 """Rows that a transaction counts as at least: each row that it changes may change a page of its own."""
 LATELY = 10.0
-"""Seconds in which `had_waiters` is true after a waiter was seen."""
+"""Seconds after a waiter was seen in which `had_waiters` is true."""
 LONGEST_WAL = 8000
 """Pages of the WAL after which even a commit checkpoints it."""
-BUSY_MS = int(PATIENCE * 1000)
-"""Milliseconds that SQLite waits for its own locks; a worker then tries again."""
 MOST_REWRITTEN = 128 << 20
 """Bytes of a database that `scrub` rewrites, in a second; other writers wait meanwhile."""
 BEAT_STEPS = 1_000_000
@@ -52,6 +53,7 @@ class SQLiteDatabase(Database):
     """
 
     titles = title_terms.SQLiteTitleTerms()
+    copies = SQLiteCopies()
     values_at_once = 900
     """By default a statement takes 32,766 parameters, before version 3.32 it took 999."""
 
@@ -61,7 +63,7 @@ class SQLiteDatabase(Database):
         super().__init__(settings, durable=durable, heartbeat=heartbeat)
         self._wal_rows = 0  # changed since the WAL was checkpointed
         self._waited_for_at = float("-inf")
-        self._file = _file(settings)
+        self._file = file_of(settings)
         self._wal = self._file.with_name(f"{self._file.name}-wal")
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self._file.exists():
@@ -89,7 +91,7 @@ class SQLiteDatabase(Database):
 
     @staticmethod
     def lock_directory(settings: Settings) -> Path:
-        return _file(settings).parent
+        return file_of(settings).parent
 
     @staticmethod
     def advice(reason: str, url: sa.URL) -> str:
@@ -114,8 +116,7 @@ class SQLiteDatabase(Database):
             connection.execute(f"PRAGMA {pragma}")
 
     def _begin(self, connection: Connection) -> None:
-        options = connection.get_execution_options()
-        if not options.get("sqlite_immediate"):
+        if not connection.get_execution_options().get("sqlite_immediate"):
             begin_reading(connection)
             return
         waited = time.monotonic()
@@ -133,7 +134,7 @@ class SQLiteDatabase(Database):
         return self._brief_reader.reading() if brief.is_asked() else super()._reading()
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def _write(self) -> Iterator[Connection]:
         deadline = time.monotonic() + self.patience
         self.beat()
         with self._translated(), self._connection(deadline) as connection:
@@ -141,7 +142,7 @@ class SQLiteDatabase(Database):
             attached.detach(connection)
             before = driver.total_changes
             with self._write_lock.hold(deadline, self.beat):
-                with _waiting_at_most(driver, deadline - time.monotonic()):
+                with waiting_at_most(driver, deadline - time.monotonic()):
                     transaction = connection.begin()
                 with self._ended(transaction, driver):
                     begin(connection)
@@ -195,7 +196,7 @@ class SQLiteDatabase(Database):
             driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._wal_rows = 0
         elif changed and not waited_for and self.had_waiters():
-            sync(self._wal)
+            sync_content(self._wal)
 
     def close(self) -> None:
         if self._writer is not None:
@@ -244,7 +245,7 @@ class SQLiteDatabase(Database):
     def scrub(self) -> str | None:
         is_small = self.size() <= MOST_REWRITTEN
         try:
-            is_read = self._rewrite(is_small)
+            is_read = self.rewrite(is_whole=is_small)
         except (Unavailable, sqlite3.OperationalError, NoFreeConnection) as error:
             log.warning("the database was not rewritten: %s", error)
             is_read = True
@@ -252,21 +253,27 @@ class SQLiteDatabase(Database):
             return "Others were at the database: pages in its write-ahead log are left until later changes."
         return None if is_small else "The database is large: copies of moved rows are left until a VACUUM."
 
-    def _rewrite(self, is_small: bool) -> bool:
-        """Returns whether a reader kept the WAL from being emptied."""
+    def rewrite(self, *, is_whole: bool) -> bool:
+        """Empty the WAL, after a VACUUM if `is_whole`; returns whether a reader kept it from that."""
         with self.engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
             with self._write_lock.hold(time.monotonic() + PATIENCE, self.beat):
-                if is_small:
+                if is_whole:
                     driver.execute("VACUUM")
                 return bool(driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
 
+    def damage(self, seconds: float) -> str | None:
+        return sqlite_copies.damage(self._file, seconds)
+
+    @staticmethod
+    def exists(settings: Settings) -> bool:
+        return file_of(settings).is_file()
+
     def size(self) -> int:
-        total = 0
-        for file in (self._file, self._wal):
-            with suppress(FileNotFoundError):  # the WAL goes when the last connection is closed
-                total += file.stat().st_size
-        return total
+        return size_of(self._file) + size_of(self._wal)
+
+    def size_of_wal(self) -> int:
+        return size_of(self._wal)
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
@@ -274,26 +281,9 @@ class SQLiteDatabase(Database):
             yield
 
     def _meaning(self, error: BaseException, _lost: bool) -> AppError | None:
+        self.damage_met = damage_of(error) or self.damage_met
         return locked() if _is_busy(error) else None
 
 
-def _file(settings: Settings) -> Path:
-    return Path(sa.make_url(settings.url).database or "").absolute()
-
-
-@contextmanager
-def _waiting_at_most(driver: Any, seconds: float) -> Iterator[None]:
-    """Within it SQLite waits so long at most for its own lock, if that is shorter than it does by default."""
-    short = max(0, int(seconds * 1000)) if seconds < PATIENCE * 0.9 else None
-    if short is not None:
-        driver.execute(f"PRAGMA busy_timeout={short}")
-    try:
-        yield
-    finally:
-        if short is not None:
-            driver.execute(f"PRAGMA busy_timeout={BUSY_MS}")
-
-
 def _is_busy(error: BaseException | None) -> bool:
-    code = getattr(error, "sqlite_errorcode", None) or 0
-    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return code_of(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
