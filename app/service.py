@@ -2,7 +2,10 @@
 
 import threading
 
-from app import kinds  # noqa: F401  (registers them)
+from app import (
+    brief,
+    kinds,  # noqa: F401  (registers them)
+)
 from app.config import Settings
 from app.errors import Unavailable
 from app.measures import Measures
@@ -42,6 +45,7 @@ class Service:
         return self._database or self._open()
 
     def _open(self) -> Database:
+        brief.leave()
         if not self._lock.acquire(timeout=PATIENCE):
             raise Unavailable("The database is being opened. Try again.", headers={"Retry-After": "2"})
         try:

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from fastapi import Response
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import to_json
 
 from app.errors import AppError
+from app.movie import Movie
 
 PROBLEM = "application/problem+json"
 
@@ -24,6 +27,14 @@ class MovieAnswer(BaseModel):
     tmdb_id: int | None
     rating_count: int
     mean_score: float | None
+
+
+_FIELDS = tuple(MovieAnswer.model_fields)
+
+
+def movie_fields(movie: Movie) -> dict[str, Any]:
+    """As `MovieAnswer` has them."""
+    return {name: getattr(movie, name) for name in _FIELDS}
 
 
 class Fault(BaseModel):
@@ -79,3 +90,8 @@ def sends(
     if media_types:
         found["content"] = {media_type: {"schema": {"type": "string"}} for media_type in media_types}
     return {status: found}
+
+
+def written(answer: Any, headers_of: Response) -> Response:
+    """The response with an answer of plain values, and with the headers that are set so far."""
+    return Response(to_json(answer), headers=dict(headers_of.headers), media_type="application/json")

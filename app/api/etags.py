@@ -6,13 +6,13 @@ A tag is made from versions that are read before the data, so that it is never n
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Header, Request, Response
 
 from app.api.dependencies import ServiceDependency
+from app.api.edge.direct import briefly
 from app.errors import PreconditionFailed
 from app.movie import Movie
 from app.repository import versions
@@ -41,17 +41,19 @@ async def _not_modified(_request: Request, error: Any) -> Response:
 
 
 def _condition(request: Request) -> str:
+    if b"if-none-match" not in request.scope["fields"]:
+        return ""
     return ",".join(request.headers.getlist("if-none-match")).strip()
 
 
 def tag_of_movie(movie: Movie) -> str:
     """A strong tag of all that is shown of a movie: also a new rating of it moves it."""
-    return _digest(_RELEASE, asdict(movie))
+    return _digest(_RELEASE, movie)
 
 
 def tag_of(request: Request, *parts: Any) -> str:
     """The tag of the response to this request; `parts`: versions of what the response is made from."""
-    return _digest(_RELEASE, request.url.path, request.url.query, parts)
+    return _digest(_RELEASE, request.scope["path"], request.scope["query_string"], parts)
 
 
 def _digest(*parts: Any) -> str:
@@ -60,7 +62,9 @@ def _digest(*parts: Any) -> str:
 
 def check(request: Request, *tags: str) -> None:
     """Raises `NotModified` if the caller has one of these tags."""
-    given = _TAGS.findall(_condition(request))  # weak comparison (section 13.1.2): W/ makes no difference
+    if not (condition := _condition(request)):
+        return
+    given = _TAGS.findall(condition)  # weak comparison (section 13.1.2): W/ makes no difference
     for tag in tags:
         if tag in given:
             raise NotModified(tag)
@@ -86,11 +90,14 @@ def is_tagged(setter: Any) -> bool:
 
 
 @tagged
-def of_what_is_shown(request: Request, response: Response, service: ServiceDependency) -> None:
+async def of_what_is_shown(request: Request, response: Response, service: ServiceDependency) -> None:
     """A dependency of reads that show movies and ratings alone."""
-    with service.database.read() as connection:
-        tag = tag_of(request, versions.shown(connection))
-    mark(request, response, tag)
+
+    def tag() -> str:
+        with service.database.read() as connection:
+            return tag_of(request, versions.shown(connection))
+
+    mark(request, response, await briefly(tag))
 
 
 SHOWN = [Depends(of_what_is_shown)]

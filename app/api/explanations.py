@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from app.api import etags, movie_lists
-from app.api.answers import MovieAnswer
+from app.api.answers import MovieAnswer, written
 from app.api.dependencies import MovieId, ServiceDependency, UserId
 from app.api.edge.rules import OWN
 from app.api.movie_lists import Reason, Source
@@ -84,7 +84,7 @@ def explain_movie(
         with service.heavy.turn(len(taste.rated) * limit, departure(request)):
             found = explain(serving, taste, movie_id, filters, limit, popularity)
     etags.mark(request, response, tag)
-    return movie_lists.written(_answer(found, serving.version), response)
+    return written(_answer(found, serving.version), response)
 
 
 def _answer(found: Explanation, version: int) -> dict[str, object]:

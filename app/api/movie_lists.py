@@ -8,11 +8,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from fastapi import Response
 from pydantic import BaseModel
-from pydantic_core import to_json
 
-from app.api.answers import MovieAnswer
+from app.api.answers import MovieAnswer, movie_fields
 from app.movie import Movie
 from app.repository.user_ratings import RatedMovie
 from app.serving import recommendations as serving
@@ -85,7 +83,7 @@ class Movies:
         """As `MovieAnswer` has them."""
         made = self._made.get(movie.id)
         if made is None:
-            made = self._made[movie.id] = {name: getattr(movie, name) for name in MovieAnswer.model_fields}
+            made = self._made[movie.id] = movie_fields(movie)
         return made
 
 
@@ -124,8 +122,3 @@ def rated_movies(found: Iterable[RatedMovie]) -> list[dict[str, Any]]:
         }
         for rated in found
     ]
-
-
-def written(answer: Any, headers_of: Response) -> Response:
-    """The response with an answer of plain values, and with the headers that are set so far."""
-    return Response(to_json(answer), headers=dict(headers_of.headers), media_type="application/json")

@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.engine import Connection
 
 from app.api import merges
-from app.api.answers import MovieAnswer, refusals, sends
+from app.api.answers import MovieAnswer, movie_fields, refusals, sends, written
 from app.api.changes import ChangesDependency
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, decode_cursor, link_next
+from app.api.edge.direct import briefly, direct
 from app.api.edge.rules import EDITOR, VIEWER, CallerDependency
 from app.api.etags import SHOWN, IfMatchDependency, mark, tag_of_movie, tagged
 from app.api.idempotency import OnceDependency, Reply
@@ -75,7 +76,7 @@ def create_movie(body: MovieBody, once: OnceDependency) -> Any:
 
 
 @router.get("", dependencies=[VIEWER, *SHOWN], response_model=list[MovieAnswer])
-def list_movies(
+async def list_movies(
     request: Request,
     response: Response,
     service: ServiceDependency,
@@ -97,24 +98,28 @@ def list_movies(
     Of `ids` that no movie has the list says nothing; for one that was merged into another movie it has that
     one. `ids` goes with no other parameter; `imdb_id` and `tmdb_id` go with each other alone.
     """
-    years, searched = (year_from, year_to), bool(query.strip())
-    if ids is not None or imdb_id is not None or tmdb_id is not None:
-        _refuse_others(request, {"ids"} if ids is not None else {"imdb_id", "tmdb_id"})
-        with service.database.read() as connection:
-            if ids is not None:
-                return lookups.asked(connection, ids)
+
+    def find() -> list[Movie]:
+        years = (year_from, year_to)
+        if ids is not None or imdb_id is not None or tmdb_id is not None:
+            _refuse_others(request, {"ids"} if ids is not None else {"imdb_id", "tmdb_id"})
             number = None if imdb_id is None else int(imdb_id.removeprefix("tt"))
-            return lookups.linked(connection, imdb_id=number, tmdb_id=tmdb_id)
-    with service.database.read() as connection:
-        if searched:
-            after = decode_cursor(cursor, 3)
-            hits = search(connection, query, limit=limit, after=after, genre=genre, years=years)
-            link_next(request, response, limit, hits, lambda hit: hit.place)
-            return [hit.movie for hit in hits]
-        (after_id,) = decode_cursor(cursor, 1) or (-1,)
-        found = movies.listing(connection, limit=limit, after=after_id, genre=genre, years=years)
-    link_next(request, response, limit, found, lambda m: (m.id,))
-    return found
+            with service.database.read() as connection:
+                if ids is not None:
+                    return lookups.asked(connection, ids)
+                return lookups.linked(connection, imdb_id=number, tmdb_id=tmdb_id)
+        with service.database.read() as connection:
+            if query.strip():
+                after = decode_cursor(cursor, 3)
+                hits = search(connection, query, limit=limit, after=after, genre=genre, years=years)
+                link_next(request, response, limit, hits, lambda hit: hit.place)
+                return [hit.movie for hit in hits]
+            (after_id,) = decode_cursor(cursor, 1) or (-1,)
+            found = movies.listing(connection, limit=limit, after=after_id, genre=genre, years=years)
+        link_next(request, response, limit, found, lambda m: (m.id,))
+        return found
+
+    return written(list(map(movie_fields, await briefly(find))), response)
 
 
 def _refuse_others(request: Request, asked: set[str]) -> None:
@@ -157,14 +162,17 @@ def histogram(movie_id: MovieId, service: ServiceDependency) -> dict[str, int]:
 
 @router.get("/{movie_id}", dependencies=[VIEWER], response_model=MovieAnswer, responses=MOVED_OR_NONE)
 @tagged
-def get_movie(movie_id: MovieId, request: Request, response: Response, service: ServiceDependency) -> Movie:
+@direct()
+async def get_movie(
+    movie_id: MovieId, request: Request, response: Response, service: ServiceDependency
+) -> Response:
     """A movie; 308 for one that was merged: `Location` is what it is now.
 
     Its ETag is of all that is shown here, for If-None-Match and If-Match.
     """
-    movie = find_movie(service, movie_id)
+    movie = await briefly(find_movie, service, movie_id)
     mark(request, response, tag_of_movie(movie))
-    return movie
+    return written(movie_fields(movie), response)
 
 
 def find_movie(service: Service, movie_id: int) -> Movie:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from app.api import movie_lists
+from app.api.answers import written
 from app.api.dependencies import ServiceDependency
 from app.api.edge.manners import Manner, served
 from app.api.edge.rules import EDITOR
@@ -54,4 +55,4 @@ def recommend_in_batch(
             found, source = serving.rich(taste.rated, body.limit, filters, **order, step=step)
             listed = movie_lists.recommended(found, fields)
             users.append({"user_id": user_id, "source": source, "recommendations": listed})
-    return movie_lists.written({"model_version": serving.version, "users": users}, response)
+    return written({"model_version": serving.version, "users": users}, response)

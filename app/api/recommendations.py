@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from anyio import from_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -10,18 +10,20 @@ from pydantic import ConfigDict, Field
 from typing_extensions import TypedDict
 
 from app.api import etags, movie_lists
-from app.api.answers import sends
+from app.api.answers import sends, written
 from app.api.dependencies import Limit, MovieId, ServiceDependency, UserId
+from app.api.edge.direct import briefly, direct
 from app.api.edge.manners import Manner, served
 from app.api.edge.rules import OWN, VIEWER
 from app.api.movie_lists import Recommendations, SimilarMovie
 from app.api.movies import MOVED_OR_NONE
-from app.api.values import NUMBER, Count, Id, Score
+from app.api.values import MOST, NUMBER, Count, Id, Score
 from app.api.wishes import Diversity, FiltersDependency, Popularity, Wish
 from app.measures import RANKING, RECOMMENDATIONS
 from app.rating import Rating
 from app.recommender.ranking import POPULARITY
-from app.serving.recommendations import Serving
+from app.service import Service
+from app.serving.recommendations import Filters, Serving
 from app.serving.taste import Taste, Watchlist, taste_of
 
 router = APIRouter(tags=["recommendations"])
@@ -44,16 +46,28 @@ class WhatIf(Wish):
     limit: Annotated[Count, NUMBER] = 10
 
 
-@router.get("/recommendations/{user_id}", dependencies=[OWN], responses=sends("X-Source", "X-Model-Version"))
+@router.get(
+    "/recommendations/{user_id}",
+    dependencies=[OWN],
+    response_model=list[int],
+    responses=sends("X-Source", "X-Model-Version"),
+)
 @etags.tagged
-def recommend(
+@direct({"limit": MOST})
+async def recommend(
     request: Request,
     user_id: UserId,
     response: Response,
     service: ServiceDependency,
     limit: Limit = 10,
-) -> list[int]:
+) -> Response:
     """Movie ids, best first. `X-Source`: personal, own (the movies that the user liked) or popular."""
+    return await briefly(_recommended, request, response, service, user_id, limit)
+
+
+def _recommended(
+    request: Request, response: Response, service: Service, user_id: int, limit: int
+) -> Response:
     with service.database.read() as connection:
         serving = service.model.serve(connection)
         taste = taste_of(connection, user_id)
@@ -65,12 +79,13 @@ def recommend(
     tags.mark(response, source)
     response.headers["X-Source"] = source
     response.headers["X-Model-Version"] = str(serving.version)
-    return ids
+    return written(ids, response)
 
 
 @router.get("/users/{user_id}/recommendations", dependencies=[OWN], response_model=Recommendations)
 @etags.tagged
-def recommend_movies(
+@direct({"limit": MOST}, filters=Filters())
+async def recommend_movies(
     request: Request,
     user_id: UserId,
     response: Response,
@@ -84,6 +99,21 @@ def recommend_movies(
     ] = None,
 ) -> Response:
     """Movies with the reasons for each, never one that the user rated or that a mark hides."""
+    ask = _Asked(user_id, limit, filters, diversity, popularity, watchlist)
+    return await briefly(_recommended_movies, request, response, service, ask)
+
+
+class _Asked(NamedTuple):
+    user_id: int
+    limit: int
+    filters: Filters
+    diversity: float
+    popularity: float
+    watchlist: Watchlist | None
+
+
+def _recommended_movies(request: Request, response: Response, service: Service, ask: _Asked) -> Response:
+    user_id, limit, filters, diversity, popularity, watchlist = ask
     with service.database.read() as connection:
         serving = service.model.serve(connection)
         taste = taste_of(connection, user_id)
@@ -95,7 +125,7 @@ def recommend_movies(
                 taste.rated, limit, filters, diversity, popularity=popularity, step=step
             )
     etags.mark(request, response, tag)
-    return movie_lists.written(movie_lists.recommendations(found, source, serving.version), response)
+    return written(movie_lists.recommendations(found, source, serving.version), response)
 
 
 @router.post("/recommendations", dependencies=[VIEWER], response_model=Recommendations)
@@ -114,7 +144,7 @@ def recommend_for_ratings(
         rated = _known(serving, given)
         order: dict[str, Any] = {"diversity": body.diversity, "popularity": body.popularity}
         found, source = serving.rich(rated, body.limit, body.filters, **order, mean=mean, step=step)
-    return movie_lists.written(movie_lists.recommendations(found, source, serving.version), response)
+    return written(movie_lists.recommendations(found, source, serving.version), response)
 
 
 def _known(serving: Serving, given: dict[int, float]) -> list[Rating]:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.engine import Connection
 
 from app.api import movie_lists
-from app.api.answers import MovieAnswer, refusals
+from app.api.answers import MovieAnswer, refusals, written
 from app.api.dependencies import ServiceDependency
 from app.api.edge.manners import Manner, served
 from app.api.edge.rules import AMONG, CallerDependency
@@ -106,7 +106,7 @@ def recommend_together(
             step=step,
         )
     answer = {"source": found.source, "rule": body.rule, "model_version": serving.version}
-    return movie_lists.written(answer | _fields(found), response)
+    return written(answer | _fields(found), response)
 
 
 def _tastes(connection: Connection, named: list[int], caller: Caller) -> dict[int, Taste]:

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from app.api import movie_lists
+from app.api.answers import written
 from app.api.dependencies import Cursor, Limit, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import OWN
 from app.api.etags import SHOWN
@@ -28,4 +29,4 @@ def list_rated_movies(
             connection, user_id, limit=limit, before=(before[0], before[1]) if before else None
         )
     link_next(request, response, limit, found, lambda last: (last.rated_at, last.movie.id))
-    return movie_lists.written(movie_lists.rated_movies(found), response)
+    return written(movie_lists.rated_movies(found), response)

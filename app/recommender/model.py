@@ -97,6 +97,13 @@ class Model:
 
     def _folded(self, rows: NDArray[np.int64], weights: Exact) -> Floats:
         right = np.zeros(self.factors.shape[1])
+        if len(rows) * len(right) <= BLOCK:
+            near = self.factors[rows].astype(np.float64)
+            right += (weights + self.objective.linear) @ near
+            diagonal = self.objective.diagonal(self.gram, len(rows), self.objective.user_offset)
+            return np.asarray(
+                solve(np.sqrt(weights)[:, None] * near, diagonal, right[:, None])[:, 0], np.float32
+            )
         for some in self._blocks(len(rows), self.factors.shape[1]):
             right += (weights[some] + self.objective.linear) @ self.factors[rows[some]].astype(np.float64)
         return np.asarray(self._solve(rows, weights, right[:, None])[:, 0], np.float32)

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from app.errors import Conflict, NotFound
 from app.repository import users
 from app.storage.database import serialize
+from app.storage.prepared import Prepared
 from app.storage.schema import accounts, api_keys, door, invitations, refresh_tokens, sessions
 from app.storage.schema import users as names
 from app.user import Role
@@ -34,11 +35,13 @@ class DoorState:
     is_open: bool
 
 
-_STATE = sa.select(door.c.version, door.c.is_open)
+_STATE = Prepared(sa.select(door.c.version, door.c.is_open))
 
 
 def door_state(connection: Connection) -> DoorState:
-    return DoorState(*connection.execute(_STATE).one())
+    if (row := _STATE.first(connection)) is None:
+        raise LookupError("The door has no state: its row is missing.")
+    return DoorState(row[0], bool(row[1]))
 
 
 def move_door(connection: Connection, *, is_open: bool | None = None) -> None:

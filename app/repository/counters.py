@@ -5,9 +5,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from app.storage.prepared import Prepared
 from app.storage.schema import counters
 
-_ADD = (
+_ADD = Prepared(
     counters.update()
     .where(counters.c.name == sa.bindparam("counter"))
     .values(value=counters.c.value + sa.bindparam("more"))
@@ -21,4 +22,4 @@ def value(name: str) -> sa.Select[Any]:
 
 def add(connection: Connection, name: str, more: int = 1) -> None:
     """Move a counter on. On PostgreSQL others that move it wait from here to the end of the transaction."""
-    connection.execute(_ADD, {"counter": name, "more": more})
+    _ADD.run(connection, counter=name, more=more)

@@ -14,6 +14,7 @@ from app.repository import personal_images
 from app.repository.personal_images import Image
 from app.storage.database import database_of
 from app.storage.personal import marks
+from app.storage.prepared import Prepared
 from app.storage.schema import movies
 
 
@@ -139,11 +140,17 @@ def _of_pairs(
     return found
 
 
+_OF_USER = Prepared(
+    sa.select(marks.c.movie_id, marks.c.mark, marks.c.marked_at).where(
+        marks.c.user_id == sa.bindparam("user"), marks.c.is_set
+    )
+)
+
+
 def of_user(connection: Connection, user_id: int) -> UserMarks:
     """What recommendations need of a person's marks."""
-    query = sa.select(marks.c.movie_id, marks.c.mark, marks.c.marked_at)
     hidden, liked, watchlist = set(), {}, set()
-    for movie_id, mark, at in connection.execute(query.where(marks.c.user_id == user_id, marks.c.is_set)):
+    for movie_id, mark, at in _OF_USER.rows(connection, user=user_id):
         if mark in HIDING:
             hidden.add(movie_id)
         elif mark == Mark.LIKE:

@@ -10,10 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.storage.database import database_of
+from app.storage.prepared import Prepared
 from app.storage.schema import merged_movies, movies
 
-_INTO = sa.select(merged_movies.c.into_id).where(merged_movies.c.movie_id == sa.bindparam("movie"))
-_LOCK = sa.select(movies.c.id).where(movies.c.id == sa.bindparam("movie")).with_for_update()
+_INTO = Prepared(sa.select(merged_movies.c.into_id).where(merged_movies.c.movie_id == sa.bindparam("movie")))
+_LOCK = Prepared(sa.select(movies.c.id).where(movies.c.id == sa.bindparam("movie")).with_for_update())
 
 
 def now(connection: Connection, movie_id: int, *, lock: bool = False) -> int:
@@ -23,11 +24,11 @@ def now(connection: Connection, movie_id: int, *, lock: bool = False) -> int:
     """
     while True:
         if lock:
-            connection.execute(_LOCK, {"movie": movie_id}).close()
-        into = connection.execute(_INTO, {"movie": movie_id}).scalar()
+            _LOCK.first(connection, movie=movie_id)
+        into = _INTO.first(connection, movie=movie_id)
         if into is None:
             return movie_id
-        movie_id = int(into)
+        movie_id = int(into[0])
 
 
 def among(connection: Connection, ids: Iterable[int]) -> dict[int, int]:

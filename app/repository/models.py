@@ -10,6 +10,7 @@ from app.errors import NotFound
 from app.repository import counters, versions
 from app.repository.ratings import LAST_FIRST_RATER
 from app.storage.database import serialize
+from app.storage.prepared import Prepared
 from app.storage.schema import models
 
 
@@ -48,20 +49,22 @@ class Active:
 
 
 _NEWEST = sa.select(sa.func.max(models.c.version)).correlate(None).scalar_subquery()
-_ACTIVE = sa.select(
-    models.c.version,
-    models.c.checksum,
-    models.c.created_at,
-    counters.value("catalogue").scalar_subquery().label("catalogue"),
-    counters.value("movies_deleted").scalar_subquery().label("movies_deleted"),
-    versions.SHOWN.scalar_subquery().label("shown"),
-    LAST_FIRST_RATER.scalar_subquery().label("first_rater"),
-    _NEWEST.label("newest"),
-).where(models.c.active)
+_ACTIVE = Prepared(
+    sa.select(
+        models.c.version,
+        models.c.checksum,
+        models.c.created_at,
+        counters.value("catalogue").scalar_subquery().label("catalogue"),
+        counters.value("movies_deleted").scalar_subquery().label("movies_deleted"),
+        versions.SHOWN.scalar_subquery().label("shown"),
+        LAST_FIRST_RATER.scalar_subquery().label("first_rater"),
+        _NEWEST.label("newest"),
+    ).where(models.c.active)
+)
 
 
 def active(connection: Connection) -> Active | None:
-    row = connection.execute(_ACTIVE).first()
+    row = _ACTIVE.first(connection)
     return Active(*row) if row else None
 
 

@@ -14,6 +14,7 @@ from app.repository import counters, merged_movies, title_index
 from app.storage.database import database_of
 from app.storage.personal import aliases, marks
 from app.storage.players import plays
+from app.storage.prepared import Prepared
 from app.storage.schema import LAST_OWN_ID, first_raters, links, movies, ratings, retired_movie_ids
 
 PRIOR_RATINGS = 20
@@ -49,14 +50,17 @@ class Merged(NotFound):
 
 def movie_of(row: RowMapping) -> Movie:
     """The movie of a row of `WHOLE`."""
-    count = row["rating_count"]
-    mean = round(row["rating_sum"] / count, 3) if count else None
-    ids = imdb_text(row["imdb_id"]), row["tmdb_id"]
-    return Movie(row["id"], row["title"], row["year"], row["genre"], count, mean, *ids)
+    return _movie(row[column.key] for column in _COLUMNS)
+
+
+def _movie(row: Iterable[Any]) -> Movie:
+    movie_id, title, year, genre, count, total, imdb_id, tmdb_id = row
+    mean = round(total / count, 3) if count else None
+    return Movie(movie_id, title, year, genre, count, mean, imdb_text(imdb_id), tmdb_id)
 
 
 def _all(connection: Connection, query: sa.Select[Any]) -> list[Movie]:
-    return [movie_of(row) for row in connection.execute(query).mappings()]
+    return [_movie(row) for row in connection.execute(query)]
 
 
 def create(
@@ -114,26 +118,34 @@ def note_change(connection: Connection) -> None:
     counters.add(connection, "catalogue")
 
 
+_ONE = Prepared(WHOLE.where(movies.c.id == sa.bindparam("id")))
+_LOCKED = Prepared(WHOLE.where(movies.c.id == sa.bindparam("id")).with_for_update(of=movies))
+_IDS: Any = {n: [sa.bindparam(f"id_{i}") for i in range(n)] for n in (16, 64, 256)}
+_SOME = {n: Prepared(WHOLE.where(movies.c.id.in_(ids))) for n, ids in _IDS.items()}
+
+
 def get(connection: Connection, movie_id: int, *, lock: bool = False) -> Movie:
     """One movie; `lock` holds its row until the end of the transaction.
 
     Raises `NotFound`: `Merged` if it is another one by now.
     """
-    query = WHOLE.where(movies.c.id == movie_id)
-    row = connection.execute(query.with_for_update(of=movies) if lock else query).mappings().first()
+    row = (_LOCKED if lock else _ONE).first(connection, id=movie_id)
     if row is None:
         if (into := merged_movies.now(connection, movie_id)) != movie_id:
             raise Merged(movie_id, into)
         raise NotFound(f"There is no movie {movie_id}. GET /movies lists them; POST /movies adds one.")
-    return movie_of(row)
+    return _movie(row)
 
 
 def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Movie]:
     """The movies of `ids` that exist, by id."""
-    found: dict[int, Movie] = {}
-    for some in database_of(connection).batches(ids):
-        query = WHOLE.where(movies.c.id.in_(some))
-        found |= {movie.id: movie for movie in _all(connection, query)}
+    wanted, found = list(ids), dict[int, Movie]()
+    while wanted:
+        size = next((size for size in _SOME if size >= len(wanted)), max(_SOME))
+        some, wanted = wanted[:size], wanted[size:]
+        padded = enumerate(some + some[-1:] * (size - len(some)))  # few forms, each compiled once
+        rows = _SOME[size].rows(connection, **{f"id_{n}": movie_id for n, movie_id in padded})
+        found |= {row[0]: _movie(row) for row in rows}
     return found
 
 

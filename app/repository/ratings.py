@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from app.errors import NotFound
-from app.rating import STEP, Rating
+from app.rating import STEP, Profile, Rating
 from app.repository import counters as counter_queries
 from app.repository import merged_movies
 from app.repository import movies as movie_queries
 from app.repository.imports import note_later_writes
-from app.storage.database import database_of
+from app.storage.database import Database, database_of
+from app.storage.prepared import Prepared
 from app.storage.schema import SCORED, counters, first_raters, movies, ratings
 
 _COLUMNS = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at)
@@ -41,8 +42,7 @@ def put(connection: Connection, rating: Rating) -> bool:
     database_of(connection).join_ratings(connection)  # and no import
     old = _take(connection, rating.user_id, rating.movie_id)
     values = {"score": rating.score, "rated_at": rating.rated_at, "import_seq": None}
-    key = {"user_id": rating.user_id, "movie_id": rating.movie_id}
-    connection.execute(database_of(connection).upsert(ratings, *values), key | values)
+    _PUT.run(connection, user_id=rating.user_id, movie_id=rating.movie_id, **values)
     _count(connection, rating.movie_id, old, rating.score)
     note_changes(connection, 1, slot=rating.user_id)
     if old is not None:
@@ -50,6 +50,9 @@ def put(connection: Connection, rating: Rating) -> bool:
     elif movie.rating_count < FIRST_RATERS:
         _add_first_rater(connection, rating.user_id, rating.movie_id)
     return old is None
+
+
+_PUT = Prepared(lambda kind: kind.upsert(ratings, "score", "rated_at", "import_seq"))
 
 
 def delete(connection: Connection, user_id: int, movie_id: int) -> None:
@@ -83,7 +86,7 @@ def _rated_as(connection: Connection, user_id: int, movie_id: int) -> int:
     return merged_movies.now(connection, movie_id)
 
 
-def _of(user_id: int, movie_id: int, *columns: sa.Column[Any]) -> sa.Select[Any]:
+def _of(user_id: Any, movie_id: Any, *columns: sa.Column[Any]) -> sa.Select[Any]:
     return sa.select(*columns).where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id)
 
 
@@ -105,26 +108,41 @@ def _renumber_first_rater(connection: Connection, user_id: int, movie_id: int) -
 
 def _take(connection: Connection, user_id: int, movie_id: int) -> float | None:
     """The score that is about to change, if any; noted for the undo of the import that wrote it."""
-    row = connection.execute(_of(user_id, movie_id, ratings.c.score, ratings.c.import_seq)).first()
+    row = _OLD.first(connection, user=user_id, movie=movie_id)
     if row is None:
         return None
-    note_later_writes(connection, [(row.import_seq or 0, user_id, movie_id)])
-    return float(row.score)
+    score, import_seq = row
+    note_later_writes(connection, [(import_seq or 0, user_id, movie_id)])
+    return float(score)
+
+
+_OLD = Prepared(_of(sa.bindparam("user"), sa.bindparam("movie"), ratings.c.score, ratings.c.import_seq))
 
 
 def _count(connection: Connection, movie_id: int, old: float | None, new: float | None) -> None:
     """Adjust the counts of a movie where the score `new` replaces `old`; None: no rating."""
     if old == new:
         return
-    values = {
-        movies.c.rating_count: movies.c.rating_count + int(old is None) - int(new is None),
-        movies.c.rating_sum: movies.c.rating_sum + (new or 0.0) - (old or 0.0),
-    }
+    scored = dict.fromkeys(_SCORED, 0)
     for score, more in ((old, -1), (new, 1)):
         if score is not None:
-            scored = SCORED[int(score / STEP)]
-            values[scored] = scored + more
-    connection.execute(movies.update().where(movies.c.id == movie_id).values(values))
+            scored[f"more_{int(score / STEP)}"] = more
+    count, total = int(old is None) - int(new is None), (new or 0.0) - (old or 0.0)
+    _COUNT.run(connection, movie=movie_id, count=count, total=total, **scored)
+
+
+_SCORED = {f"more_{steps}": column for steps, column in SCORED.items()}
+_COUNT = Prepared(
+    movies.update()
+    .where(movies.c.id == sa.bindparam("movie"))
+    .values(
+        {column: column + sa.bindparam(name) for name, column in _SCORED.items()}
+        | {
+            movies.c.rating_count: movies.c.rating_count + sa.bindparam("count"),
+            movies.c.rating_sum: movies.c.rating_sum + sa.bindparam("total"),
+        }
+    )
+)
 
 
 def note_changes(connection: Connection, changed: int, *, slot: int = 0) -> None:
@@ -188,6 +206,35 @@ def of_user(connection: Connection, user_id: int) -> list[Rating]:
     """Every rating of one user, by movie id."""
     query = sa.select(*_COLUMNS).where(ratings.c.user_id == user_id).order_by(ratings.c.movie_id)
     return [Rating(*row) for row in connection.execute(query).all()]
+
+
+def _texts(kind: type[Database]) -> sa.Select[Any]:
+    """One row with a text a column (see `columns`), in a third of the time of a row a rating."""
+    texts = (
+        sa.func.aggregate_strings(sa.cast(ratings.c.movie_id, sa.Text), ","),
+        sa.func.aggregate_strings(sa.cast(sa.cast(ratings.c.score * 2 - 1, sa.Integer), sa.Text), ""),
+        sa.func.aggregate_strings(sa.cast(ratings.c.rated_at, sa.Text), ","),
+    )
+    query = sa.select(*(kind.ordered(text, ratings.c.movie_id) for text in texts))
+    return query.where(ratings.c.user_id == sa.bindparam("user", 0, sa.BigInteger))  # read by `compile`
+
+
+_PROFILE = Prepared(_texts)
+
+
+def profile(connection: Connection, user_id: int) -> Profile:
+    """Every rating of one user, by movie id, as columns."""
+    movie_ids, steps, times = _PROFILE.first(connection, user=user_id) or ("", "", "")
+    return Profile(user_id, _integers(movie_ids), _scores(steps or ""), _integers(times))
+
+
+def _integers(text: str | None) -> NDArray[np.int64]:
+    return np.fromstring(text, np.int64, sep=",") if text else np.zeros(0, np.int64)
+
+
+def _scores(steps: str) -> NDArray[np.float64]:
+    """The scores of a digit each: half steps, less one."""
+    return (np.frombuffer(steps.encode(), np.uint8) - np.uint8(ord("0") - 1)) * np.float64(0.5)
 
 
 def listing(

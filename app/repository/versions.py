@@ -3,14 +3,17 @@
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from app.storage.prepared import Prepared
 from app.storage.schema import counters
 
 _OF_RATINGS = sa.or_(counters.c.name.startswith("ratings_changed_"), counters.c.name == "counts_settled")
 SHOWN = sa.select(sa.cast(sa.func.sum(counters.c.value), sa.BigInteger)).where(
     sa.or_(counters.c.name == "catalogue", _OF_RATINGS)
 )
+_SHOWN = Prepared(SHOWN)
 
 
 def shown(connection: Connection) -> int:
     """The version of all movies with their counts, and of all ratings. No counter in it ever goes back."""
-    return int(connection.execute(SHOWN).scalar_one())
+    row = _SHOWN.first(connection)
+    return int(row[0]) if row else 0

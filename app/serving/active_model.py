@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
+from app import brief
 from app.arrays import Mask
 from app.recommender.model import Model
 from app.repository import models, movies, versions
@@ -15,6 +16,9 @@ from app.serving.model_file import CorruptModel
 from app.serving.model_store import ModelStore
 from app.serving.recommendations import Serving
 from app.storage import Database
+
+BRIEF = 4_000_000
+"""Factors of a model up to which the event loop goes through them, in a millisecond."""
 
 log = logging.getLogger("matinee.serving")
 
@@ -67,6 +71,8 @@ class ActiveModel:
         prepared = self._prepared
         if prepared is None or not prepared.is_current(base, active):
             prepared = self._prepare(connection, base, active)
+        if prepared.model.factors.size > BRIEF:
+            brief.leave()
         state = (active.catalogue, active.first_rater)
         return Serving(connection, prepared.model, prepared.existing, state, active.shown)
 
@@ -107,6 +113,7 @@ class ActiveModel:
             self._coming = _made(connection, base, active, None)
 
     def _prepare(self, connection: Connection, base: Model, active: models.Active) -> _Prepared:
+        brief.leave()
         with self._lock:
             if (prepared := self._prepared) is None or not prepared.is_current(base, active):
                 prepared = self._prepared = _made(connection, base, active, prepared)
@@ -119,6 +126,7 @@ class ActiveModel:
     def _load(self, active: models.Active) -> Model | None:
         coming = self._coming
         if coming is not None and coming.base.version == active.version:
+            brief.leave()
             self._store.adopt(active.checksum, coming.base)
             self._prepared, self._coming = coming, None
         try:

@@ -1,5 +1,6 @@
 """Why a movie is recommended to a user or not: its preference, where that comes from, what keeps it out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from app.arrays import Floats
 from app.movie import Movie
-from app.rating import Rating
+from app.rating import Rating, columns_of
 from app.recommender.model import Model
 from app.recommender.ranking import POPULARITY, Ranking, rank
 from app.repository import movies
@@ -70,7 +71,7 @@ def explain(
     if not serving.known([movie_id])[0]:
         excluded.append(Exclusion("not_in_model", "It is in no model yet: no user has rated it."))
         return Explanation(movie, source, excluded, listed=listed)
-    parts = model.contributions([r.movie_id for r in rated], [r.score for r in rated], [movie_id])[0]
+    parts = model.contributions(*columns_of(rated)[:2], [movie_id])[0]
     place, preference = _place(model, ranking, movie_id, float(parts.sum()))
     because, rest = _because(serving.connection, rated, parts, limit)
     return Explanation(
@@ -79,13 +80,12 @@ def explain(
 
 
 def _ranking(
-    serving: Serving, model: Model, rated: list[Rating], filters: Filters, popularity: float
+    serving: Serving, model: Model, rated: Sequence[Rating], filters: Filters, popularity: float
 ) -> Ranking:
     """Every movie that may be recommended, best first: the whole of what a list shows the start of."""
-    columns = ([r.movie_id for r in rated], [r.score for r in rated], [r.rated_at for r in rated])
     mask = serving.mask(filters)
     every = len(model.movie_ids)
-    return rank(model, *columns, limit=every, mask=mask, fill_rated=False, popularity=popularity)
+    return rank(model, *columns_of(rated), limit=every, mask=mask, fill_rated=False, popularity=popularity)
 
 
 def _place(model: Model, ranking: Ranking, movie_id: int, predicted: float) -> tuple[int, float]:
@@ -102,7 +102,7 @@ def _place(model: Model, ranking: Ranking, movie_id: int, predicted: float) -> t
 
 
 def _because(
-    connection: Connection, rated: list[Rating], parts: Floats, limit: int
+    connection: Connection, rated: Sequence[Rating], parts: Floats, limit: int
 ) -> tuple[tuple[Reason, ...], Floats]:
     """The ratings with the largest contributions, and the contributions of the rest."""
     order = np.argsort(-np.abs(parts), kind="stable")

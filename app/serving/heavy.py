@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from app import brief
 from app.errors import Unavailable
 
-COST = 2_000_000
-"""Contributions (ratings times movies) from which a request is heavy: about ten milliseconds."""
+BRIEF, COST = 50_000, 2_000_000
+"""Contributions (ratings times movies) up to which the event loop may do them, and from which a request is
+heavy: about ten milliseconds."""
 WAITING = 16
 """Heavy requests that wait at most: half of the places for requests."""
 LONGEST_WAIT = 10.0
@@ -34,6 +36,8 @@ class Heavy:
         Yields a function to call between the steps of the work; it raises `Unavailable` once the caller has
         left. Raises `Unavailable` if too many wait or the turn does not come in time.
         """
+        if cost > BRIEF:
+            brief.leave()
         if cost < COST:
             yield lambda: None
             return

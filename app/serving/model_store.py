@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+from app import brief
 from app.config import Settings
 from app.recommender.model import Model
 from app.serving import model_file
@@ -69,6 +70,7 @@ class ModelStore:
         model = self._loaded
         if model is not None and self._checksum == checksum and model.version == version:
             return model
+        brief.leave()
         with self._lock:
             if self._loaded is None or self._checksum != checksum or self._loaded.version != version:
                 self._loaded = self.read(checksum, version=version, created_at=created_at)

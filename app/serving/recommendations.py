@@ -1,6 +1,6 @@
 """Recommendations from the active model: plain lists of ids, rich ones with reasons, similar movies."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from app.arrays import Mask
 from app.movie import Movie
-from app.rating import Rating
+from app.rating import Rating, columns_of
 from app.recommender.model import Model
 from app.recommender.ranking import POPULARITY, Ranking, avoided, rank
 from app.repository import movies
@@ -105,7 +105,7 @@ class Serving:
         return found
 
     def plain(
-        self, rated: list[Rating], limit: int, hidden: frozenset[int] = frozenset()
+        self, rated: Sequence[Rating], limit: int, hidden: frozenset[int] = frozenset()
     ) -> tuple[list[int], Source]:
         """Movie ids, best first: unrated movies by preference; rated ones fill up a short list.
 
@@ -115,7 +115,7 @@ class Serving:
             return self._filled([], rated, limit, hidden), "popular"
         mask = self.mask(Filters(exclude=tuple(hidden)))
         if hidden:  # the mask says nothing of movies outside the model
-            known = self.model.rows([rating.movie_id for rating in rated]) >= 0
+            known = self.model.rows(columns_of(rated)[0]) >= 0
             pairs = zip(rated, known.tolist(), strict=True)
             rated = [one for one, is_known in pairs if is_known or one.movie_id not in hidden]
         ranking = _rank(self.model, rated, limit, mask)
@@ -126,7 +126,9 @@ class Serving:
             ids = self._filled(ids, rated, limit, hidden)
         return ids, ranking.source
 
-    def _filled(self, ids: list[int], rated: list[Rating], limit: int, hidden: frozenset[int]) -> list[int]:
+    def _filled(
+        self, ids: list[int], rated: Sequence[Rating], limit: int, hidden: frozenset[int]
+    ) -> list[int]:
         """The list, then the popular movies, then the user's other rated ones, best first."""
         seen = hidden.union(ids)
         best = sorted(rated, key=lambda rating: (-rating.score, -rating.rated_at, rating.movie_id))
@@ -137,7 +139,7 @@ class Serving:
 
     def rich(
         self,
-        rated: list[Rating],
+        rated: Sequence[Rating],
         limit: int,
         filters: Filters,
         diversity: float = 0.0,
@@ -165,9 +167,9 @@ class Serving:
         explained = self._explained(rated, ranking, mean, step) if reasons else self._titled(ranking)
         return explained, "personal"
 
-    def _popular(self, rated: list[Rating], limit: int, filters: Filters) -> list[Movie]:
+    def _popular(self, rated: Sequence[Rating], limit: int, filters: Filters) -> list[Movie]:
         hidden = {rating.movie_id for rating in rated} | set(filters.exclude)
-        last = set(avoided(self.model, *_columns(rated)).tolist()) if self.model else set[int]()
+        last = set(avoided(self.model, *columns_of(rated)).tolist()) if self.model else set[int]()
         if filters.among is not None:
             found = self._popular_of(filters.among, filters)
         else:
@@ -214,14 +216,14 @@ class Serving:
         return [Recommendation(by_id[i], preference, []) for i, preference in pairs if i in by_id]
 
     def _explained(
-        self, rated: list[Rating], ranking: Ranking, mean: float | None, step: Callable[[], None]
+        self, rated: Sequence[Rating], ranking: Ranking, mean: float | None, step: Callable[[], None]
     ) -> list[Recommendation]:
         if self.model is None:
             return []
-        scores = np.array([rating.score for rating in rated])
+        movie_ids, scores, _ = columns_of(rated)
         liked = scores >= min(scores.mean() if mean is None else mean, scores.max())
         places, contributions = self.model.strongest(
-            [r.movie_id for r in rated], scores, ranking.movie_ids, REASONS, among=liked, step=step
+            movie_ids, scores, ranking.movie_ids, REASONS, among=liked, step=step
         )
         listed: list[int] = ranking.movie_ids.tolist()
         named = {rated[place].movie_id for place in places[places >= 0].tolist()}
@@ -252,7 +254,7 @@ class Serving:
 
 def _rank(
     model: Model,
-    rated: list[Rating],
+    rated: Sequence[Rating],
     limit: int,
     mask: Mask | None,
     *,
@@ -261,8 +263,4 @@ def _rank(
     popularity: float = POPULARITY,
 ) -> Ranking:
     options: dict[str, Any] = {"fill_rated": fill, "diversity": diversity, "popularity": popularity}
-    return rank(model, *_columns(rated), limit=limit, mask=mask, **options)
-
-
-def _columns(rated: list[Rating]) -> tuple[list[int], list[float], list[float]]:
-    return [r.movie_id for r in rated], [r.score for r in rated], [r.rated_at for r in rated]
+    return rank(model, *columns_of(rated), limit=limit, mask=mask, **options)

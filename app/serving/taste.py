@@ -5,12 +5,16 @@ from typing import Any, Literal
 
 from sqlalchemy.engine import Connection
 
+from app import brief
 from app.mark import LIKED_SCORE
-from app.rating import Rating
+from app.rating import Profile, Rating, columns_of
 from app.repository import marks, ratings
 from app.serving.recommendations import Filters
 
 Watchlist = Literal["only", "without"]
+
+BRIEF = 1_000
+"""Ratings up to which a list is made in the event loop; beyond it takes more than some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class Taste:
     `liked`: those that have no rating. `hidden`: watched, or of no interest.
     """
 
-    rated: list[Rating]
+    rated: Profile
     hidden: frozenset[int] = frozenset()
     watchlist: frozenset[int] = frozenset()
     liked: frozenset[int] = frozenset()
@@ -28,8 +32,7 @@ class Taste:
     @property
     def key(self) -> tuple[Any, ...]:
         """All that a list depends on, for its tag."""
-        rated = [(rating.movie_id, rating.score, rating.rated_at) for rating in self.rated]
-        return rated, sorted(self.hidden), sorted(self.watchlist)
+        return self.rated.digest, sorted(self.hidden), sorted(self.watchlist)
 
     def narrow(self, filters: Filters, watchlist: Watchlist | None = None) -> Filters:
         """The filters without what marks hide, and with what the watchlist takes away, or leaves."""
@@ -46,11 +49,14 @@ class Taste:
 
 def taste_of(connection: Connection, user_id: int) -> Taste:
     """A user's ratings and marks, of one transaction."""
-    rated = ratings.of_user(connection, user_id)
+    rated = ratings.profile(connection, user_id)
+    if len(rated) > BRIEF:
+        brief.leave()
     marked = marks.of_user(connection, user_id)
     liked = frozenset[int]()
     if marked.liked:
-        liked = frozenset(marked.liked) - {rating.movie_id for rating in rated}
-        rated += [Rating(user_id, movie_id, LIKED_SCORE, marked.liked[movie_id]) for movie_id in liked]
-        rated.sort(key=lambda rating: rating.movie_id)
+        liked = frozenset(marked.liked) - set(rated.movie_ids.tolist())
+        more = [Rating(user_id, movie_id, LIKED_SCORE, marked.liked[movie_id]) for movie_id in liked]
+        every = sorted([*rated, *more], key=lambda rating: rating.movie_id)
+        rated = Profile(user_id, *columns_of(every))
     return Taste(rated, marked.hidden, marked.watchlist, liked)

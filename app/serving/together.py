@@ -1,6 +1,6 @@
 """One list for several people: what each of them would get out of a movie, made comparable, then joined."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from app.arrays import Floats, Integers, Mask
 from app.movie import Movie
-from app.rating import Rating
+from app.rating import Rating, columns_of
 from app.recommender.model import Model
 from app.recommender.ranking import POPULARITY, avoided, discount, rank
 from app.recommender.selection import top
@@ -111,7 +111,7 @@ def _taken(tastes: Mapping[int, Taste]) -> set[int]:
 def _group(model: Model, tastes: Mapping[int, Taste], step: Callable[[], None]) -> _Group:
     group, last = _Group(), list[Integers]()
     for user_id, taste in tastes.items():
-        ids, scores, times = _columns(taste.rated)
+        ids, scores, times = columns_of(taste.rated)
         if rank(model, ids, scores, times, limit=1, fill_rated=False).source == "personal":
             group.people.append(user_id)
             group.preferences.append(model.preferences(ids, scores))
@@ -178,11 +178,10 @@ def _explained(
 
 
 def _reasons(
-    serving: Serving, model: Model, rated: list[Rating], ids: Integers, step: Callable[[], None]
+    serving: Serving, model: Model, rated: Sequence[Rating], ids: Integers, step: Callable[[], None]
 ) -> list[Reason | None]:
     """[ids]: the movie that speaks most for each, of those that the person liked."""
-    movie_ids, values, _ = _columns(rated)
-    scores = np.array(values)
+    movie_ids, scores, _ = columns_of(rated)
     liked = scores >= scores.mean()
     places, parts = model.strongest(movie_ids, scores, ids, 1, among=liked, step=step)
     best = [rated[place] if place >= 0 else None for place in places[:, 0].tolist()]
@@ -191,7 +190,3 @@ def _reasons(
         Reason(by_id[one.movie_id], one.score, part) if one and one.movie_id in by_id else None
         for one, part in zip(best, parts[:, 0].tolist(), strict=True)
     ]
-
-
-def _columns(rated: list[Rating]) -> tuple[list[int], list[float], list[float]]:
-    return [r.movie_id for r in rated], [r.score for r in rated], [r.rated_at for r in rated]

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
-from app import deadline
+from app import brief, deadline
 from app.config import Settings
 from app.errors import AppError, ConfigurationError, Unavailable
 from app.rating import RatingColumns
@@ -76,11 +76,19 @@ class Database(ABC):
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads; it never waits for writers."""
+        """A transaction that only reads; it never waits for writers.
+
+        In the event loop it raises `TooLong` where it might wait for anything, or a query takes long.
+        """
         self.beat()
-        with self._translated(), self.engine.connect() as connection, connection.begin():
+        with self._translated(), self._reading() as connection:
             begin(connection)
             yield connection
+
+    def _reading(self) -> AbstractContextManager[Connection]:
+        """A connection in a transaction that reads."""
+        brief.leave()  # to a server and back
+        return self.engine.begin()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

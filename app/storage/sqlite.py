@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,19 @@ from sqlalchemy.engine import Connection, Engine, Transaction
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
+from app import brief
 from app.config import Settings
 from app.errors import AppError, Unavailable
 from app.rating import RatingColumns
 from app.storage import attached, sqlite_copies, title_terms
+from app.storage.brief_reader import BriefReader
 from app.storage.database import PATIENCE, Database, begin
 from app.storage.failures import damage_of
 from app.storage.files import size_of, sync_content
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import WriteLock, file_lock, locked
 from app.storage.private import close
+from app.storage.sqlite_connections import BUSY_MS, begin_reading, code_of, waiting_at_most
 from app.storage.sqlite_copies import SQLiteCopies, file_of
 
 CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
@@ -35,8 +38,6 @@ LATELY = 10.0
 """Seconds after a waiter was seen in which `had_waiters` is true."""
 LONGEST_WAL = 8000
 """Pages of the WAL after which even a commit checkpoints it."""
-BUSY_MS = int(PATIENCE * 1000)
-"""Milliseconds that SQLite waits for its own locks; a worker then tries again."""
 MOST_REWRITTEN = 128 << 20
 """Bytes of a database that `scrub` rewrites, in a second; other writers wait meanwhile."""
 BEAT_STEPS = 1_000_000
@@ -73,6 +74,7 @@ class SQLiteDatabase(Database):
         self._write_lock = WriteLock(self._directory)
         self._writing = threading.Lock()
         self._writer: Connection | None = None
+        self._brief_reader = BriefReader(self.engine)
 
     def _create_engine(self, settings: Settings) -> Engine:
         engine = sa.create_engine(
@@ -114,9 +116,8 @@ class SQLiteDatabase(Database):
             connection.execute(f"PRAGMA {pragma}")
 
     def _begin(self, connection: Connection) -> None:
-        options = connection.get_execution_options()
-        if not options.get("sqlite_immediate"):
-            connection.exec_driver_sql("BEGIN")
+        if not connection.get_execution_options().get("sqlite_immediate"):
+            begin_reading(connection)
             return
         waited = time.monotonic()
         while True:
@@ -129,6 +130,9 @@ class SQLiteDatabase(Database):
                 self.beat()
             log.warning("another program has kept the database for %.0f s", time.monotonic() - waited)
 
+    def _reading(self) -> AbstractContextManager[Connection]:
+        return self._brief_reader.reading() if brief.is_asked() else super()._reading()
+
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         deadline = time.monotonic() + self.patience
@@ -138,7 +142,7 @@ class SQLiteDatabase(Database):
             attached.detach(connection)
             before = driver.total_changes
             with self._write_lock.hold(deadline, self.beat):
-                with _waiting_at_most(driver, deadline - time.monotonic()):
+                with waiting_at_most(driver, deadline - time.monotonic()):
                     transaction = connection.begin()
                 with self._ended(transaction, driver):
                     begin(connection)
@@ -198,6 +202,7 @@ class SQLiteDatabase(Database):
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+        self._brief_reader.close()
         super().close()
 
     def has_waiters(self) -> bool:
@@ -282,19 +287,5 @@ class SQLiteDatabase(Database):
         return locked() if _is_busy(error) else None
 
 
-@contextmanager
-def _waiting_at_most(driver: Any, seconds: float) -> Iterator[None]:
-    """Within it SQLite waits so long at most for its own lock, if that is shorter than it does by default."""
-    short = max(0, int(seconds * 1000)) if seconds < PATIENCE * 0.9 else None
-    if short is not None:
-        driver.execute(f"PRAGMA busy_timeout={short}")
-    try:
-        yield
-    finally:
-        if short is not None:
-            driver.execute(f"PRAGMA busy_timeout={BUSY_MS}")
-
-
 def _is_busy(error: BaseException | None) -> bool:
-    code = getattr(error, "sqlite_errorcode", None) or 0
-    return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return code_of(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

@@ -16,6 +16,7 @@ from app.api.edge.bodies import Bodies
 from app.api.edge.callers import Callers
 from app.api.edge.compression import Compression
 from app.api.edge.cors import Cors
+from app.api.edge.direct import Directly
 from app.api.edge.failures import Failures
 from app.api.edge.headers import Headers
 from app.api.edge.hosts import Hosts
@@ -65,6 +66,7 @@ def layers(service: Service, shutdown: Shutdown) -> list[Layer]:
         partial(Bodies, limit=settings.max_body),  # has been received whole, in time and within its limit
         Again,  # is run a second time if its caller's rights have just changed
         partial(Places, waits=waits),  # has one of the places for requests that run at once
+        Directly,  # goes to its endpoint at once, if that takes its form itself
     ]
 
 

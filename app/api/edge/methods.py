@@ -44,7 +44,8 @@ class Methods:
 
     @staticmethod
     def _declare(scope: Scope, declared: Declared) -> None:
-        scope["manner"], scope["rule"], scope["template"], scope["query"], scope["types"] = declared
+        scope["manner"], scope["rule"], scope["template"], scope["query"], scope["types"] = declared[:5]
+        scope["direct"] = declared.direct
 
     @staticmethod
     def _unknown(method: str) -> Declared:

@@ -19,6 +19,7 @@ class Declared(NamedTuple):
 
     `query`: its query parameters, and whether each may be there more than once; None: any, as at a page, to
     which people come with parameters of others. `types`: the media types of its responses; none: any.
+    `direct`: the route, if its endpoint takes plain requests itself (`edge.direct`).
     """
 
     manner: Manner
@@ -26,6 +27,7 @@ class Declared(NamedTuple):
     path: str
     query: Mapping[str, bool] | None = None
     types: tuple[str, ...] = ()
+    direct: APIRoute | None = None
 
 
 Methods = Mapping[str, Declared]
@@ -49,7 +51,8 @@ class RouteTable:
             else:
                 rule = rules.rule_of(rules.dependencies_of(context)) or rules.UNKNOWN
                 manners = {name: manner_of(context.endpoint, name) for name in context.methods or ()}
-                more = (context.path, _query(context.original_route), types_of(context.original_route))
+                route = context.original_route
+                more = (context.path, _query(route), types_of(route), _direct(route))
                 found = {name: Declared(manner, rule, *more) for name, manner in manners.items()}
                 self._methods_at(context.path, context.path_regex).update(found)
 
@@ -76,6 +79,10 @@ class RouteTable:
 
 def _first_part(path: str) -> str:
     return path[1:].partition("/")[0]
+
+
+def _direct(route: Any) -> APIRoute | None:
+    return route if isinstance(route, APIRoute) and hasattr(route.endpoint, "direct") else None
 
 
 def _query(route: Any) -> Mapping[str, bool] | None:

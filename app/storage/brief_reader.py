@@ -1,0 +1,67 @@
+"""The connection by which the event loop reads: it waits for nothing, and ends what takes long."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import OperationalError
+
+from app import brief
+from app.storage.sqlite_connections import begin_reading, code_of
+
+STEPS = 50_000
+"""Steps of SQLite's virtual machine in a query, a millisecond or two, after which it goes on in a thread."""
+_WAITS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT)
+
+
+class BriefReader:
+    """Keeps one connection, opened at its first use."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+        self._in_use = threading.Lock()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """The connection in a transaction: the driver's own, which costs a fifth of SQLAlchemy's.
+
+        Raises `TooLong`, also where a query within would have to wait, or takes long.
+        """
+        if not self._in_use.acquire(blocking=False):  # by the event loop of another thread
+            raise brief.TooLong
+        driver: Any = None
+        try:
+            connection = self._connection or self._open()
+            driver = begin_reading(connection)
+            yield connection
+        except (OperationalError, sqlite3.OperationalError) as error:
+            if code_of(getattr(error, "orig", error)) in _WAITS:
+                raise brief.TooLong from None
+            raise
+        finally:
+            self._end(driver)
+            self._in_use.release()
+
+    def _end(self, driver: Any) -> None:
+        if self._connection is not None and self._connection.in_transaction():
+            self._connection.rollback()
+        if driver is not None and driver.in_transaction:
+            driver.execute("ROLLBACK")
+
+    def _open(self) -> Connection:
+        self._connection = connection = self._engine.connect()
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA busy_timeout=0")
+        driver.set_progress_handler(lambda: 1, STEPS)
+        return connection
+
+    def close(self) -> None:
+        with self._in_use:
+            if self._connection is not None:
+                self._connection.invalidate()  # no other may have it from the pool
+                self._connection.close()
+                self._connection = None

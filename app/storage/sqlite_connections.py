@@ -1,0 +1,38 @@
+"""Single connections of SQLite: their transactions, waits and errors."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from app.storage.database import PATIENCE
+
+BUSY_MS = int(PATIENCE * 1000)
+"""Milliseconds that SQLite waits for its own locks; a worker then tries again."""
+
+
+def code_of(error: BaseException | None) -> int:
+    """The primary code of an error of SQLite, 0 of another."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def begin_reading(connection: Connection) -> Any:
+    """Begin a transaction of the driver, unless one is open; returns the driver's connection."""
+    driver: Any = connection.connection.driver_connection
+    if not driver.in_transaction:
+        driver.execute("BEGIN")
+    return driver
+
+
+@contextmanager
+def waiting_at_most(driver: Any, seconds: float) -> Iterator[None]:
+    """Within it SQLite waits so long at most for its own lock, if that is shorter than it does by default."""
+    if seconds >= PATIENCE * 0.9:
+        yield
+        return
+    driver.execute(f"PRAGMA busy_timeout={max(0, int(seconds * 1000))}")
+    try:
+        yield
+    finally:
+        driver.execute(f"PRAGMA busy_timeout={BUSY_MS}")
