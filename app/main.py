@@ -10,7 +10,7 @@ from types import ModuleType
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from app import descriptors, process, web
+from app import descriptors, logs, process, web
 from app.api import (
     accounts,
     audit,
@@ -22,11 +22,13 @@ from app.api import (
     exports,
     feedback,
     genres,
+    health,
     hooks,
     imports,
     invitations,
     keys,
     lists,
+    metrics,
     models,
     movies,
     problems,
@@ -49,7 +51,6 @@ from app.api.edge import Edge, layers
 from app.api.edge.root_path import require_free
 from app.api.edge.rules import require_rules
 from app.api.edge.shutdown import Shutdown
-from app.api.edge.statistics import Statistics
 from app.api.feed import Feed
 from app.api.startup import Startup
 from app.config import Settings
@@ -59,22 +60,26 @@ from app.storage.private import be_private
 
 log = logging.getLogger("matinee.service")
 
-API: tuple[ModuleType, ...] = (status, movies, genres, ratings, users, user_ratings, user_export)
+API: tuple[ModuleType, ...] = (health, status, movies, genres, ratings, users, user_ratings, user_export)
 API += (recommendations, recommendation_batches, rebuilds, imports, exports, tasks, dumps, models, token)
 API += (explanations, description, accounts, invitations, keys, audit, undos)
-API += (rating_batches, feedback, waiting, together, hooks, lists)
+API += (rating_batches, feedback, waiting, together, hooks, lists, metrics)
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
+    logs.take_over(service.settings.log_level, service.settings.log_format)  # if it was configured late
+    logs.end_soon(False)
     be_private()
     descriptors.raise_limit()
     app.state.shutdown.listen()
     await run_in_threadpool(_open, service)
     process.serve_without_pauses()
+    service.snapshots.start()
     yield
     await run_in_threadpool(service.close)
+    await run_in_threadpool(logs.end_soon)
 
 
 def _open(service: Service) -> None:
@@ -88,7 +93,7 @@ def _open(service: Service) -> None:
 def create_app(settings: Settings | None = None) -> FastAPI:
     """A new application with these settings (default: from the environment)."""
     settings = settings or Settings.from_environment()
-    logging.getLogger("matinee").setLevel(settings.log_level)
+    logs.take_over(settings.log_level, settings.log_format)
     app = FastAPI(
         title="Matinee",
         summary="Movie ratings in, recommendations out.",
@@ -98,12 +103,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_url=None,  # `app.api.description` has the route, with its rule
     )
     app.state.service = Service(settings)
-    app.state.statistics = Statistics()
     app.state.shutdown = Shutdown(settings.shutdown_grace / 2)  # the other half is the worker's
     app.state.feed = Feed(app.state.service, app.state.shutdown.closing)
     app.add_middleware(
         Edge,
-        layers=layers(app.state.service, app.state.statistics, app.state.shutdown),
+        layers=layers(app.state.service, app.state.shutdown),
         starting=partial(Startup, settings=settings),
     )
     problems.install(app)

@@ -5,6 +5,7 @@ import threading
 from app import kinds  # noqa: F401  (registers them)
 from app.config import Settings
 from app.errors import Unavailable
+from app.measures import Measures
 from app.people.door import Door
 from app.people.key_uses import KeyUses
 from app.people.logins import Logins
@@ -14,6 +15,7 @@ from app.serving.model_store import ModelStore
 from app.storage import Database, open_database
 from app.storage.database import PATIENCE
 from app.storage.quotas import Quotas
+from app.storage.snapshots import Snapshots
 from app.tasks.embedded import EmbeddedWorker, WorkerState
 
 
@@ -30,6 +32,8 @@ class Service:
         self.quotas = Quotas(settings)
         self.logins = Logins(settings, lambda: self.database, self.quotas)
         self.heavy = Heavy()
+        self.measures = Measures()
+        self.snapshots = Snapshots(settings.data_dir / "metrics", self.measures.snapshot)
         self.model = ActiveModel(ModelStore.of(settings), lambda: self.database)
 
     @property
@@ -60,6 +64,7 @@ class Service:
 
     def close(self) -> None:
         """End the worker at its next safe point and close the database; a later use opens both again."""
+        self.snapshots.close()
         self.key_uses.close()  # before the lock, which it may need to open the database
         with self._lock:
             worker, database = self._worker, self._database

@@ -38,7 +38,8 @@ class Task:
     `checkpoint` is what the next attempt needs to resume where the last committed transaction ended; `params`
     and `checkpoint` are JSON, whose shape the task's kind knows (`app.tasks.kinds`).
     `undo_refused` says why an import cannot be undone although it wrote something. `owner`: the person who
-    asked for it, if known.
+    asked for it, if known. `request_id`: of the request that started it, `traceparent`: of the span of that
+    (W3C Trace Context).
     """
 
     seq: int
@@ -65,6 +66,8 @@ class Task:
     not_before: float = 0.0
     undo_refused: str | None = None
     owner: int | None = None
+    request_id: str | None = None
+    traceparent: str | None = None
 
     @property
     def eta(self) -> float | None:

@@ -15,6 +15,8 @@ LAYERS = (  # packages and modules of `app`; each may import from its own layer 
     ("api", "web"),
     ("service",),
     ("kinds",),
+    ("checks",),
+    ("backups",),
     ("dumps", "people", "players"),
     ("serving", "imports"),
     ("tasks",),
@@ -23,7 +25,7 @@ LAYERS = (  # packages and modules of `app`; each may import from its own layer 
     ("recommender",),
     ("movie", "rating", "mark", "task", "user", "sample", "client", "client_answers", "client_calls"),
     ("retry_client", "config", "titles", "spelling", "compilation", "deadline", "descriptors"),
-    ("errors", "network", "outcome", "arrays", "process"),
+    ("errors", "logs", "measures", "network", "outcome", "arrays", "process"),
 )
 ONLY_IN = {
     "fastapi": ("app.main", "app.api", "app.web"),
@@ -35,6 +37,7 @@ ONLY_IN = {
     "alembic": ("app.storage",),
     "sqlalchemy.dialects": ("app.storage",),
     "numba": ("app.compilation",),
+    "llvmlite": ("app.compilation",),
 }
 
 

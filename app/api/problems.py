@@ -13,6 +13,7 @@ from starlette.types import Scope
 from app.api.discretion import hidden
 from app.api.edge.manners import SAFE_METHODS
 from app.errors import AppError, Invalid, MethodNotAllowed, NotFound, problem_types
+from app.measures import REFUSALS
 from app.repository.movies import Merged
 from app.storage.failures import explain, failure, trace
 
@@ -31,6 +32,7 @@ def install(app: FastAPI) -> None:
 
 def _response(request: Request, error: AppError) -> JSONResponse:
     request_id = request.scope.get("request_id")
+    request.app.state.service.measures.count(REFUSALS, error.type)
     content = error.problem() | ({"request_id": request_id} if request_id else {})
     headers = error.headers | {"Link": f'<{help_for(error, request.scope)}>; rel="help"'}
     return JSONResponse(content, status_code=error.status, headers=headers, media_type=MEDIA_TYPE)

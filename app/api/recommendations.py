@@ -18,6 +18,7 @@ from app.api.movie_lists import Recommendations, SimilarMovie
 from app.api.movies import MOVED_OR_NONE
 from app.api.values import NUMBER, Count, Id, Score
 from app.api.wishes import Diversity, FiltersDependency, Popularity, Wish
+from app.measures import RANKING, RECOMMENDATIONS
 from app.rating import Rating
 from app.recommender.ranking import POPULARITY
 from app.serving.recommendations import Serving
@@ -57,7 +58,10 @@ def recommend(
         serving = service.model.serve(connection)
         taste = taste_of(connection, user_id)
         tags = _Tags(request, serving, taste)
+        began = time.perf_counter()
         ids, source = serving.plain(taste.rated, limit, taste.hidden)
+        service.measures.observe(RANKING, time.perf_counter() - began, "plain")
+    service.measures.count(RECOMMENDATIONS, source)
     tags.mark(response, source)
     response.headers["X-Source"] = source
     response.headers["X-Model-Version"] = str(serving.version)

@@ -1,4 +1,4 @@
-"""The state of the service: health for machines, status for people."""
+"""The state of the service, for people."""
 
 import os
 import time
@@ -7,17 +7,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from pydantic import BaseModel
 
 from app.api.dependencies import ServiceDependency
-from app.api.edge.manners import Manner, served
-from app.api.edge.rules import ALIVE, EDITOR, READY
-from app.errors import Unavailable
+from app.api.edge.rules import EDITOR
+from app.measures import REQUESTS, minutes
 from app.repository import models, movies, ratings, tasks
 from app.tasks.embedded import WorkerState
 
 router = APIRouter(tags=["operations"])
+
+PROBES = frozenset(("/health", "/health/live", "/metrics"))
+"""Routes that are asked again and again by machines, and say nothing of use."""
 
 
 class Requests(BaseModel):
@@ -49,7 +51,7 @@ class Worker(BaseModel):
 
 
 class StatusAnswer(BaseModel):
-    """Requests and latencies are those of the responding process, the rest those of the service."""
+    """Requests and latencies are those of this machine, the uptime that of the responding process."""
 
     version: str
     uptime_seconds: float
@@ -64,35 +66,10 @@ class StatusAnswer(BaseModel):
     worker: Worker | None
 
 
-@router.get("/health", dependencies=[ALIVE])
-@served(Manner.PROBES)
-async def health() -> dict[str, str]:
-    """The process responds."""
-    return {"status": "ok"}
-
-
-@router.get("/health/live", dependencies=[ALIVE])
-@served(Manner.PROBES)
-async def live() -> dict[str, str]:
-    """The process responds."""
-    return {"status": "ok"}
-
-
-@router.get("/health/ready", dependencies=[READY])
-def ready(service: ServiceDependency) -> dict[str, str]:
-    """The database can be read and the worker makes progress; a 503 says which part is not ready."""
-    with service.database.read() as connection:
-        tasks.counts(connection)
-    worker = service.worker_state()
-    if worker is not None and worker.problem:
-        raise Unavailable(f"The worker is not ready: {worker.problem}.", headers={"Retry-After": "2"})
-    return {"status": "ok"}
-
-
 @router.get("/status", dependencies=[EDITOR], response_model=StatusAnswer)
-def get_status(request: Request, service: ServiceDependency) -> dict[str, Any]:
+def get_status(service: ServiceDependency) -> dict[str, Any]:
     """Requests, queue, storage and worker: how the service is doing."""
-    statistics, settings = request.app.state.statistics, service.settings
+    settings = service.settings
     with service.database.read() as connection:
         active = models.active(connection)
         newest = models.newest(connection)
@@ -105,8 +82,8 @@ def get_status(request: Request, service: ServiceDependency) -> dict[str, Any]:
     }
     return {
         "version": version("matinee"),
-        "uptime_seconds": round(time.time() - statistics.started, 1),
-        **statistics.summary(),
+        "uptime_seconds": round(time.time() - service.measures.started, 1),
+        **_of_requests(service.snapshots.all()),
         "queue": {"queued": queue["queued"], "running": queue["running"] + queue["cancelling"]},
         "storage": storage,
         **counted,
@@ -114,6 +91,46 @@ def get_status(request: Request, service: ServiceDependency) -> dict[str, Any]:
         "model_version": active.version if active else 0,
         "worker": _worker(service.worker_state()),
     }
+
+
+def _of_requests(counted: dict[str, Any]) -> dict[str, Any]:
+    hour = minutes.summary(counted["minutes"], time.time())
+    by_status = dict.fromkeys(minutes.STATUSES, 0)
+    for status, count in requests_by(counted, 2).items():
+        if status.isdecimal():
+            by_status[minutes.STATUSES[min(5, int(status) // 100) - 1]] += count
+    return {
+        "requests": {
+            "total": sum(by_status.values()),
+            "by_status": by_status,
+            "per_minute": hour["per_minute"],
+        },
+        "latency_ms": {name: hour[name] for name in ("p50", "p99", "per_minute_p99")},
+    }
+
+
+def requests_by(counted: dict[str, Any], label: int) -> dict[str, int]:
+    """Requests but probes by one of the labels of their metric: 0 the method, 1 the route, 2 the status."""
+    found: dict[str, int] = {}
+    for (name, *labels), values in counted["totals"]:
+        if name == REQUESTS.name and labels[1] not in PROBES:
+            found[labels[label]] = found.get(labels[label], 0) + int(sum(values[1:]))
+    return found
+
+
+def routes_of(counted: dict[str, Any], most: int = 12) -> list[dict[str, Any]]:
+    """The routes that were asked most often, with their errors (5xx) and mean duration in ms."""
+    found: dict[str, dict[str, Any]] = {}
+    for (name, *labels), (seconds, *buckets) in counted["totals"]:
+        if name == REQUESTS.name and labels[1] not in PROBES:
+            route = found.setdefault(
+                labels[1], {"route": labels[1], "requests": 0, "errors": 0, "seconds": 0.0}
+            )
+            route["requests"] += int(sum(buckets))
+            route["errors"] += int(sum(buckets)) if labels[2].startswith("5") else 0
+            route["seconds"] += seconds
+    often = sorted(found.values(), key=lambda one: -one["requests"])[:most]
+    return [one | {"ms": 1000 * one["seconds"] / max(1, one["requests"])} for one in often]
 
 
 def _worker(state: WorkerState | None) -> Worker | None:

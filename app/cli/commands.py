@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from app.cli.arguments import add_hook, add_import, add_people, add_waiting
+from app import logs
+from app.cli.arguments import add_backups, add_hook, add_import, add_people, add_waiting
 from app.config import Settings
 from app.errors import BadRequest
 
@@ -22,8 +23,13 @@ DEMO = (
     "recommend movies."
 )
 REBUILD = "Build a new model from all ratings in a running server, and wait for it."
+DOCTOR = (
+    "Look at settings, versions, disk, permissions, clock, database, locks, worker, model and backups. It "
+    "changes nothing, and ends with 1 if something is wrong."
+)
 RECOMMEND = "Show movies for a user of a running server, with the rated movies that speak for them."
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+SERVICES = ("serve", "worker")
+"""Commands that run on their own, and whose log machines may read; those of a person write text."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         # The API that started an embedded worker has warned already.
         settings = Settings.from_environment(warn=not getattr(options, "embedded", False))
-        _configure_logging(settings)
+        logs.configure(settings.log_level, settings.log_format if options.name in SERVICES else "text")
+        _print_any_letter()
         status: int = options.command(settings, options)
         sys.stdout.flush()
         return status
@@ -55,9 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2 if isinstance(error, BadRequest) else 1
 
 
-def _configure_logging(settings: Settings) -> None:
-    logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
-    logging.getLogger("matinee").setLevel(settings.log_level)
+def _print_any_letter() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # the terminal may lack letters of a title
@@ -99,6 +104,10 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--url", help="of the server (default: by MATINEE_HOST and MATINEE_PORT)")
         added.add_argument("--token", help="an API key; better in MATINEE_TOKEN, which no other user can see")
     add_people(commands, _people)
+    add_backups(commands, _backups)
+    doctor = add("doctor", _doctor, "look for what may be wrong, and say what to do", DOCTOR)
+    doctor.add_argument("--json", action="store_true", help="print it as JSON")
+    doctor.add_argument("--full", action="store_true", help="check the whole database, however long it takes")
     return parser
 
 
@@ -128,6 +137,7 @@ def _demo(settings: Settings, options: argparse.Namespace) -> int:
     from app.storage import open_database
 
     open_database(settings).close()
+    settings = replace(settings, log_format="text")
     if settings.log_level == "INFO":  # the demo prints what happens itself
         settings = replace(settings, log_level="WARNING")
         logging.getLogger("matinee").setLevel(logging.WARNING)
@@ -159,6 +169,18 @@ def _people(settings: Settings, options: argparse.Namespace) -> int:
     from app.cli import people
 
     return people.run(settings, options, _own_url(settings))
+
+
+def _doctor(settings: Settings, options: argparse.Namespace) -> int:
+    from app.cli import doctor
+
+    return doctor.run(settings, options)
+
+
+def _backups(settings: Settings, options: argparse.Namespace) -> int:
+    from app.cli import backups
+
+    return backups.run(settings, options)
 
 
 def _own_url(settings: Settings) -> str:

@@ -166,6 +166,10 @@ def report_lines(report: dict[str, Any], user_id: int | None = None) -> Iterator
         yield _assumed(file)
     if left_out := report.get("left_out"):
         yield f"left out: {', '.join(left_out)}"
+    if taken := report.get("taken_over"):
+        yield f"{taken:,} {'film' if taken == 1 else 'films'} made here became the imported ones"
+    if arrived := report.get("arrived"):
+        yield f"{arrived:,} {'row' if arrived == 1 else 'rows'} waited for a film that has come"
     if made := report.get("made"):
         yield f"{made:,} {'film was' if made == 1 else 'films were'} made, which no film here is like"
     if report.get("waiting") and user_id is not None:

@@ -158,6 +158,7 @@ def options(settings: Settings) -> dict[str, Any]:
     limits = Protocol.limits._replace(connections=connections)
     return {
         "app": "app.main:app",
+        "log_config": None,  # `app.logs` has configured it
         "http": type("LimitedProtocol", (Protocol,), {"limits": limits}),
         "backlog": ACCEPTS,
         "proxy_headers": False,  # `app.api.edge.proxies` reads them

@@ -117,6 +117,7 @@ IMPORT: Kind[ImportParams] = Kind(
     RATINGS,
     check=check_import,
     missing=missing_files,
+    figures=("new", "replaced", "unchanged", "older", "duplicate", "waiting", "marks", "rejected"),
     aliases={"file": None},
     has_begun=has_begun,
     shown=_shown,

@@ -13,8 +13,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from app import logs
 from app.errors import Conflict, WorkerDied
-from app.repository import imports, task_events
+from app.repository import imports, task_changes, task_events
+from app.repository.task_changes import Why
 from app.storage.database import serialize
 from app.storage.schema import idempotency_keys, tasks
 from app.task import (
@@ -62,12 +64,12 @@ def create(
     task_id: str = "",
     owner: int | None = None,
 ) -> Task:
-    """Queue a task."""
+    """Queue a task, for the request of this context if there is one."""
     values: dict[str, Any] = {"id": task_id or str(uuid.uuid4()), "kind": kind, "params": params}
-    values |= {"status": QUEUED, "owner": owner}
+    values |= {"status": QUEUED, "owner": owner, "request_id": logs.current().get("request_id")}
     statement = tasks.insert().values(**values, created_at=now).returning(*tasks.c)
     task = Task(**connection.execute(statement).mappings().one())
-    _tell_status(connection, task, now)
+    task_changes.tell(connection, None, task, now)
     return task
 
 
@@ -139,9 +141,11 @@ def move(
     *,
     now: float,
     sources: Collection[str] = (),
+    why: Why | None = None,
 ) -> Task:
     """Change the status of a task, and write `values` beside: nothing else changes one after its creation.
 
+    `why`: the reason, for the log.
     Only from `sources`, all of MOVES that lead there by default, and only under the attempt number of `task`.
     Raises `Fenced` if the attempt of `task` ran and was replaced or has ended, `IllegalMove` if it is in
     another status.
@@ -155,7 +159,7 @@ def move(
     moved = _first(connection, statement)
     if moved is None:
         raise _not_moved(connection, task, to)
-    _tell_status(connection, moved, now)
+    task_changes.tell(connection, task, moved, now, why)
     return moved
 
 
@@ -167,13 +171,15 @@ def _not_moved(connection: Connection, task: Task, to: str) -> Exception:
     return IllegalMove(f"task {task.id} is {current.status if current else 'gone'} and cannot be {to}")
 
 
-def leave(connection: Connection, task: Task, to: str, values: dict[str, Any], *, now: float) -> Task:
+def leave(
+    connection: Connection, task: Task, to: str, values: dict[str, Any], *, now: float, why: Why | None = None
+) -> Task:
     """End an attempt before its work is done: queued again, failed, or cancelled if that was asked for.
 
     A task that is being cancelled is never queued again. Raises `Fenced`.
     """
     try:
-        return move(connection, task, to, values, now=now, sources=(RUNNING,))
+        return move(connection, task, to, values, now=now, sources=(RUNNING,), why=why)
     except IllegalMove:
         return move(connection, task, CANCELLED, {"finished_at": now}, now=now, sources=(CANCELLING,))
 
@@ -199,8 +205,10 @@ def _advance(names: tuple[str, ...]) -> Any:
     return statement.values({"attempt": sa.bindparam("fence")} | values).returning(*tasks.c)
 
 
-def recover(connection: Connection, *, crashes: int, now: float) -> list[Task]:
+def recover(connection: Connection, *, crashes: int, now: float, by: str = "") -> list[Task]:
     """Take up what a worker that died has left: back to queued, or failed after `crashes` without progress.
+
+    `by`: the worker that takes it up.
 
     Only for the holder of the runner lock, before its first claim.
     """
@@ -210,12 +218,13 @@ def recover(connection: Connection, *, crashes: int, now: float) -> list[Task]:
         if task.status == RUNNING:
             text = f"worker {task.worker} died"
             task_events.tell(connection, task, "log", {"level": "error", "text": text}, now=now)
+        died = Why(f"was left when worker {task.worker} was killed", who=f"worker {by}")
         to = QUEUED
         values: dict[str, Any] = {"crashes": task.crashes + 1}
         if task.crashes + 1 >= crashes:
             error = _worker_died(task.crashes + 1, task_events.history(connection, task))
             to, values = FAILED, values | {"finished_at": now, "error": error}
-        leave(connection, task, to, values, now=now)
+        leave(connection, task, to, values, now=now, why=died)
     return left
 
 
@@ -248,11 +257,6 @@ def retry(connection: Connection, task: Task, *, now: float, from_start: bool = 
         raise Conflict(
             f"Task {task.id} is {task.status}; only one that failed or was cancelled is tried again."
         ) from None
-
-
-def _tell_status(connection: Connection, task: Task, now: float) -> None:
-    data = {"status": task.status, "attempt": task.attempt, "worker": task.worker}
-    task_events.tell(connection, task, "status", data, now=now)
 
 
 def ids(connection: Connection, statuses: Collection[str] = STATUSES, *, since: float = 0.0) -> set[str]:

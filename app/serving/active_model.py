@@ -70,6 +70,13 @@ class ActiveModel:
         state = (active.catalogue, active.first_rater)
         return Serving(connection, prepared.model, prepared.existing, state, active.shown)
 
+    def fault(self, connection: Connection) -> str | None:
+        """Why the active version is not served, if it is not."""
+        active = models.active(connection)
+        if active is None or self.serve(connection).version >= active.version:
+            return None
+        return f"Model {active.version} cannot be read, and an older one or the popular list is served."
+
     def _foresee(self, version: int) -> None:
         """Read a version ahead in a thread; if that fails, the next request tries again."""
 

@@ -102,6 +102,12 @@ def _of_sqlite(error: sqlite3.Error) -> _Make | None:
     return _BY_SQLITE_CODE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
 
 
+def damage_of(error: BaseException) -> str | None:
+    """What to do about the file of the database, if the error says that it is damaged."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return _DAMAGED if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) else None
+
+
 def explain(error: BaseException) -> str:
     """What went wrong, in one line without the values of the statement: ratings do not belong in a log."""
     driver = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error

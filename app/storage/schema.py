@@ -82,6 +82,8 @@ tasks = sa.Table(
     sa.Column("not_before", sa.Double, nullable=False, server_default="0"),  # when a retry is due
     sa.Column("undo_refused", sa.Text),  # why an import cannot be undone although it wrote something
     sa.Column("owner", sa.BigInteger),  # the person who asked for it, if known
+    sa.Column("request_id", sa.Text),  # of the request that started it
+    sa.Column("traceparent", sa.Text),  # of the span of that request (W3C Trace Context)
     sa.Index(None, "status", "seq"),
     sa.Index(None, "kind", "seq"),
     sa.Index(None, "owner", "seq"),

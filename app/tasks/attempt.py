@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
-from app.repository import task_events, tasks
+from app.repository import task_events, task_totals, tasks
 from app.storage import Database
 from app.task import CANCELLING, COMPLETE, Task
 from app.tasks.kinds import Kind, kind_of
@@ -79,6 +79,7 @@ class Attempt:
             else:
                 values |= {"result": result, "finished_at": now}
                 row = tasks.move(connection, self.task, COMPLETE, values, now=now)
+                task_totals.add(connection, self._counted(result))
             if "phase" in values or now - self._told >= TELL_EVERY:
                 shown = {name: getattr(row, name) for name in (*SHOWN, "rate")} | {"eta_seconds": row.eta}
                 task_events.tell(connection, row, "progress", shown, now=now)
@@ -86,6 +87,13 @@ class Attempt:
         self._pending, self._reported = {}, now
         if result is None:
             self._safe_point(row.status)
+
+    def _counted(self, result: dict[str, Any]) -> list[task_totals.Total]:
+        """The rows of the result by what became of them; of a dry run nothing did."""
+        if result.get("dry_run"):
+            return []
+        named = ((name, result.get(name) or 0) for name in self.kind.figures)
+        return [(self.kind.name, task_totals.ROWS, name, float(count)) for name, count in named if count]
 
     def _rate(self, progress: dict[str, Any], now: float) -> dict[str, Any]:
         """Units a second since the phase began, in this attempt."""

@@ -8,11 +8,15 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from app import logs
 from app.errors import AppError, StorageFull, Unavailable
-from app.repository import task_events, tasks
+from app.repository import task_events, task_totals, tasks
+from app.repository.task_changes import Why
 from app.storage.failures import explain, failure, trace
 from app.task import CANCELLED, FAILED, QUEUED
 from app.tasks.attempt import Attempt, Cancelled, Stopped
+
+STOPPED = Why("stopped at a safe point", is_fault=False)
 
 log = logging.getLogger("matinee.worker")
 
@@ -22,20 +26,25 @@ def execute(attempt: Attempt, run: Callable[[Attempt], None] | None = None) -> N
 
     `run`: what is done instead of the work of its kind.
     """
-    task, started = attempt.task, attempt.clock()
-    log.info("task %s (%s) attempt %d", task.id, task.kind, task.attempt)
+    task = attempt.task
+    with logs.belonging(
+        request_id=task.request_id, task_id=task.id, attempt=task.attempt, user_id=task.owner
+    ):
+        _run(attempt, run or _work)
+
+
+def _run(attempt: Attempt, run: Callable[[Attempt], None]) -> None:
     try:
-        (run or _work)(attempt)
+        run(attempt)
     except Stopped:
-        _end(attempt, QUEUED)
+        _end(attempt, QUEUED, why=STOPPED)
     except Cancelled:
         _end(attempt, CANCELLED, {"finished_at": attempt.clock()})
     except tasks.Fenced as reason:
-        log.warning("%s", reason)
+        _note_fenced(attempt, reason)
     except Exception as error:
         _fail(attempt, error)
     attempt.work_on(None)
-    log.info("task %s ended after %.2f s", task.id, attempt.clock() - started)
 
 
 def _work(attempt: Attempt) -> None:
@@ -58,15 +67,16 @@ def _fail(attempt: Attempt, error: Exception) -> None:
     text = f"attempt {attempt.task.attempt}: {problem['detail']}"
     failed: dict[str, Any] = {"error": problem, "finished_at": now}
     if not is_transient(error):
-        _end(attempt, FAILED, failed, text=text)
+        _end(attempt, FAILED, failed, text=text, why=Why(problem["detail"]))
         return
     failures = _failures(attempt) + 1
     first, longest = attempt.kind.pauses
     pause = min(longest, first * 2 ** (failures - 1)) * random.uniform(0.5, 1)  # noqa: S311
     if failures < settings.task_attempts:
-        _end(attempt, QUEUED, {"failures": failures, "not_before": now + pause}, text=text)
+        why = Why(f"met a passing fault ({problem['detail']})", f" and is tried again in {pause:.1f} s")
+        _end(attempt, QUEUED, {"failures": failures, "not_before": now + pause}, text=text, why=why)
     else:
-        _end(attempt, FAILED, failed, text=text, unless_cancelled=True)
+        _end(attempt, FAILED, failed, text=text, unless_cancelled=True, why=Why(problem["detail"]))
 
 
 def _problem(attempt: Attempt, error: Exception) -> AppError:
@@ -93,6 +103,7 @@ def _end(
     values: dict[str, Any] | None = None,
     *,
     text: str = "",
+    why: Why | None = None,
     unless_cancelled: bool = False,
 ) -> None:
     """Write down the end. What the engine raises here ends the worker; the next one takes the task up.
@@ -110,6 +121,12 @@ def _end(
             what = task_events.history(connection, task)
             if to == FAILED and len(what) > 1:
                 values = values | {"error": values["error"] | {"errors": what}}
-            move(connection, task, to, values, now=now)
+            move(connection, task, to, values, now=now, why=why)
     except tasks.Fenced as reason:
-        log.warning("%s", reason)
+        _note_fenced(attempt, reason)
+
+
+def _note_fenced(attempt: Attempt, reason: tasks.Fenced) -> None:
+    log.warning("%s", reason)
+    with attempt.database.write() as connection:
+        task_totals.add(connection, [(attempt.task.kind, task_totals.FENCED, "", 1.0)])

@@ -80,6 +80,8 @@ class Kind(Generic[Params]):
     shown: Callable[[Task], Shown] = lambda _task: Shown()
     file: Callable[[Settings, Task], ResultFile | None] | None = None
     """(settings, task): the file of a task that is complete, if it is there; None: the kind makes none."""
+    figures: tuple[str, ...] = ()
+    """Of the results: rows by what became of them, which are counted over all tasks of the kind."""
     lost: str = ""
     """Why the file of a complete task may be gone, and what to do."""
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from app import logs
 from app.config import Settings
 from app.process import be_nice
 from app.repository import tasks
@@ -71,7 +72,7 @@ class Worker:
             self._stop.set()
             self.wake()
             status = 0 if self._error is None else 1
-            timer = threading.Timer(self.settings.shutdown_grace * 0.6, os._exit, (status,))
+            timer = threading.Timer(self.settings.shutdown_grace * 0.6, _exit, (status,))
             timer.daemon = True
             timer.start()
 
@@ -127,9 +128,7 @@ class Worker:
 
     def _take_up(self, database: Database) -> None:
         with database.write() as connection:
-            left = tasks.recover(connection, crashes=self.settings.task_crashes, now=time.time())
-        for task in left:
-            log.warning("task %s (%s) was left by a worker that died", task.id, task.kind)
+            tasks.recover(connection, crashes=self.settings.task_crashes, now=time.time(), by=self.name)
         for kind in kinds():
             kind.tidy(database)
 
@@ -195,8 +194,14 @@ def main(settings: Settings, *, embedded: bool) -> None:
     worker.run()
 
 
+def _exit(status: int) -> None:
+    logs.flush()
+    os._exit(status)
+
+
 def _re_exec() -> None:
     """Become a fresh worker: same process, same wire, no locks, no threads, nothing in memory."""
+    logs.flush()
     arguments = [sys.executable, *sys.orig_argv[1:]]
     os.execv(sys.executable, arguments)  # noqa: S606
 

@@ -11,9 +11,17 @@ AXIS, TOP = 20, 8
 
 
 def bars(
-    values: Sequence[float | None], *, title: str, labels: Sequence[str] = (), height: int = 96
+    values: Sequence[float | None],
+    *,
+    title: str,
+    labels: Sequence[str] = (),
+    height: int = 96,
+    hover: Sequence[str] = (),
 ) -> Markup:
-    """One bar a value, none for None or 0. `labels`: one below each bar, or none at all."""
+    """One bar a value, none for None or 0. `labels`: one below each bar, or none at all.
+
+    `hover`: what is shown of each while the mouse is over its column; the highest value stands at a line.
+    """
     svg = _svg(title, height + (AXIS if labels else 0))
     highest = max((value or 0 for value in values), default=0) or 1
     step = 100 / max(len(values), 1)
@@ -22,6 +30,12 @@ def bars(
             tall = max(value / highest * height, 1.0)
             place = {"x": f"{i * step:.2f}%", "width": f"{step * 0.82:.2f}%"}
             _add(svg, "rect", "bar", **place, y=height - tall, height=tall)
+    if hover:
+        _add(svg, "line", "grid", x1="0", x2="100%", y1=0.5, y2=0.5)
+        _text(svg, f"{highest:,.4g}", x="100%", y=12, anchor="end")
+    for i, text in enumerate(hover):
+        column = _add(svg, "rect", "column", x=f"{i * step:.2f}%", width=f"{step:.2f}%", y="0", height=height)
+        SubElement(column, "title").text = text
     for i, label in enumerate(labels):
         _text(svg, label, x=f"{(i + 0.41) * step:.2f}%", y=height + 15)
     _add(svg, "line", "axis", x1="0", x2="100%", y1=height - 0.5, y2=height - 0.5)

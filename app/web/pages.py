@@ -1,6 +1,9 @@
 """The pages, a template each. The figures in them come from the endpoints of the API."""
 
 import inspect
+import shutil
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, get_args
 from urllib.parse import quote
@@ -15,6 +18,7 @@ from app.api import imports, models, movies, recommendations, status, tasks
 from app.api.dependencies import ServiceDependency
 from app.api.edge.rules import EDITOR, OWN_TASK, PUBLIC, VIEWER
 from app.errors import NotFound, problem_types
+from app.measures import minutes
 from app.movie import Movie
 from app.rating import MAX_ID
 from app.repository import tasks as task_rows
@@ -43,9 +47,8 @@ class _Scripts(StaticFiles):
 def mount(app: FastAPI) -> None:
     """Serve the pages and their files; a browser that asked for a page gets errors as pages too."""
     failures.install(app)
-    app.include_router(router)
-    app.include_router(login.router)
-    app.include_router(people.router)
+    for part in (router, login.router, people.router):
+        app.router.routes.extend(part.routes)  # an included router is built and searched more slowly
     app.mount("/static", _Scripts(directory=FOLDER / "static"), name="static")
 
 
@@ -154,8 +157,16 @@ def _changes(new: dict[str, Any], old: dict[str, Any]) -> list[str]:
 
 @router.get("/system", dependencies=[EDITOR])
 def system(request: Request, service: ServiceDependency) -> Response:
-    figures = status.get_status(request, service)
-    return page(request, "system", status=figures, background=_background_work(figures["worker"]))
+    figures, counted = status.get_status(service), service.snapshots.all()
+    return page(
+        request,
+        "system",
+        status=figures,
+        background=_background_work(figures["worker"]),
+        hour=minutes.summary(counted["minutes"], time.time()),
+        routes=status.routes_of(counted),
+        free=shutil.disk_usage(service.settings.data_dir).free,
+    )
 
 
 def _background_work(worker: status.Worker | None) -> str:
@@ -211,5 +222,17 @@ def _verbatim(text: str) -> Markup:
     return Markup(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704
 
 
+def _by_minute(values: Sequence[float | None], title: str, unit: str) -> Markup:
+    """A chart of the last hour, with the time and the value of each minute where the mouse is."""
+    ago = range(len(values) - 1, -1, -1)
+    said = [
+        f"{minute} min ago: {f'{value:,.4g} {unit}' if value is not None else 'no requests'}"
+        for minute, value in zip(ago, values, strict=True)
+    ]
+    labels = [f"-{minute} min" if minute and minute % 20 == 0 else "" for minute in ago]
+    return charts.bars(values, title=title, labels=labels, hover=said)
+
+
+templates.env.filters |= {"by_minute": _by_minute}
 templates.env.filters |= {"duration": _duration, "day": _day, "bars": charts.bars}
 templates.env.filters |= {"ticked": _ticked, "verbatim": _verbatim}

@@ -26,18 +26,17 @@ from app.api.edge.places import WAITS, Places
 from app.api.edge.proxies import Proxies
 from app.api.edge.queries import Queries
 from app.api.edge.repetitions import Repetitions
-from app.api.edge.request_ids import RequestIds
+from app.api.edge.requests import Requests
 from app.api.edge.responses import Responses
 from app.api.edge.root_path import RootPath
 from app.api.edge.shares import Shares
 from app.api.edge.shutdown import Shutdown, UnderWay
-from app.api.edge.statistics import Counting, Statistics
 from app.service import Service
 
 Layer = Callable[[ASGIApp], ASGIApp]
 
 
-def layers(service: Service, statistics: Statistics, shutdown: Shutdown) -> list[Layer]:
+def layers(service: Service, shutdown: Shutdown) -> list[Layer]:
     """The layers before an endpoint, in the order in which a request passes them: a request ..."""
     settings = service.settings
     names = network.host_names(settings.allowed_hosts)
@@ -47,8 +46,7 @@ def layers(service: Service, statistics: Statistics, shutdown: Shutdown) -> list
     return [
         partial(UnderWay, shutdown=shutdown),  # can be cancelled when the server stops
         partial(RootPath, root=settings.root_path),  # has a path with the prefix of this service
-        RequestIds,  # has an id, in the response and in the log
-        partial(Counting, statistics=statistics),  # is counted, whatever becomes of it
+        partial(Requests, measures=service.measures),  # has an id, is counted and logged, however it ends
         Headers,  # gets the headers of every response
         partial(Cors, origins=origins),  # may come from a page of a named origin
         Failures,  # gets a problem response if a layer or the endpoint fails

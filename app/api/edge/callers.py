@@ -48,6 +48,8 @@ class Callers:
                 raise refusal
         await self._compare(scope, credential, found)
         scope["caller"], scope["door_is_open"] = found.caller, found.is_open
+        if found.caller is not None and found.caller.user_id is not None:
+            scope["belongs"]["user_id"] = found.caller.user_id
         scope["judge"] = judge = Judge(self._service.door, partial(self._refusal, scope), credential, found)
         token = precondition.set(judge)
         try:
@@ -79,7 +81,7 @@ class Callers:
         rule, caller = scope["rule"], found.caller
         if not found.is_open:
             return None if rule.anywhere else refusal_of_strangers(scope, self._service.settings)
-        if rule.role is None:
+        if rule.role is None or (rule.here and refusal_of_strangers(scope, self._service.settings) is None):
             return None
         if caller is None:
             return Unauthorized(

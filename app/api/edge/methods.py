@@ -7,7 +7,7 @@ from app.api.discretion import hidden
 from app.api.edge import rules
 from app.api.edge.manners import Manner, by_method
 from app.api.edge.root_path import path_below
-from app.api.edge.routes import Declared, RouteTable
+from app.api.edge.routes import UNKNOWN, Declared, RouteTable
 from app.api.edge.routes import Methods as OfPath
 from app.errors import MethodNotAllowed
 
@@ -24,7 +24,7 @@ class Methods:
             self._table = RouteTable(scope["app"].routes)
         path, method = path_below(scope), scope["method"]
         methods = self._table.methods(path)
-        declared = methods.get(method) if methods is not None else Declared(by_method(method), rules.UNKNOWN)
+        declared = methods.get(method) if methods is not None else self._unknown(method)
         if declared is not None:
             self._declare(scope, declared)
             await self.app(scope, receive, send)
@@ -36,6 +36,7 @@ class Methods:
             await Response(status_code=204, headers={"Allow": allowed(methods)})(scope, receive, send)
         else:
             allow = allowed(methods or {})
+            scope["template"] = next((one.path for one in (methods or {}).values()), UNKNOWN)
             raise MethodNotAllowed(
                 f"{method[:20]} is not possible at {hidden(path)[:200]}; use {allow}.",
                 headers={"Allow": allow},
@@ -43,7 +44,11 @@ class Methods:
 
     @staticmethod
     def _declare(scope: Scope, declared: Declared) -> None:
-        scope["manner"], scope["rule"], scope["query"], scope["types"] = declared
+        scope["manner"], scope["rule"], scope["template"], scope["query"], scope["types"] = declared
+
+    @staticmethod
+    def _unknown(method: str) -> Declared:
+        return Declared(by_method(method), rules.UNKNOWN, UNKNOWN)
 
     async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond as to a GET, with the headers alone; a stream ends before its first block is sent."""

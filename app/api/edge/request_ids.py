@@ -1,27 +1,20 @@
-"""An id for every request: that of the caller if it is well-formed."""
+"""The id of a request, and of the trace that it is part of: those of the caller if they are well-formed."""
 
 import os
 import re
+from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
+"""Of W3C Trace Context: version, trace, span of the caller, flags."""
 
-_WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+def request_id_of(given: bytes) -> bytes:
+    """What the caller calls the request (X-Request-ID), or a new id."""
+    return given if given and WELL_FORMED.fullmatch(given) else os.urandom(16).hex().encode()
 
 
-class RequestIds:
-    """Puts the id into the scope (`request_id`) and into the response (X-Request-ID)."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = scope["fields"].get(b"x-request-id", b"")
-        request_id = given if given and _WELL_FORMED.fullmatch(given) else os.urandom(16).hex().encode()
-        scope["request_id"] = request_id.decode()
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
-            await send(message)
-
-        await self.app(scope, receive, send_with_id)
+def trace_of(traceparent: bytes | None) -> dict[str, Any]:
+    """The field `trace_id` of the records of a request that is part of a trace."""
+    match = TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    return {"trace_id": match[1].decode()} if match else {}

@@ -15,7 +15,7 @@ from app.api.edge.rules import Rule
 
 
 class Declared(NamedTuple):
-    """What an endpoint declares of itself.
+    """What an endpoint declares of itself, at a path with the names of its parameters.
 
     `query`: its query parameters, and whether each may be there more than once; None: any, as at a page, to
     which people come with parameters of others. `types`: the media types of its responses; none: any.
@@ -23,14 +23,15 @@ class Declared(NamedTuple):
 
     manner: Manner
     rule: Rule
+    path: str
     query: Mapping[str, bool] | None = None
     types: tuple[str, ...] = ()
 
 
 Methods = Mapping[str, Declared]
 
-FILES: Methods = {"GET": Declared(Manner.READS, rules.FILES)}
-"""The methods of a mounted folder of files."""
+UNKNOWN = "none"
+"""The path of what matches no route."""
 
 
 class RouteTable:
@@ -39,14 +40,16 @@ class RouteTable:
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
         self._exact: dict[str, dict[str, Declared]] = {}
         self._patterns: dict[str, dict[str, tuple[re.Pattern[str], dict[str, Declared]]]] = {}
-        self._mounts: tuple[str, ...] = ()
+        self._mounts: dict[str, Methods] = {}  # folders of files
         for context in iter_route_contexts(list(routes)):
+            if context.path is None:
+                continue
             if isinstance(context.original_route, Mount):
-                self._mounts += (f"{context.path}/",)
-            elif context.path is not None:
+                self._mounts[f"{context.path}/"] = {"GET": Declared(Manner.READS, rules.FILES, context.path)}
+            else:
                 rule = rules.rule_of(rules.dependencies_of(context)) or rules.UNKNOWN
                 manners = {name: manner_of(context.endpoint, name) for name in context.methods or ()}
-                more = (_query(context.original_route), types_of(context.original_route))
+                more = (context.path, _query(context.original_route), types_of(context.original_route))
                 found = {name: Declared(manner, rule, *more) for name, manner in manners.items()}
                 self._methods_at(context.path, context.path_regex).update(found)
 
@@ -68,7 +71,7 @@ class RouteTable:
         for pattern, methods in self._patterns.get(_first_part(path), {}).values():
             if pattern.match(path):
                 return methods
-        return FILES if path.startswith(self._mounts) else None
+        return next((files for mount, files in self._mounts.items() if path.startswith(mount)), None)
 
 
 def _first_part(path: str) -> str:

@@ -30,7 +30,7 @@ class Rule:
     `role`: the least that is needed; None: open to all. `own`: a viewer names themselves and no
     other user, in path, query or body, or with `in_rows` in every row of the body; `among`: they are one of
     the `users` in the body; `own_task`: the task in the path is theirs. `anywhere`: from every address and
-    under every Host, also with the door closed.
+    under every Host, also with the door closed. `here`: a caller on this machine needs no role.
     """
 
     def __init__(
@@ -42,8 +42,9 @@ class Rule:
         among: bool = False,
         own_task: bool = False,
         anywhere: bool = False,
+        here: bool = False,
     ) -> None:
-        self.role, self.own, self.own_task, self.anywhere = role, own, own_task, anywhere
+        self.role, self.own, self.own_task, self.anywhere, self.here = role, own, own_task, anywhere, here
         self.in_rows, self.among = in_rows, among
 
     async def __call__(self, request: Request) -> None:
@@ -157,6 +158,7 @@ CallerDependency = Annotated[Caller, Depends(_caller)]
 
 ALIVE = Depends(Rule(None, anywhere=True))
 READY = Depends(Rule(Role.VIEWER, anywhere=True))
+METRICS = Depends(Rule(Role.VIEWER, here=True))
 PUBLIC = Depends(Rule(None))
 VIEWER = Depends(Rule(Role.VIEWER))
 OWN = Depends(Rule(Role.VIEWER, own=True))

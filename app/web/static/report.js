@@ -11,10 +11,12 @@ const COUNTS = [
   ["older", "older than what is there"], ["duplicate", "twice in the file"], ["waiting", "waiting"], ["marks", "marks"],
   ["rejected", "rejected"],
   ["deleted", "deleted"], ["restored", "put back"], ["kept", "kept, changed since"], ["made", "films added"],
+  ["taken_over", "films made here that are now imported ones"], ["arrived", "waited, and have their film now"],
 ];
+const RARE = ["taken_over", "arrived"]; // shown if there are any
 
 function counts(result) {
-  const known = COUNTS.filter(([name]) => typeof result[name] === "number");
+  const known = COUNTS.filter(([name]) => typeof result[name] === "number" && (result[name] || !RARE.includes(name)));
   return known.map(([name, label]) => {
     const kind = !result[name] ? "none" : name === "rejected" ? "bad" : "";
     return element("div", { class: kind }, element("dt", {}, label), element("dd", {}, number(result[name])));
@@ -109,7 +111,7 @@ export function showReport(task, { watch, again }) {
   find("counts").replaceChildren(...counts(result));
   find("assumed").replaceChildren(...assumed(result));
   find("rejects").replaceChildren(...rejected(task));
-  const some = ["new", "replaced", "marks", "waiting", "made"].some((name) => result[name]);
+  const some = ["new", "replaced", "marks", "waiting", "made", "taken_over", "arrived"].some((name) => result[name]);
   const changed = some && !result.dry_run && !result.undo_of;
   const waits = waitingLink(task);
   const train = may("editor") ? [button("Rebuild the model with it", rebuild, { class: waits.length ? "" : "primary" })] : [];

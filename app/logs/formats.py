@@ -1,0 +1,65 @@
+"""A record as a line: JSON for machines, text for people. No text of a caller can begin a line of its own."""
+
+import logging
+import os
+import re
+import time
+from typing import Any
+
+from pydantic_core import to_json
+from pythonjsonlogger.json import JsonFormatter
+
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
+_CONTROL |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029)}
+_ANY_CONTROL = re.compile("[" + "".join(map(re.escape, map(chr, _CONTROL))) + "]")
+NAMES = {"request_id": "request", "task_id": "task", "attempt": "attempt", "user_id": "user"}
+"""The fields that the text shows, and what it calls them."""
+
+
+class Json(JsonFormatter):
+    """One object a record: time (RFC 3339, UTC), level, logger, process, message, and what it belongs to."""
+
+    def __init__(self) -> None:
+        super().__init__(json_serializer=_serialized)
+        self._second, self._written = 0, ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        second = int(record.created)
+        if second != self._second:  # many records have the same one
+            self._written = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second
+        written: dict[str, Any] = {
+            "time": f"{self._written}.{int(record.msecs):03}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "process": os.getpid(),
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            written["traceback"] = self.formatException(record.exc_info)
+        return self.serialize_log_record(written)
+
+
+def _serialized(written: Any, **_: Any) -> str:
+    """Ten times as fast as `json`, and safe: what is no JSON becomes a text."""
+    return to_json(written, inf_nan_mode="null", fallback=str, serialize_unknown=True).decode()
+
+
+class Text(logging.Formatter):
+    """A line, and further ones of a traceback, which are indented."""
+
+    default_msec_format = "%s.%03d"
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = getattr(record, "fields", {})
+        shown = [f"{word} {fields[name]}" for name, word in NAMES.items() if name in fields]
+        text = super().format(record)
+        if _ANY_CONTROL.search(text):
+            text = text.translate(_CONTROL)
+        first, *more = text.split("\n")
+        belongs = f" [{', '.join(shown)}]" if shown else ""
+        return "\n    ".join((first + belongs, *more))

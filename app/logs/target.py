@@ -1,0 +1,98 @@
+"""Where the lines go: a stream that a thread of its own writes to, so that none waits for one that blocks."""
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections import deque
+
+from app.logs import fields
+
+MOST = 20_000
+"""Lines that wait to be written; more are dropped and counted."""
+GATHER = 0.02
+"""Seconds for which lines are gathered: the writer is woken once for all of them."""
+LAST = 1.0
+"""Seconds that the end of the process waits for the last lines."""
+
+
+class Target(logging.Handler):
+    """Writes lines to a file descriptor. A full queue drops the newest, and says how many once it can."""
+
+    def __init__(self, descriptor: int, most: int = MOST) -> None:
+        super().__init__()
+        self._descriptor, self._most = descriptor, most
+        self._lines: deque[str] = deque()
+        self._ready, self._written = threading.Event(), threading.Event()
+        self._untold = 0
+        self.dropped = 0
+        self.is_prompt = False
+        self._thread: threading.Thread | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the record as a line. Called under the lock of the handler."""
+        if len(self._lines) >= self._most:
+            self.dropped += 1
+            self._untold += 1
+            return
+        try:
+            self._lines.append(self.format(record))
+        except Exception:  # a record whose arguments do not fit: its text is shown as it stands
+            self._lines.append(f"{record.levelname} {record.name}: {record.msg!r} {record.args!r}")
+        if not self._ready.is_set():
+            self._written.clear()
+            self._ready.set()
+            self._run()
+        if self.is_prompt:
+            self.flush()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Note what the record belongs to, while its context is there."""
+        record.fields = fields.current() | getattr(record, "fields", {})
+        return bool(super().handle(record))
+
+    def _run(self) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            return
+        self._thread = threading.Thread(target=self._write, name="matinee-log", daemon=True)
+        with contextlib.suppress(
+            RuntimeError
+        ):  # the system has no thread to give: the next record asks again
+            self._thread.start()
+
+    def _write(self) -> None:
+        while self._ready.wait():
+            time.sleep(GATHER)
+            self._ready.clear()
+            self._write_waiting()
+            if not self._ready.is_set():
+                self._written.set()
+
+    def _write_waiting(self) -> None:
+        while self._lines:
+            some = [self._lines.popleft() for _ in range(min(len(self._lines), 500))]
+            if untold := self._untold:
+                self._untold -= untold
+                some.append(self.format(_record_of(untold)))
+            with contextlib.suppress(OSError, ValueError):  # its reader has gone
+                _write_all(self._descriptor, "".join(line + "\n" for line in some).encode(errors="replace"))
+
+    def flush(self, seconds: float = LAST) -> None:
+        """Wait until what was queued is written, or so long."""
+        if self._lines or self._ready.is_set():
+            self._written.wait(seconds)
+
+    def close(self) -> None:
+        self.flush()
+        super().close()
+
+
+def _record_of(dropped: int) -> logging.LogRecord:
+    text = "%d log lines were dropped: what reads them did not keep up"
+    return logging.LogRecord("matinee.logs", logging.WARNING, "", 0, text, (dropped,), None)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
