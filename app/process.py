@@ -3,6 +3,8 @@
 import functools
 import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 FULL_COLLECTION = 1_000
 """Collections of the middle generation before a full one (Python's default: 10): 7 million objects that stay.
@@ -31,6 +33,18 @@ def collect_now() -> None:
     """Full collection and freeze: in the middle of a transaction it would cost those who wait 50 ms."""
     gc.collect()
     gc.freeze()
+
+
+@contextmanager
+def without_collections() -> Iterator[None]:
+    """While many objects are made that stay: each full collection in between would look at all of them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def be_nice(priority: int) -> None:

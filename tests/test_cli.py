@@ -287,6 +287,31 @@ class TestWaiting:
         assert client.get("/users/7/waiting").json() == client.get("/ratings?user_id=7").json() == []
 
 
+class TestHook:
+    def test_one_is_made_shown_and_removed(self, run: Run, client: TestClient, capsys: Any) -> None:
+        assert run("hook", "list") == 0
+        assert "There is no hook" in capsys.readouterr().out
+        assert run("hook", "add", "kodi", "--user", 7, "--name", "anna=7", "--name", "a=b=") == 0
+        first, address = capsys.readouterr().out.splitlines()
+        (made,) = client.get("/hooks").json()
+        assert first.startswith(f"Hook {made['number']} for kodi.")
+        assert made["names"] == {"anna": 7, "a=b": None}
+        told = {"event": "watched", "user": "anna", "type": "movie", "title": "Toy Story", "year": 1995}
+        assert client.post(address.strip(), json=told | {"at": 1_700_000_000}).json()["counted"] == 1
+        assert run("hook", "list", "--user", 7) == 0
+        (line,) = capsys.readouterr().out.splitlines()
+        assert "kodi of user 7 (a=b is ignored, anna is user 7): 1 counted" in line
+        assert run("hook", "remove", made["number"], "--user", 7) == 0
+        assert client.get("/hooks").json() == []
+        assert client.post(address.strip(), json=told).status_code == 404
+
+    def test_what_is_not_there_or_not_said_is_one_line(self, run: Run, capsys: Any) -> None:
+        assert run("hook", "remove", 424242) == 1
+        assert "`matinee hook list`" in one_line(capsys)
+        assert run("hook", "add", "kodi", "--name", "anna") == 2
+        assert "anna=7" in one_line(capsys)
+
+
 class TestToken:
     """The commands against a server whose door is open."""
 

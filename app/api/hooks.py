@@ -29,7 +29,8 @@ from app.people import tokens
 from app.players import counting
 from app.players.counting import Tally
 from app.players.event import LONGEST_NAME, Ignored
-from app.players.readers import Player, read
+from app.players.player import Player
+from app.players.readers import read
 from app.rating import MAX_ID
 from app.repository import hooks
 from app.repository.hooks import MOST_NAMES, Hook

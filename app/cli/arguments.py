@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from app.players.player import Player
 from app.user import Role
 
 Command = Callable[..., int]
@@ -16,6 +17,10 @@ IMPORT = (
 WAITING = (
     "Show the rows of a person's files whose film is not certain, each with the films that may be meant; say "
     "which it is, or give the row up."
+)
+HOOK = (
+    "Make addresses to which media players send what was watched, rated and liked; show or remove them. "
+    "docs/players.md says where a player takes one."
 )
 USER = (
     "Say who may log in. These commands work on the database itself, by the settings of this shell, and need "
@@ -83,6 +88,36 @@ def add_waiting(
     either.add_argument("--drop", type=int, metavar="ROW", help="give a row up, with its score and marks")
     added.add_argument("--limit", type=int, default=20, metavar="N", help="rows to show (default: 20)")
     return added
+
+
+def add_hook(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command
+) -> list[argparse.ArgumentParser]:
+    """Add `hook` with its actions, which are returned."""
+    parser = commands.add_parser("hook", help="take in what media players report", description=HOOK)
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+
+    def action(word: str, summary: str) -> argparse.ArgumentParser:
+        added = actions.add_parser(word, help=summary, description=summary.capitalize() + ".")
+        added.set_defaults(command=command, name="hook", action=word)
+        added.add_argument("--user", metavar="USER", help="whose hook it is: a name or an id")
+        return added
+
+    add = action("add", "make an address for a player, and print it, this once")
+    add.add_argument("player", metavar="PLAYER", choices=[*map(str, Player)], help=", ".join(Player))
+    add.add_argument(
+        "--name",
+        dest="names",
+        action="append",
+        default=[],
+        metavar="NAME=USER",
+        help="who a user of the player is; without USER their events are ignored",
+    )
+    shown = action("list", "show the hooks that there are, without their addresses")
+    shown.add_argument("--limit", type=int, default=50, metavar="N", help="hooks to show (default: 50)")
+    remove = action("remove", "end an address; what it has counted stays")
+    remove.add_argument("number", type=int, metavar="NUMBER", help="as `hook list` shows it")
+    return [add, shown, remove]
 
 
 def add_backups(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `matinee serve | worker | demo | import | waiting | rebuild | recommend`, and who may."""
+"""The command line: `matinee serve`, `demo`, `import`, `recommend` and the others, and who may."""
 
 import argparse
 import io
@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app import logs
-from app.cli.arguments import add_backups, add_import, add_people, add_waiting
+from app.cli.arguments import add_backups, add_hook, add_import, add_people, add_waiting
 from app.config import Settings
 from app.errors import BadRequest
 
@@ -100,11 +100,12 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--user", metavar="ID", type=int, help="whom to recommend to (default: the first one)")
     upload = add_import(commands, _client)
     waiting = add_waiting(commands, _client)
+    hooks = add_hook(commands, _client)
     rebuild = add("rebuild", _client, "make recommendations from all ratings so far", REBUILD)
     recommend = add("recommend", _client, "show what to watch, and why", RECOMMEND)
     recommend.add_argument("user", metavar="USER", help="a name that the page knows, or an id")
     recommend.add_argument("--limit", metavar="N", type=int, default=10, help="how many movies (default: 10)")
-    for added in (upload, waiting, rebuild, recommend):
+    for added in (upload, waiting, *hooks, rebuild, recommend):
         added.add_argument("--url", help="of the server (default: by MATINEE_HOST and MATINEE_PORT)")
         added.add_argument("--token", help="an API key; better in MATINEE_TOKEN, which no other user can see")
     add_people(commands, _people)
@@ -153,7 +154,7 @@ def _demo(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _client(settings: Settings, options: argparse.Namespace) -> int:
-    from app.cli import console, waiting
+    from app.cli import console, hooks, waiting
     from app.client import ApiError, MatineeClient
 
     if settings.log_level != "DEBUG":  # failed attempts would bury the line that matters
@@ -163,7 +164,7 @@ def _client(settings: Settings, options: argparse.Namespace) -> int:
         with MatineeClient(options.url or _own_url(settings), token=token) as client:
             commands: dict[str, Callable[[MatineeClient, argparse.Namespace], bool]]
             commands = {"import": console.imports, "rebuild": console.rebuild, "recommend": console.recommend}
-            commands["waiting"] = waiting.run
+            commands |= {"waiting": waiting.run, "hook": hooks.run}
             return 0 if commands[options.name](client, options) else 1
     except ApiError as error:
         print(f"matinee: {console.reason(error)}", file=sys.stderr)

@@ -22,6 +22,7 @@ _ASSUMED = ("encoding", "separator", "decimals", "scale", "dates")
 _TERMS = (
     (re.compile(r"(?:POST /imports)?\?user_id="), "--user "),
     (re.compile(r"(?:POST /imports)?\?(columns|scale|charset|dates)="), r"--\1 "),
+    (re.compile(r"GET /hooks"), "`matinee hook list`"),
     (re.compile(r"GET /users/([0-9]+)/waiting"), r"`matinee waiting \1`"),
 )
 """What the server names, and what it is called on the command line."""

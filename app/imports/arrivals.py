@@ -16,12 +16,12 @@ from sqlalchemy.engine import Connection
 from app import titles
 from app.imports.checkpoint import Figures
 from app.imports.finding import find
-from app.imports.matching import LONGEST_TITLE, Matcher, Work
+from app.imports.matching import Matcher, Work
 from app.imports.mergers import Range, lines
 from app.imports.names import names, search_key
 from app.imports.readers.movies import TAKEN
 from app.imports.rejects import Reject
-from app.movie import Movie, imdb_text
+from app.movie import LONGEST_TITLE, Movie, imdb_text
 from app.repository import arrivals, catalogue, movies, waiting
 from app.repository.arrivals import Taken
 from app.repository.waiting import Waiting
@@ -148,13 +148,13 @@ class ArrivalMerger:
     def _imported(self) -> Matcher:
         """Of the movies that were not made here."""
         with self.database.read() as connection:
-            return Matcher(catalogue.titles(connection, made_here=False), {})
+            return Matcher(list(catalogue.titles(connection, made_here=False)), {})
 
     @cached_property
     def _every(self) -> Matcher:
         with self.database.read() as connection:
             imdb_ids, tmdb_ids = catalogue.imdb_ids(connection), catalogue.tmdb_ids(connection)
-            return Matcher(catalogue.titles(connection), imdb_ids, tmdb_ids)
+            return Matcher(list(catalogue.titles(connection)), imdb_ids, tmdb_ids)
 
     def _ended(self, ids: list[int], start: Place, end: Place) -> Iterator[Range]:
         """The rows that wait for one of `ids`, a person's one a movie."""

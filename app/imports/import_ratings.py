@@ -102,7 +102,8 @@ def _parse(
     attempt.report(phase="parse", done=0, total=sum(file.member.size for file in found), unit="bytes")
     kept = partial(workspace.read, attempt.database, going_on=before is not None)
     deleted, known_movies = kept("catalogue", _catalogue)
-    titles, tmdb_ids = partial(kept, "titles", _titles), partial(kept, "tmdb_ids", _tmdb_ids)
+    titles = partial(kept, "titles", _titles)
+    imdb_ids, tmdb_ids = partial(kept, "imdb_ids", _imdb_ids), partial(kept, "tmdb_ids", _tmdb_ids)
     merged = dict(kept("merged", _merged))
     forgotten = frozenset(kept("forgotten", forgetting.forgotten_ids))
     params = IMPORT.params_of(attempt.task)
@@ -116,7 +117,17 @@ def _parse(
         known = {*known_movies, *merged}
         shared = reader.Shared(shared.matcher)
         context = reader.Context(
-            known, _start(attempt), params.user_id, titles, sizes, merged, tmdb_ids, chosen, shared, forgotten
+            known,
+            _start(attempt),
+            params.user_id,
+            titles,
+            sizes,
+            merged,
+            imdb_ids,
+            tmdb_ids,
+            chosen,
+            shared,
+            forgotten,
         )
         reject = rejects.add if rejects else lambda _: None
         parser = parse.Parser(directory, context, reject, attempt.report, Gathering(), judged)
@@ -151,7 +162,13 @@ def _merged(connection: Connection) -> Any:
 
 
 def _titles(connection: Connection) -> Any:
-    return list(catalogue.titles(connection)), list(catalogue.imdb_ids(connection).items())
+    """In columns: of 90,000 rows each would be an object to write and to read."""
+    return [list(column) for column in zip(*catalogue.titles(connection), strict=True)]
+
+
+def _imdb_ids(connection: Connection) -> Any:
+    found = catalogue.imdb_ids(connection)
+    return [list(found), list(found.values())]
 
 
 def _aliases(user_id: int | None, connection: Connection) -> Any:
@@ -160,7 +177,8 @@ def _aliases(user_id: int | None, connection: Connection) -> Any:
 
 
 def _tmdb_ids(connection: Connection) -> Any:
-    return list(catalogue.tmdb_ids(connection).items())
+    found = catalogue.tmdb_ids(connection)
+    return [list(found), list(found.values())]
 
 
 def _report(

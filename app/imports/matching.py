@@ -4,18 +4,23 @@ A match that is not certain is none: a wrong movie is worse than a row that wait
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
-from app.imports.names import BEGINNING, Form, beginnings, is_plain, names, plain_names, title_key, words
+from app.imports.name_index import NameIndex
+from app.imports.names import Form, names, title_key, words
+from app.movie import LONGEST_TITLE, search_key
+from app.process import without_collections
 
 MOST_CANDIDATES = 3
-LONGEST_TITLE = 500
-"""Characters of a title that are looked at; no movie has a longer one."""
 _COMMON_WORD = 400
 """Movies with a word in their title above which that word tells nothing."""
-_FORM_BITS = 3
+_REMEMBERED = 100_000
+"""Works whose match is kept: the files of one export name the same ones."""
+Ids = Mapping[int, int]
 _WHY = {
     Form.TITLE: "the same title",
     Form.PLAIN: "the same title but for articles",
@@ -89,60 +94,65 @@ class Claims:
 
 
 class Matcher:
-    """Finds movies. `movies`: (id, title, year); `imdb_ids`, `tmdb_ids`: number to movie id.
+    """Finds movies. `movies`: (id, title, year), and the search key if that is known; `imdb_ids`, `tmdb_ids`:
+    number to movie id. The latter may be what reads them.
 
-    The whole catalogue is read once, a quarter of a second for 90,000 movies without asides and subtitles; of
-    the others the names are found when a work is looked up that may have one of them (`names.beginnings`).
-    A look-up is a few look-ups in a dict.
+    What a work needs is read when a first one needs it: of rows with ids the titles are not. For 90,000
+    movies that takes a quarter of a second, and a look-up some bisections.
     """
 
     def __init__(
         self,
-        movies: Iterable[tuple[int, str, int | None]],
-        imdb_ids: Mapping[int, int],
-        tmdb_ids: Mapping[int, int] | None = None,
+        movies: Iterable[tuple[int, str, int | None] | tuple[int, str, int | None, str]],
+        imdb_ids: Ids | Callable[[], Ids],
+        tmdb_ids: Ids | Callable[[], Ids] = MappingProxyType({}),
     ) -> None:
-        self._by_imdb, self._by_tmdb = imdb_ids, tmdb_ids or {}
-        self._imdb_of = {movie_id: number for number, movie_id in self._by_imdb.items()}
-        self._tmdb_of = {movie_id: number for number, movie_id in self._by_tmdb.items()}
-        self._titles: dict[int, tuple[str, int | None]] = {}
-        self._named: dict[str, int | list[int]] = {}
-        self._begun: dict[str, list[int]] = defaultdict(list)
-        self._unnamed: set[int] = set()
-        self._said: dict[int, list[str]] = {}
-        self._worded: dict[str, list[int]] | None = None
-        for movie_id, title, year in movies:
-            self._titles[movie_id] = title, year
-            self._add(movie_id, title[:LONGEST_TITLE].strip())
+        self._movies, self._imdb_ids, self._tmdb_ids = movies, imdb_ids, tmdb_ids
+        self._names: dict[int, Mapping[str, Form]] = {}
+        self._named: dict[str, list[tuple[int, Form]]] = {}
+        self._known = lru_cache(_REMEMBERED)(self._match)
 
-    def _add(self, movie_id: int, title: str) -> None:
-        self._said[movie_id] = said = words(title)
-        if is_plain(title):
-            self._name(movie_id, plain_names(title, said))
-        elif (found := beginnings(title, said)) is None:
-            self._name(movie_id, names(title))
-        else:
-            self._unnamed.add(movie_id)
-            for beginning in found:
-                self._begun[beginning].append(movie_id)
+    @cached_property
+    def _by_imdb(self) -> Ids:
+        return self._imdb_ids() if callable(self._imdb_ids) else self._imdb_ids
 
-    def _name(self, movie_id: int, found: Mapping[str, Form]) -> None:
-        for key, form in found.items():
-            entry = movie_id << _FORM_BITS | form  # nearly all keys have one: no list, no tuple for each
-            before = self._named.setdefault(key, entry)
-            if isinstance(before, list):
-                before.append(entry)
-            elif before != entry:
-                self._named[key] = [before, entry]
+    @cached_property
+    def _by_tmdb(self) -> Ids:
+        return self._tmdb_ids() if callable(self._tmdb_ids) else self._tmdb_ids
 
-    def _having(self, key: str) -> Iterable[int]:
-        """The entries of movies with that name."""
-        for movie_id in self._begun.pop(key[:BEGINNING], ()):
-            if movie_id in self._unnamed:
-                self._unnamed.remove(movie_id)
-                self._name(movie_id, names(self._titles[movie_id][0][:LONGEST_TITLE]))
-        found = self._named.get(key, ())
-        return (found,) if isinstance(found, int) else found
+    @cached_property
+    def _imdb_of(self) -> Ids:
+        return {movie_id: number for number, movie_id in self._by_imdb.items()}
+
+    @cached_property
+    def _tmdb_of(self) -> Ids:
+        return {movie_id: number for number, movie_id in self._by_tmdb.items()}
+
+    @cached_property
+    def _index(self) -> NameIndex:
+        with without_collections():
+            return self._read_titles()
+
+    def _read_titles(self) -> NameIndex:
+        rows = list(self._movies)
+        self._ids = [row[0] for row in rows]
+        self._titles: dict[int, tuple[str, int | None]] = {row[0]: (row[1], row[2]) for row in rows}
+        return NameIndex((row[1], row[3] if len(row) == 4 else search_key(row[1])) for row in rows)
+
+    def _having(self, key: str) -> list[tuple[int, Form]]:
+        """The movies with that name, and how near it is to their title."""
+        if (found := self._named.get(key)) is None:
+            movies = [self._ids[place] for place in self._index.having(key)]
+            forms = [(movie_id, self._names_of(movie_id).get(key)) for movie_id in movies]
+            found = [(movie_id, form) for movie_id, form in forms if form is not None]
+            self._named[key] = found
+        return found
+
+    def _names_of(self, movie_id: int) -> Mapping[str, Form]:
+        if (found := self._names.get(movie_id)) is None:
+            title = self._titles[movie_id][0][:LONGEST_TITLE].strip()
+            found = self._names[movie_id] = names(title)
+        return found
 
     def find(
         self, title: str, year: int | None, imdb_id: int | None = None, tmdb_id: int | None = None
@@ -152,6 +162,9 @@ class Matcher:
 
     def match(self, work: Work) -> Match:
         """The movie of a work if that is certain; the years of two catalogues may be one apart."""
+        return self._known(work)
+
+    def _match(self, work: Work) -> Match:
         if (known := self._by_id(work)) is not None:
             return known
         if work.other:
@@ -179,8 +192,7 @@ class Matcher:
         best: dict[int, Form] = {}
         for title in work.titles:
             for key, asked in names(title[:LONGEST_TITLE]).items():
-                for entry in self._having(key):
-                    movie_id, has = entry >> _FORM_BITS, Form(entry & (1 << _FORM_BITS) - 1)
+                for movie_id, has in self._having(key):
                     form = max(asked, has)
                     if min(asked, has) <= Form.NUMBERED and form < best.get(movie_id, Form.SUBTITLE + 1):
                         best[movie_id] = form
@@ -217,10 +229,11 @@ class Matcher:
 
     def _is_other(self, work: Work, movie_id: int) -> bool:
         """Whether the ids say that a movie is another work of the same name."""
-        imdb_id, tmdb_id = self._imdb_of.get(movie_id), self._tmdb_of.get(movie_id)
-        if work.imdb_id is not None and imdb_id is not None:
+        if work.imdb_id is not None and (imdb_id := self._imdb_of.get(movie_id)) is not None:
             return work.imdb_id != imdb_id
-        return work.tmdb_id is not None and tmdb_id is not None and work.tmdb_id != tmdb_id
+        if work.tmdb_id is not None and (tmdb_id := self._tmdb_of.get(movie_id)) is not None:
+            return work.tmdb_id != tmdb_id
+        return False
 
     def _candidates(self, work: Work, found: list[_Found]) -> tuple[Candidate, ...]:
         offered = [Candidate(one.movie_id, self._why(work, one)) for one in found[:MOST_CANDIDATES]]
@@ -242,29 +255,19 @@ class Matcher:
         """Movies that share at least half of the words that tell them from others, most first."""
         shared: dict[int, int] = defaultdict(int)
         said = {word for title in work.titles[:1] for word in words(title[:LONGEST_TITLE])}
-        index = self._words()
         for word in said:
-            if len(having := index.get(word, ())) <= _COMMON_WORD:
-                for movie_id in having:
-                    shared[movie_id] += 1
+            if len(having := self._index.saying(word)) <= _COMMON_WORD:
+                for place in having:
+                    shared[self._ids[place]] += 1
         rated = []
         for movie_id, count in shared.items():
             if count * 2 < len(said):
                 continue
-            share = 2 * count / (len(said) + len(set(self._said[movie_id])))
+            share = 2 * count / (len(said) + len(set(words(self._titles[movie_id][0][:LONGEST_TITLE]))))
             if share >= 0.5:
                 apart = self._apart(work.year, movie_id)
                 rated.append((-share, 9999 if apart is None else apart, movie_id))
         return [Candidate(one[2], "a similar title") for one in sorted(rated)[:MOST_CANDIDATES]]
-
-    def _words(self) -> dict[str, list[int]]:
-        """The movies by the words of their titles, made when a row is the first that finds none."""
-        if self._worded is None:
-            self._worded = defaultdict(list)
-            for movie_id, having in self._said.items():
-                for word in set(having):
-                    self._worded[word].append(movie_id)
-        return self._worded
 
 
 def _nearness(one: _Found) -> tuple[bool, int, Form, int]:

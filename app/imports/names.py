@@ -98,7 +98,7 @@ _WORDS = (
     | {word: f"{n}{_ENDINGS.get(n, 'th')}" for n, word in enumerate(_ORDINALS, 1)}
 )
 _PARTS = frozenset(("part", "episode", "chapter", "volume"))
-_LEFT_OUT = frozenset(("the", "a", "an"))
+LEFT_OUT = frozenset(("the", "a", "an"))
 _LEADING = frozenset(
     (
         *("der", "das", "ein", "eine", "le", "la", "les", "l", "un", "une", "el", "los", "las", "una", "il"),
@@ -106,18 +106,21 @@ _LEADING = frozenset(
     )
 )
 """Articles left out at the head of a name; those that are words elsewhere ("die", "o", "de") stay."""
-_DROPPED = _LEFT_OUT | _PARTS
+_DROPPED = LEFT_OUT | _PARTS
 _PUNCTUATION = frozenset(":-–—/(,'.")
 _COMMON = frozenset(("movie", "film", "beginning", "sequel", "musical", "series", "end", "return"))
 
-BEGINNING = 10
 _NUMERALS = frozenset(titles.numeral_words()) | frozenset(map(str, range(21)))
+SPECIAL = frozenset(_WORDS) | _NUMERALS | _DROPPED | _LEADING
+"""Words for which a title of none but letters may have other names than itself."""
+_VALUE = re.compile(r"[0-9]")
+_WITHOUT_MARKS = str.maketrans("", "", ":-–—/")
 _BEHIND = re.compile(rf", ({_ARTICLES})(?=\s*(?:[()]|$|:))", re.IGNORECASE)
 
 
 def words(text: str) -> list[str]:
     """The words of a name in the form in which they are compared: folded, numbers in digits, one spelling."""
-    return titles.numerals([_WORDS.get(word, word) for word in titles.words(text)])
+    return spelt(titles.words(text))
 
 
 def title_key(text: str) -> str:
@@ -129,7 +132,7 @@ def names(title: str) -> dict[str, Form]:
     """Every name in a title such as "Trou, Le (Hole, The) (Night Watch, The)", each with its nearest form."""
     title = title.strip()
     if is_plain(title):
-        return plain_names(title, words(title))
+        return _plain_names(title, words(title))
     whole, written = _written(title)
     found = {title_key(whole): Form.TITLE}
     for text in written:
@@ -156,7 +159,7 @@ def is_plain(title: str) -> bool:
     return _PUNCTUATION.isdisjoint(title) and title.isascii() and "aka" not in title
 
 
-def plain_names(title: str, said: list[str]) -> dict[str, Form]:
+def _plain_names(title: str, said: list[str]) -> dict[str, Form]:
     """The names of a plain title, given its words."""
     found = {"".join(said) or titles.name_key(title): Form.TITLE}
     if len(said) > 1 and (said[0] in _LEADING or not _DROPPED.isdisjoint(said)):
@@ -166,39 +169,36 @@ def plain_names(title: str, said: list[str]) -> dict[str, Form]:
     return found
 
 
-def beginnings(title: str, said: list[str]) -> set[str] | None:
-    """How the names of a title may begin, in `BEGINNING` letters, given its words: of those in `names`
-    none begins otherwise, and it takes a tenth of the time. None for a title of which that is not certain.
+def spelt(said: list[str]) -> list[str]:
+    """Folded words in the form in which they are compared: numbers in digits, one spelling."""
+    if _WORDS.keys().isdisjoint(said) and _NUMERALS.isdisjoint(said):
+        return said
+    return titles.numerals([_WORDS.get(word, word) for word in said])
+
+
+def is_certain(title: str, said: list[str]) -> bool:
+    """Whether `runs` are known to have every name of a title, given its words.
+
+    Numbers are read by what stands beside them; two letters may stand for one; of several subtitles the last
+    may follow the title.
     """
-    if not said or not _NUMERALS.isdisjoint(said) or sum(map(title.count, ":-–—/")) > 1:
-        return None
+    if not said or not _NUMERALS.isdisjoint(said) or _VALUE.search(title):
+        return False
     if not title.isascii() and title.casefold().translate(_TWO_LETTERS) != title.casefold():
-        return None
-    found: set[str] = set()
-    _begin(said, found)
-    if ", " in title:
-        for article in {"".join(words(match)) for match in _BEHIND.findall(title)}:
-            for start in range(len(said)):
-                _begin_at([article, *said[start : start + BEGINNING]], found)
-    if not _DROPPED.isdisjoint(said):
-        _begin([word for word in said if word not in _LEFT_OUT], found)
-        _begin([word for word in said if word not in _DROPPED], found)
+        return False
+    return len(title) - len(title.translate(_WITHOUT_MARKS)) < 2 or len(_SUBTITLE.findall(title)) < 2
+
+
+def runs(title: str, said: list[str]) -> list[list[str]]:
+    """The words of which the names of a title are runs, beside its words as they are, which are given."""
+    found = list[list[str]]()
+    if ", " in title and _BEHIND.search(title):  # an article comes to stand before its words
+        found = [words(part) for part in _written(title)[1]]
+    for line in (said, *found):
+        kept = [word for word in line[line[0] in _LEADING :] if word not in LEFT_OUT] if line else line
+        if len(kept) < len(line):
+            found = [*found, kept]
     return found
-
-
-def _begin(said: list[str], found: set[str]) -> None:
-    for start in range(len(said)):
-        _begin_at(said[start:], found)
-
-
-def _begin_at(said: list[str], found: set[str]) -> None:
-    run = ""
-    for word in said:
-        run += word
-        if len(run) >= BEGINNING:
-            found.add(run[:BEGINNING])
-            return
-        found.add(run)
 
 
 def _written(title: str) -> tuple[str, list[str]]:
@@ -247,7 +247,7 @@ def _plainer(text: str, said: list[str]) -> list[tuple[str, Form]]:
     """The keys of a name without its articles and parts, and with two letters for an umlaut."""
     found = []
     if len(said) > 1 and (said[0] in _LEADING or not _DROPPED.isdisjoint(said)):
-        kept = [word for word in said[said[0] in _LEADING :] if word not in _LEFT_OUT]
+        kept = [word for word in said[said[0] in _LEADING :] if word not in LEFT_OUT]
         found.append(("".join(kept), Form.PLAIN))
         if not _PARTS.isdisjoint(kept):
             found.append(("".join(_without_parts(kept)), Form.NUMBERED))

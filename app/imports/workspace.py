@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from app.config import Settings
 from app.imports import rejects
 from app.imports.sizes import DEFAULT, Sizes
+from app.process import without_collections
 from app.storage import Database
 from app.storage.files import write_atomically
 from app.task import Task
@@ -63,13 +64,14 @@ class Workspace:
     ) -> Any:
         """What `query` found when it was first asked, kept in a file. `going_on`: from a checkpoint."""
         path = self._path(name)
-        if going_on and path.exists():
-            return json.loads(path.read_bytes())
-        with database.read() as connection:
-            text = json.dumps(query(connection)).encode()
-        write_atomically(path, text)
-        self.kept[name] = _described(text)
-        return json.loads(text)
+        with without_collections():
+            if going_on and path.exists():
+                return json.loads(path.read_bytes())
+            with database.read() as connection:
+                text = json.dumps(query(connection)).encode()
+            write_atomically(path, text)
+            self.kept[name] = _described(text)
+            return json.loads(text)
 
     def has(self, kept: dict[str, Any]) -> bool:
         """Whether what an earlier attempt has kept is there, unchanged."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from app.imports.matching import LONGEST_TITLE, Work
+from app.imports.matching import Work
+from app.movie import LONGEST_TITLE
 
 LONGEST_NAME = 100
 """Characters of a user's name in a player, and of a session, that are looked at."""

@@ -176,13 +176,13 @@ def delete_link(connection: Connection, movie_id: int) -> None:
     connection.execute(links.delete().where(links.c.movie_id == movie_id))
 
 
-def titles(connection: Connection, *, made_here: bool = True) -> Iterable[tuple[int, str, int | None]]:
-    """(id, title, year) of every movie, streamed; perhaps without those that were made here."""
-    query = sa.select(movies.c.id, movies.c.title, movies.c.year)
+def titles(connection: Connection, *, made_here: bool = True) -> Iterable[tuple[int, str, int | None, str]]:
+    """(id, title, year, search key) of every movie, streamed; perhaps without those that were made here."""
+    query = sa.select(movies.c.id, movies.c.title, movies.c.year, movies.c.search_key)
     if not made_here:
         query = query.where(~IS_MADE)
     rows = connection.execution_options(yield_per=10_000).execute(query)
-    return ((row[0], row[1], row[2]) for row in rows)
+    return ((row[0], row[1], row[2], row[3]) for row in rows)
 
 
 def imdb_ids(connection: Connection) -> dict[int, int]:

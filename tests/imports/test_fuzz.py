@@ -38,10 +38,10 @@ def outcome(content: bytes, sizes: Sizes, tmp_path: Path) -> Any:
         {1, 7},
         1_700_000_000,
         7,
-        lambda: ([[1, "Film 1", 1995]], [[211915, 7]]),
+        lambda: [[1], ["Film 1"], [1995], ["film 1"]],
         sizes,
-        {},
-        lambda: [[194, 7]],
+        imdb_ids=lambda: [[211915], [7]],
+        tmdb_ids=lambda: [[194], [7]],
     )
     try:
         read = readers.recognise(content[:HEAD], "file.csv")

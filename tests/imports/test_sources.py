@@ -202,7 +202,7 @@ def test_an_object_without_end_is_not_read_to_it() -> None:
     stream = Endless()
     source = files.Source(stream, lambda: 0, 1 << 30)  # type: ignore[arg-type]
     read = trakt.Json("a.json", "trakt-ratings", reader.RATINGS, "rated_at", "")
-    context = reader.Context(set(), START, 7, lambda: ([], []), DEFAULT)
+    context = reader.Context(set(), START, 7, list, DEFAULT)
     with pytest.raises(AppError, match="object 1 cannot be read"):
         list(read.read(source, context))
     assert stream.read_bytes < 4 << 20

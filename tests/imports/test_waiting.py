@@ -115,7 +115,7 @@ def test_movies_are_made_for_rows_that_no_movie_rivals(
     # Heat of 1996 is that of 1995; Solaris of 1973 takes that of 1972, so that the next row waits
     assert figures(task) == {"read": 7, "new": 5, "duplicate": 1, "waiting": 1, "made": 2}
     with database.read() as connection:
-        made = {row[1:]: row[0] for row in movie_catalogue.titles(connection) if row[0] >= 1_000_000_000}
+        made = {row[1:3]: row[0] for row in movie_catalogue.titles(connection) if row[0] >= 1_000_000_000}
     assert set(made) == {("Nobody Knows", 2004), ("Dune", 2021)}
     assert ratings(database)[7, made["Nobody Knows", 2004]][0] == 4.5
     assert counts_are_right(database)

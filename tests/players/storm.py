@@ -3,7 +3,11 @@
 import random
 from typing import Any, NamedTuple
 
-from app.players.readers import Player, read
+from app.players.player import Player
+from app.players.readers import read
+from app.repository import plays
+from app.repository.plays import Play
+from app.storage import Database
 from tests.players import messages
 from tests.players.messages import NOON
 
@@ -45,3 +49,14 @@ def _message(chance: random.Random, at: int, name: str, title: str) -> Message:
 def _watch(player: Player, message: dict[str, Any]) -> Watch:
     (event,) = read(player, message, NOW)
     return Watch(PEOPLE[event.name], MOVIES[event.title][0], round((event.at - NOON) / DAY))
+
+
+def kept(database: Database) -> list[Play]:
+    with database.read() as connection:
+        return [play for user_id in PEOPLE.values() for play in plays.of_user(connection, user_id)]
+
+
+def watches(found: list[Play]) -> list[Watch]:
+    return sorted(
+        Watch(play.user_id, play.movie_id or 0, round((play.first_at - NOON) / DAY)) for play in found
+    )

@@ -41,7 +41,7 @@ def test_an_event_marks_the_movie_of_its_person_once(client: TestClient) -> None
     assert tell(client, made, messages.tautulli(NOON + 5 * HOUR, session="")) == {"repeated": 1}
     assert tell(client, made, messages.tautulli(NOON + 20 * HOUR, session="12")) == {"counted": 1}
     shown = client.get("/users/7/feedback").json()
-    assert [(row["movie_id"], row["watched"]["at"]) for row in shown] == [(1, "2025-10-10T04:53:20Z")]
+    assert [(row["movie"]["id"], row["watched"]["at"]) for row in shown] == [(1, "2025-10-10T04:53:20Z")]
     (listed,) = client.get("/hooks", params={"user_id": 7}).json()
     assert (listed["counted"], listed["repeated"], listed["player"]) == (2, 2, "tautulli")
     assert "address" not in listed
@@ -78,7 +78,7 @@ def test_a_movie_that_is_not_there_waits_for_it(client: TestClient) -> None:
         "without_movie": 1,
     }
     (row,) = client.get("/users/7/waiting").json()
-    assert (row["title"], row["imdb_id"], row["score"]) == ("No Such Movie", 9999999, 4.5)
+    assert (row["title"], row["imdb_id"], row["score"]) == ("No Such Movie", "tt9999999", 4.5)
     client.put(f"/users/7/waiting/{row['number']}", json={"movie_id": 2}).raise_for_status()
     assert marked(client, 2) == {"watched": True}
     assert tell(client, made, messages.kodi(**unknown)) == {"repeated": 1}

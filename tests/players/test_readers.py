@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from app.errors import Invalid
 from app.players.event import Event, Ignored, What
-from app.players.readers import Player, read
+from app.players.player import Player
+from app.players.readers import read
 from tests.players import messages
 from tests.players.messages import NOON
 

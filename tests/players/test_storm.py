@@ -4,13 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from app.people import tokens
 from app.players import counting
-from app.players.readers import Player, read
+from app.players.player import Player
+from app.players.readers import read
 from app.repository import hooks, marks, plays
 from app.repository.hooks import Hook
 from app.repository.plays import SAME_SESSION, Play
 from app.storage import Database
 from tests.players.messages import NOON
-from tests.players.storm import DAY, NOW, PEOPLE, Message, Watch, storm
+from tests.players.storm import DAY, NOW, PEOPLE, Message, kept, storm, watches
 
 
 def made(database: Database) -> dict[Player, Hook]:
@@ -27,17 +28,6 @@ def tell(database: Database, known: dict[Player, Hook], message: Message) -> Non
     player, content = message
     with database.write() as connection:
         counting.take(connection, known[player], read(player, content, NOW), {}, now=0.0)
-
-
-def kept(database: Database) -> list[Play]:
-    with database.read() as connection:
-        return [play for user_id in PEOPLE.values() for play in plays.of_user(connection, user_id)]
-
-
-def watches(found: list[Play]) -> list[Watch]:
-    return sorted(
-        Watch(play.user_id, play.movie_id or 0, round((play.first_at - NOON) / DAY)) for play in found
-    )
 
 
 def test_a_thousand_events_of_two_players_count_each_watch_once(database: Database) -> None:

@@ -1,7 +1,8 @@
 """The movie that a row is about: by its id here, by those of IMDb and TMDB, or by title and year."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from app.imports.matching import Candidate, Match, Matcher, Work
@@ -84,9 +85,13 @@ def _matcher(context: reader.Context) -> Matcher:
     """The one of the import, made for the first file that needs it."""
     shared = context.shared
     if shared.matcher is None:
-        titles, imdb_ids = context.titles()
-        shared.matcher = Matcher(map(tuple, titles), dict(imdb_ids), dict(context.tmdb_ids()))
+        rows = (row for read in (context.titles,) for row in zip(*read(), strict=True))
+        shared.matcher = Matcher(rows, partial(_ids, context.imdb_ids), partial(_ids, context.tmdb_ids))
     return shared.matcher
+
+
+def _ids(read: Callable[[], Sequence[Sequence[int]]]) -> dict[int, int]:
+    return dict(zip(*read(), strict=True))
 
 
 def another_work(kind: str) -> str:

@@ -76,7 +76,7 @@ class Context:
     """What a reader is given. `start`: of the import, epoch seconds; `user_id`: whose ratings, if known.
 
     `known_movies` are the ids in the database; a reader of movies adds those that it reads. `titles` reads
-    (id, title, year) of each movie and [IMDb id, movie id] of each link; `tmdb_ids` [TMDB id, movie id].
+    the columns id, title, year and search key of movies; `imdb_ids`, `tmdb_ids` such an id and the movie's.
     `merged`: the ids of movies that were merged into others, known as well, and what they are now.
     `aliases`: the movies that the person chose by hand, by the key of a work. `forgotten`: people whose rows
     are rejected.
@@ -85,10 +85,11 @@ class Context:
     known_movies: set[int]
     start: int
     user_id: int | None
-    titles: Callable[[], tuple[list[Any], list[Any]]]
+    titles: Callable[[], Sequence[Sequence[Any]]]
     sizes: Sizes
     merged: dict[int, int] = field(default_factory=dict)
-    tmdb_ids: Callable[[], list[Any]] = list
+    imdb_ids: Callable[[], Sequence[Sequence[int]]] = tuple
+    tmdb_ids: Callable[[], Sequence[Sequence[int]]] = tuple
     aliases: Callable[[], Mapping[str, int]] = dict
     shared: Shared = field(default_factory=Shared)
     forgotten: Collection[int] = ()

@@ -1,22 +1,14 @@
 """The messages of media players, one reader each: a message becomes the events that it tells of."""
 
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Any
 
 from app.errors import Invalid
 from app.players.event import Event
+from app.players.player import Player
 from app.players.readers import emby, jellyfin, kodi, plex, tautulli
 
 Reader = Callable[[dict[str, Any], int], list[Event]]
-
-
-class Player(StrEnum):
-    JELLYFIN = "jellyfin"
-    PLEX = "plex"
-    EMBY = "emby"
-    TAUTULLI = "tautulli"
-    KODI = "kodi"
 
 
 _READERS: dict[Player, Reader] = {
