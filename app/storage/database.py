@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
-from app import deadline
+from app import deadline, traces
 from app.config import Settings
 from app.errors import AppError, ConfigurationError, Unavailable
 from app.rating import RatingColumns
@@ -75,14 +75,19 @@ class Database(ABC):
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads; it never waits for writers."""
         self.beat()
-        with self._translated(), self.engine.connect() as connection, connection.begin():
+        with (
+            traces.span("database.read"),
+            self._translated(),
+            self.engine.connect() as connection,
+            connection.begin(),
+        ):
             begin(connection)
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes: waits for the lock, commits at the end, rolls back on any error."""
-        with self._write() as connection:
+        with traces.span("database.write"), self._write() as connection:
             after: list[Callable[[], None]] = []
             connection.info[_AFTER] = after
             yield connection
