@@ -8,7 +8,7 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -148,6 +148,15 @@ class Settings:
     keep_models: int = _setting(
         10, "versions", "how many models are kept; the one that is served always is", ge=1
     )
+    backup_every: float = _setting(
+        0.0, "hours", "back up this long after the last time; 0: never", ge=0, le=1_000_000
+    )
+    backup_dir: str = _setting(
+        "",
+        "path",
+        "where scheduled backups are kept, best on another disk; empty: in the data directory",
+    )
+    keep_backups: int = _setting(7, "backups", "how many scheduled backups are kept", ge=1, le=100_000)
     max_queue: int = _setting(1_000, "tasks", "with so many queued, no further task is taken", ge=1)
     rebuild_every: float = _setting(
         0.0,
@@ -260,11 +269,19 @@ def _expected(name: str) -> str:
 
 @functools.cache
 def _warn_of(name: str) -> None:
-    if name in OTHERS or name.startswith(OTHER_PREFIXES):
-        return
-    near = difflib.get_close_matches(name, [PREFIX + row.upper() for row in _ROWS], 1, 0.8)
-    advice = f"Did you mean {near[0]}?" if near else "docs/configuration.md lists the settings."
-    log.warning("%s is no setting and is not used. %s", name, advice)
+    for _, advice in not_settings((name,)):
+        log.warning("%s is no setting and is not used. %s", name, advice)
+
+
+def not_settings(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Those names of variables that look like settings but are none, each with what may have been meant."""
+    known = [PREFIX + row.upper() for row in _ROWS]
+    for name in names:
+        is_ours = not name.startswith(PREFIX) or name in OTHERS or name.startswith(OTHER_PREFIXES)
+        if is_ours or name in known:
+            continue
+        near = difflib.get_close_matches(name, known, 1, 0.8)
+        yield name, f"Did you mean {near[0]}?" if near else "docs/configuration.md lists the settings."
 
 
 def table() -> Iterator[str]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from llvmlite.binding import get_host_cpu_features
 from numba import njit
 from numpy.typing import NDArray
 
@@ -32,6 +33,8 @@ from benchmarks.report import Report, arguments, note
 
 Factors = tuple[NDArray[np.float32], NDArray[np.float32]]
 SWEEPS = 5  # of the kernel; the loss after them is what a peer must reach
+BARS = {True: 7.0, False: 6.0}  # times implicit CG at 20M, with vectors of 512 bits and without
+OTHER_BAR = 3.0  # at other sizes, where the fixed costs of a sweep count
 FLAT = 5.0  # implicit's regularisation, the same for every row: about what ours is for a typical one
 
 
@@ -211,10 +214,17 @@ def compare(report: Report, folder: Path, size: str, factors: int, threads: int,
                 times_ours=round(ratio, 2),
             )  # fmt: skip
             if one.engine.name == "implicit CG":
-                report.at_least(f"times as fast as implicit CG at equal loss, {size}, k={factors}", ratio, 3)
+                bar = BARS[has_wide_vectors()] if size == "20M" else OTHER_BAR
+                report.at_least(
+                    f"times as fast as implicit CG at equal loss, {size}, k={factors}", ratio, bar
+                )
         report.at_most(
             f"peak memory in MB, {size}, k={factors}, objective {objective}", running[0].peak, 1000
         )
+
+
+def has_wide_vectors() -> bool:
+    return bool(get_host_cpu_features().get("avx512f"))
 
 
 def main() -> int:

@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from fastapi.testclient import TestClient
 from hypothesis import settings as hypothesis_settings
 
@@ -17,43 +19,75 @@ from app.tasks.worker import run_next
 from tests.postgres import PostgresServer
 
 ENGINES = ("sqlite", "postgres")
+MEMORY, ENOUGH = Path("/dev/shm"), 4 << 30  # noqa: S108
+"""Files of the tests lie in memory where so many bytes are free; a kill -9 needs no disk."""
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
+    tempfile.tempdir = str(MEMORY)
 
 LONG = (
-    "processes",
+    "api/test_attacks.py",
+    "api/test_bad_input.py",
     "api/test_catalogue.py",
     "api/test_compression.py",
+    "api/test_cors.py",
     "api/test_examples.py",
     "api/test_explanations.py",
+    "api/test_feed.py",
     "api/test_knobs.py",
     "api/test_lists.py",
+    "api/test_manners.py",
     "api/test_marks_and_recommendations.py",
+    "api/test_models.py",
     "api/test_preconditions.py",
+    "api/test_proxies.py",
+    "api/test_recommendation_batches.py",
     "api/test_retries.py",
+    "api/test_root_path.py",
+    "api/test_rules.py",
     "api/test_scarce.py",
     "api/test_together.py",
+    "api/test_token.py",
     "api/test_values.py",
+    "backups/test_commands.py",
     "dumps",
+    "imports/test_arrivals.py",
     "imports/test_damaged_archives.py",
+    "imports/test_export.py",
     "imports/test_fuzz.py",
     "imports/test_kills.py",
     "imports/test_lanes.py",
     "imports/test_merge_movies.py",
+    "imports/test_readers.py",
+    "imports/test_rejects.py",
+    "imports/test_retention.py",
     "imports/test_sequences.py",
     "imports/test_sources.py",
+    "imports/test_tables.py",
+    "imports/test_undo.py",
     "imports/test_waiting.py",
+    "people/test_export.py",
+    "people/test_forget.py",
+    "people/test_forgotten_models.py",
     "people/test_merge.py",
     "players",
+    "processes",
+    "repository/test_histograms.py",
     "repository/test_many_values.py",
+    "repository/test_numbers.py",
     "repository/test_rating_batches.py",
     "repository/test_search.py",
+    "storage/test_migrations.py",
     "storage/test_numbers_migration.py",
     "storage/test_private.py",
+    "storage/test_shared_models.py",
     "storage/test_waits.py",
     "tasks/test_embedded.py",
+    "test_cli_people.py",
     "web/test_accessibility.py",
+    "web/test_login_forms.py",
 )
 """Folders and files of the long marks: `pytest -q -m ''` runs them too."""
-LONG_ON_POSTGRES = ("imports", "tasks", "api", "people", "test_cli_people.py")
+LONG_ON_POSTGRES = ("imports", "tasks", "api", "people", "test_cli_people.py", "backups")
 """Folders whose tests run on SQLite alone in the short form: the engines have their own tests."""
 
 # The same examples in every run, so that a run judges the code alone; CI draws others each time and
@@ -88,6 +122,15 @@ def postgres() -> Iterator[tuple[PostgresServer, str]]:
     open_database(Settings(database_url=server.url(template))).close()
     yield server, template
     server.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_loop() -> Iterator[None]:
+    """All clients share an event loop: one for each request takes longer than most requests."""
+    with start_blocking_portal() as portal:
+        TestClient.portal = portal
+        yield
+        TestClient.portal = None
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection
 
 from app.config import Settings
 from app.storage import engine_of
-from app.storage.database import MIGRATIONS, Database
+from app.storage.database import Database
+from app.storage.revisions import MIGRATIONS
 
 Key = tuple[int, int]
 REVISION = "0005"

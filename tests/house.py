@@ -32,7 +32,7 @@ class House:
             accounts.add(connection, user.id, role, None, now=time.time())
         return user.id
 
-    def token(self, user_id: int, session: str, *, seconds: float = 60) -> dict[str, str]:
+    def token(self, user_id: int, session: str, *, seconds: float = 3600) -> dict[str, str]:
         """The header of a new login."""
         until = time.time() + seconds
         with self.service.database.write() as connection:

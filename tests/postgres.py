@@ -27,7 +27,13 @@ class PostgresServer:
             os.chown(self._directory, entry.pw_uid, entry.pw_gid)
         data = self._directory / "data"
         self._run(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=200")
+        options = (
+            "listen_addresses=",
+            "fsync=off",
+            "full_page_writes=off",
+            "max_connections=200",
+            "autovacuum=off",
+        )
         command = [str(binaries / "postgres"), "-D", str(data), "-k", str(self._directory)]
         self._process = subprocess.Popen(
             command + [part for option in options for part in ("-c", option)],

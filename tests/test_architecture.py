@@ -15,6 +15,8 @@ LAYERS = (  # packages and modules of `app`; each may import from its own layer 
     ("api", "web"),
     ("service",),
     ("kinds",),
+    ("checks",),
+    ("backups",),
     ("dumps", "people", "players"),
     ("serving", "imports"),
     ("tasks",),
@@ -35,6 +37,7 @@ ONLY_IN = {
     "alembic": ("app.storage",),
     "sqlalchemy.dialects": ("app.storage",),
     "numba": ("app.compilation",),
+    "llvmlite": ("app.compilation",),
 }
 
 

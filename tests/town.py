@@ -69,7 +69,7 @@ class Town:
             accounts.remove(connection, removed)
             sessions.end(connection, "ended")
             refresh = tokens.new_secret()
-            sessions.begin(connection, "s", self.admin, now=time.time(), expires_at=time.time() + 60)
+            sessions.begin(connection, "s", self.admin, now=time.time(), expires_at=time.time() + 3600)
             sessions.add_refresh_token(connection, tokens.digest(refresh), "s")
         good = token(self.admin, "d")["Authorization"]
         return {
@@ -107,7 +107,7 @@ class Town:
         """A token for the admin's session that is right but for what is given."""
         real = secrets.load(self.house.service.settings)[0]
         payload = {"iss": "matinee", "aud": "matinee", "sub": str(self.admin), "sid": "d"}
-        times = {"iat": int(time.time()), "exp": int(time.time()) + 60}
+        times = {"iat": int(time.time()), "exp": int(time.time()) + 3600}
         head = {} if kid is None else {"kid": kid or real.id}
         value = "" if algorithm == "none" else secret or real.value
         return bearer(jwt.encode(payload | times | claims, value, algorithm, head))

@@ -61,7 +61,7 @@ def ready(request: Request, service: ServiceDependency) -> dict[str, Any]:
     looks = (
         Look("draining", lambda: "The server is about to stop." if closing.is_set() else None),
         Look("database", lambda: _of_database(service)),
-        Look("integrity", lambda: service.database.damage),
+        Look("integrity", lambda: service.database.damage_met),
         Look("migrations", lambda: _of_schema(service)),
         Look("model", lambda: _of_model(service)),
         Look("worker", lambda: _of_worker(service)),

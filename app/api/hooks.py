@@ -24,6 +24,7 @@ from app.api.idempotency import OnceDependency, Reply
 from app.api.messages import receive
 from app.api.values import NUMBER, PRINTABLE, Id
 from app.errors import Forbidden, NotFound
+from app.imports.finding import find
 from app.people import tokens
 from app.players import counting
 from app.players.counting import Tally
@@ -196,7 +197,7 @@ async def take_message(secret: Secret, request: Request, service: ServiceDepende
 
     def take() -> Tally:
         with service.database.read() as connection:
-            matches = {event.work.key: counting.find(connection, event.work) for event in events}
+            matches = {event.work.key: find(connection, event.work) for event in events}
         with service.database.write() as connection:
             tally = counting.take(connection, hook, events, matches, now=now)
             hooks.note(connection, hook.number, tally.figures, now=now)

@@ -18,6 +18,7 @@ from app.api.merges import MergeBody
 from app.api.tasks import Started
 from app.api.values import MOST, NUMBER, Genre, Id, ImdbId, Title, Words, Year
 from app.errors import Invalid
+from app.imports import arrivals
 from app.imports.merges import MERGED_MOVIES, MergeMoviesParams
 from app.movie import Movie
 from app.repository import lookups, movie_merges, movies, ratings
@@ -61,13 +62,13 @@ class MovieChanges(BaseModel):
     responses=sends("Location", "ETag", status=201),
 )
 def create_movie(body: MovieBody, once: OnceDependency) -> Any:
-    """Add a movie, under an id of its own; no import overwrites it.
+    """Add a movie, under an id of its own; no import overwrites it. Rows that wait for it end.
 
     `genre` may hold several, separated by "|".
     """
 
     def create(connection: Connection) -> Reply:
-        movie = movies.create(connection, body.title, body.year, body.genre or None, now=time.time())
+        movie = arrivals.create_movie(connection, body.title, body.year, body.genre or None, now=time.time())
         return Reply(movie, 201, {"Location": f"/movies/{movie.id}", "ETag": tag_of_movie(movie)})
 
     return once(body, create)

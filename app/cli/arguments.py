@@ -25,6 +25,19 @@ DOOR = (
     "Open the service to callers who log in, or close it to all but its own machine. `off` keeps the "
     "accounts. `rotate` makes a new secret for access tokens; those signed by the one before stay valid."
 )
+BACKUP = (
+    "Write an archive of the database, the models and the files of unfinished tasks, all as of one moment, "
+    "while the service runs. It has no secrets of the settings, but everybody's ratings and the hashes of "
+    "passwords."
+)
+RESTORE = (
+    "Make the data folder of the settings from a backup; it has to be empty. Every byte is compared with its "
+    "digest before anything counts. People who were forgotten since the backup are dropped."
+)
+VACUUM = (
+    "Rewrite the database without what deleted rows have left. Others wait to write meanwhile: about a "
+    "second for each 100 MB."
+)
 KEY = "Make keys for machines: scripts, feeds, the commands of this program. Each is shown once."
 
 
@@ -70,6 +83,29 @@ def add_waiting(
     either.add_argument("--drop", type=int, metavar="ROW", help="give a row up, with its score and marks")
     added.add_argument("--limit", type=int, default=20, metavar="N", help="rows to show (default: 20)")
     return added
+
+
+def add_backups(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command) -> None:
+    """Add the commands `backup`, `restore` and `vacuum`."""
+
+    def add(name: str, summary: str, description: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=summary, description=description)
+        added.set_defaults(command=command, name=name)
+        return added
+
+    backup = add("backup", "write everything into one archive, while the service runs", BACKUP)
+    backup.add_argument("file", metavar="FILE", help="where to; - is standard output")
+    restore = add("restore", "make an empty data folder from a backup", RESTORE)
+    restore.add_argument("file", metavar="FILE", help="an archive of `matinee backup`; - is standard input")
+    restore.add_argument(
+        "--forgotten",
+        type=Path,
+        metavar="SOURCE",
+        action="append",
+        help="what knows who was forgotten since: a newer backup, the data folder that was, or a "
+        "forgotten.csv (that beside FILE is read anyway)",
+    )
+    add("vacuum", "rewrite the database without what deleted rows have left", VACUUM)
 
 
 def add_people(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command) -> None:

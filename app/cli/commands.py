@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app import logs
-from app.cli.arguments import add_import, add_people, add_waiting
+from app.cli.arguments import add_backups, add_import, add_people, add_waiting
 from app.config import Settings
 from app.errors import BadRequest
 
@@ -23,6 +23,10 @@ DEMO = (
     "recommend movies."
 )
 REBUILD = "Build a new model from all ratings in a running server, and wait for it."
+DOCTOR = (
+    "Look at settings, versions, disk, permissions, clock, database, locks, worker, model and backups. It "
+    "changes nothing, and ends with 1 if something is wrong."
+)
 RECOMMEND = "Show movies for a user of a running server, with the rated movies that speak for them."
 SERVICES = ("serve", "worker")
 """Commands that run on their own, and whose log machines may read; those of a person write text."""
@@ -99,6 +103,10 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--url", help="of the server (default: by MATINEE_HOST and MATINEE_PORT)")
         added.add_argument("--token", help="an API key; better in MATINEE_TOKEN, which no other user can see")
     add_people(commands, _people)
+    add_backups(commands, _backups)
+    doctor = add("doctor", _doctor, "look for what may be wrong, and say what to do", DOCTOR)
+    doctor.add_argument("--json", action="store_true", help="print it as JSON")
+    doctor.add_argument("--full", action="store_true", help="check the whole database, however long it takes")
     return parser
 
 
@@ -160,6 +168,18 @@ def _people(settings: Settings, options: argparse.Namespace) -> int:
     from app.cli import people
 
     return people.run(settings, options, _own_url(settings))
+
+
+def _doctor(settings: Settings, options: argparse.Namespace) -> int:
+    from app.cli import doctor
+
+    return doctor.run(settings, options)
+
+
+def _backups(settings: Settings, options: argparse.Namespace) -> int:
+    from app.cli import backups
+
+    return backups.run(settings, options)
 
 
 def _own_url(settings: Settings) -> str:

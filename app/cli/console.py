@@ -18,6 +18,7 @@ KEY = (
 )
 
 
+_ASSUMED = ("encoding", "separator", "decimals", "scale", "dates")
 _TERMS = (
     (re.compile(r"(?:POST /imports)?\?user_id="), "--user "),
     (re.compile(r"(?:POST /imports)?\?(columns|scale|charset|dates)="), r"--\1 "),
@@ -164,6 +165,10 @@ def report_lines(report: dict[str, Any], user_id: int | None = None) -> Iterator
         yield _assumed(file)
     if left_out := report.get("left_out"):
         yield f"left out: {', '.join(left_out)}"
+    if taken := report.get("taken_over"):
+        yield f"{taken:,} {'film' if taken == 1 else 'films'} made here became the imported ones"
+    if arrived := report.get("arrived"):
+        yield f"{arrived:,} {'row' if arrived == 1 else 'rows'} waited for a film that has come"
     if made := report.get("made"):
         yield f"{made:,} {'film was' if made == 1 else 'films were'} made, which no film here is like"
     if report.get("waiting") and user_id is not None:
@@ -173,7 +178,7 @@ def report_lines(report: dict[str, Any], user_id: int | None = None) -> Iterator
 def _assumed(file: dict[str, Any]) -> str:
     """What the reader took for granted of a file without saying so."""
     named = ", ".join(f"{role} is {column!r}" for role, column in file.get("columns", {}).items())
-    parts = [f"{name} {file[name]}" for name in ("encoding", "separator", "scale", "dates") if file.get(name)]
+    parts = [f"{name} {file[name]}" for name in _ASSUMED if file.get(name)]
     if left_out := file.get("left_out"):
         parts.append(f"without the columns {', '.join(left_out)}")
     return f"{file.get('file', 'the file')} was read with {'; '.join([named, *parts] if named else parts)}"

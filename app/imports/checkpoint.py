@@ -42,10 +42,11 @@ class Parsed:
 
 @dataclass
 class Figures:
-    """What became of the rows that were read; the others but for the last two add up to `read`.
+    """What became of the rows that were read; the others but for the last four add up to `read`.
 
     `made`: movies that were made for rows that had none. `personal`: how many marks, waiting rows and movies
-    the import has written.
+    the import has written. `taken_over`: movies made here that are imported ones now; `arrived`: rows that
+    waited for a movie that has come.
     """
 
     read: int = 0
@@ -59,6 +60,8 @@ class Figures:
     rejected: int = 0
     made: int = 0
     personal: int = 0
+    taken_over: int = 0
+    arrived: int = 0
 
 
 @dataclass

@@ -20,6 +20,8 @@ from app.errors import AppError, Damaged, Invalid, TooLarge
 MOST_ENTRIES = 1000
 READ = (".csv", ".tsv", ".dat", ".data", ".item", ".json")
 """How names of files in a zip end that are looked at."""
+READ_ALONE = (".txt", ".xml")
+"""The same where a zip holds none of these: beside tables such a file is a description of them."""
 _WORKBOOKS = {"xl/workbook.xml": "an Excel workbook (.xlsx)", "content.xml": "an OpenDocument file (.ods)"}
 HARMLESS = 100 << 20
 """Bytes that anything may unpack to; above, it must not be `MOST_PACKED` times what is stored."""
@@ -90,19 +92,17 @@ def _zip_members(path: Path, filename: str) -> list[Member]:
     _refuse_workbook(filename, {entry.filename for entry in entries})
     if len(entries) > MOST_ENTRIES:
         raise Invalid(f"{filename} holds {len(entries)} files. Pack only the CSV files to import.")
-    found = []
+    found, alone = list[Member](), list[Member]()
     for entry in entries:
         name = PurePosixPath(entry.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts or ":" in entry.filename:
             raise Invalid(f"{filename} holds a file named {entry.filename!r}, which leads out of it.")
-        if name.suffix.lower() in READ and "__MACOSX" not in name.parts and not entry.is_dir():
-            if entry.flag_bits & 1:
-                raise Invalid(f"{name} in {filename} is encrypted. Pack it without a password.")
-            _refuse_bomb(filename, entry.file_size, entry.compress_size)
-            found.append(_zip_member(path, filename, entry))
-    if not found:
+        suffix = name.suffix.lower()
+        if suffix in READ + READ_ALONE and "__MACOSX" not in name.parts and not entry.is_dir():
+            (found if suffix in READ else alone).append(_zip_member(path, filename, entry))
+    if not found and not alone:
         raise Invalid(f"{filename} holds no CSV file. Pack the CSV files to import.")
-    return found
+    return found or alone
 
 
 def _refuse_workbook(filename: str, names: Container[str]) -> None:
@@ -115,6 +115,10 @@ def _refuse_workbook(filename: str, names: Container[str]) -> None:
 
 
 def _zip_member(path: Path, filename: str, entry: zipfile.ZipInfo) -> Member:
+    if entry.flag_bits & 1:
+        raise Invalid(f"{entry.filename} in {filename} is encrypted. Pack it without a password.")
+    _refuse_bomb(filename, entry.file_size, entry.compress_size)
+
     @contextmanager
     def open_entry() -> Iterator[Source]:
         with path.open("rb") as file, ExitStack() as stack:

@@ -157,7 +157,7 @@ class Matcher:
         if work.other:
             return Match(None, f"It is {work.other}, not a movie.")
         found = self._found(work)
-        certain, why = self._certain(found)
+        certain, why = self._certain(found, work.year)
         if certain is not None and not self._is_other(work, certain):
             return Match(certain, why)
         near = (one for one in found if one.years in (0, 1, None))
@@ -191,7 +191,7 @@ class Matcher:
         other = self._titles[movie_id][1]
         return None if year is None or other is None else abs(year - other)
 
-    def _certain(self, found: list[_Found]) -> tuple[int | None, str]:
+    def _certain(self, found: list[_Found], year: int | None) -> tuple[int | None, str]:
         """The only movie of the nearest kind that there is, and why it is the one."""
         for form in (Form.TITLE, Form.PLAIN, Form.NUMBERED):
             if same := [one for one in found if one.form == form and one.years == 0]:
@@ -200,6 +200,9 @@ class Matcher:
         if near := [one for one in alike if one.years is None or one.years == 1]:
             if near[0].years == 1:
                 return _only(near, f"{_WHY[near[0].form]}, a year apart")
+            to_the_letter = [one for one in alike if one.form == Form.TITLE]
+            if year is None and len(alike) > len(to_the_letter) == 1:  # a list without years has whole titles
+                return to_the_letter[0].movie_id, f"{_WHY[Form.TITLE]}, and no other movie has exactly it"
             return _only(alike, f"{_WHY[near[0].form]}, and no other movie has it")
         for form in (Form.SHORT, Form.SUBTITLE):
             same = [one for one in found if one.form == form and one.years == 0]

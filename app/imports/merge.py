@@ -8,7 +8,7 @@ from itertools import chain
 
 from sqlalchemy.engine import Connection
 
-from app.imports import mergers, parse, personal, rejects
+from app.imports import arrivals, mergers, parse, personal, rejects
 from app.imports.checkpoint import Checkpoint, saving
 from app.imports.counts import settle
 from app.imports.kinds import IMPORT
@@ -18,7 +18,13 @@ from app.process import collect_now, leave_one_processor
 from app.repository import catalogue
 from app.tasks.attempt import Attempt
 
-Merger = mergers.RatingMerger | mergers.CatalogueMerger | personal.MarkMerger | personal.WaitingMerger
+Merger = (
+    mergers.RatingMerger
+    | mergers.CatalogueMerger
+    | personal.MarkMerger
+    | personal.WaitingMerger
+    | arrivals.ArrivalMerger
+)
 
 
 @dataclass
@@ -50,6 +56,8 @@ class Merge:
     def _merge_parts(self) -> None:
         checkpoint = self.checkpoint
         for part in self.parts[checkpoint.part :]:
+            if part.rows == reader.ARRIVALS and self._dry_run:
+                continue
             merger = self._merger(part)
             ranges = merger.ranges(checkpoint.after)
             for first in ranges:
@@ -67,6 +75,9 @@ class Merge:
         size = self.sizes.catalogue_rows
         if part.rows == reader.MARKS:
             return personal.MarkMerger(part.spool, seq, size)
+        if part.rows == reader.ARRIVALS:
+            settle(self.attempt.database, self.attempt.transaction)  # counts tell who has rated what was made
+            return arrivals.ArrivalMerger(part.spools, self.attempt.database, seq, size)
         if part.rows == reader.WAITING:
             return personal.WaitingMerger(part.spool, seq, size, self.start)
         noun = catalogue.MOVIE if part.rows == reader.MOVIES else catalogue.LINK
@@ -89,7 +100,9 @@ class Merge:
                 if refused:
                     self.rejects.add(refused)
                 checkpoint.after, checkpoint.done = some.end, checkpoint.done + some.size
-                is_full = checkpoint.done >= most or not self.attempt.database.has_room(connection)
+                is_full = (
+                    some.alone or checkpoint.done >= most or not self.attempt.database.has_room(connection)
+                )
                 if is_full or self.attempt.database.has_waiters():
                     break
             if not self._dry_run:

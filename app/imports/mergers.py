@@ -24,11 +24,25 @@ Item = TypeVar("Item")
 
 
 class Range(NamedTuple):
-    """`size` rows that are written at once. `end`: where the next range starts, for the checkpoint."""
+    """`size` rows that are written at once. `end`: where the next range starts, for the checkpoint.
+
+    `alone`: no other range is in its transaction.
+    """
 
     rows: Any
     size: int
     end: Any
+    alone: bool = False
+
+
+def lines(spool: Path, size: int, after: int | None) -> Iterator[tuple[list[Any], int]]:
+    """The rows of up to `size` lines of a spool at once, after the offset, and where they end."""
+    at = after or 0
+    with spool.open("rb") as file:
+        file.seek(at)
+        while lines := [line for _, line in zip(range(size), file, strict=False)]:
+            at += sum(map(len, lines))
+            yield [json.loads(line) for line in lines], at
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
@@ -131,12 +145,8 @@ class CatalogueMerger:
         self._changed = False
 
     def ranges(self, after: int | None) -> Iterator[Range]:
-        at = after or 0
-        with self._spool.open("rb") as spool:
-            spool.seek(at)
-            while lines := [line for _, line in zip(range(self._size), spool, strict=False)]:
-                at += sum(map(len, lines))
-                yield Range([json.loads(line) for line in lines], len(lines), at)
+        for rows, end in lines(self._spool, self._size, after):
+            yield Range(rows, len(rows), end)
 
     def merge(
         self, connection: Connection, some: Range, figures: Figures, *, dry_run: bool = False

@@ -22,9 +22,13 @@ class MergeMoviesParams:
 
 
 def source_of(task: Task) -> Source | None:
-    """Whose ratings a task takes away, if it is a merge."""
-    column, name = {MERGE_USERS: ("user_id", "from_id")}.get(task.kind, ("movie_id", "from_movie_id"))
-    return (column, task.params[name]) if name in task.params else None
+    """Whose ratings a task takes away: a merge, or an import that has taken movies over."""
+    params, figures = task.params, (task.checkpoint or {}).get("figures", {})
+    if task.kind == MERGE_USERS:
+        return Source("user_id", params["from_id"], params["user_id"])
+    if task.kind == MERGE_MOVIES:
+        return Source("movie_id", params["from_movie_id"], params["movie_id"])
+    return Source("movie_id") if figures.get("taken_over") else None
 
 
 def check(connection: Connection, task: Task) -> None:

@@ -9,14 +9,13 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from sqlalchemy.engine import Connection
 
 from app.imports.counts import settle
 from app.imports.kinds import has_begun
 from app.imports.sizes import Sizes
-from app.rating import RatingColumns, matches
-from app.repository import import_order, imports, ratings
+from app.rating import RatingColumns
+from app.repository import import_order, imports, moves
 from app.repository.count_changes import changes_of
 from app.storage import database_of
 from app.tasks.attempt import Attempt
@@ -27,13 +26,14 @@ class Figures:
     """Of what was moved: `new` where it is now, `replaced` an older one there, `deleted` as older.
 
     The names are those that an import has, so that its undo and its order know what a merge has changed.
-    `movies`: how many movies are merged.
+    `movies`: how many movies are merged. `personal`: marks, waiting rows, choices and plays that were moved.
     """
 
     new: int = 0
     replaced: int = 0
     deleted: int = 0
     movies: int = 0
+    personal: int = 0
 
     @property
     def done(self) -> int:
@@ -118,21 +118,9 @@ class Move(ABC):
 
     def _write(self, connection: Connection, some: RatingColumns) -> None:
         """Write ratings under their new keys, unless a newer one is there."""
-        database, seq = database_of(connection), self.attempt.task.seq
-        moved = self.moved(some)
-        stored = imports.rated(connection, moved.user_id, moved.movie_id)
-        found, places = matches(stored, moved)
-        newer = moved.rated_at[places] > stored.rated_at[found]
-        wins = np.ones(len(moved), np.bool_)
-        wins[places[~newer]] = False
-        written, replaced = moved.take(wins), stored.take(found[newer])
-        database.put_before_images(connection, some, seq)
-        database.put_before_images(connection, replaced, seq)
-        imports.delete_ratings(connection, some.user_id, some.movie_id)
-        database.put_ratings(connection, written)
+        written, replaced = moves.meet(connection, self.moved(some), self.attempt.task.seq, some)
         imports.change_counts(connection, changes_of([written], [some, replaced]))
-        ratings.note_changes(connection, len(some))
         figures = self.checkpoint.figures
-        figures.new += len(moved) - len(found)
+        figures.new += len(written) - len(replaced)
         figures.replaced += len(replaced)
-        figures.deleted += len(found) - len(replaced)
+        figures.deleted += len(some) - len(written)

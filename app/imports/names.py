@@ -140,6 +140,17 @@ def names(title: str) -> dict[str, Form]:
     return found
 
 
+def search_key(title: str) -> str:
+    """The name that the title has in common with most of those that may mean the same: the shortest of its
+    farthest form, without what a subtitle alone says. Who has it among their `names` may be the same.
+    """
+    forms: dict[Form, list[str]] = {}
+    for key, form in names(title).items():
+        forms.setdefault(form, []).append(key)
+    forms.pop(Form.SUBTITLE, None)
+    return min(forms[max(forms)], key=lambda key: (len(key), key)) if forms else ""
+
+
 def is_plain(title: str) -> bool:
     """Whether a title has one name, and perhaps one without its articles: most do."""
     return _PUNCTUATION.isdisjoint(title) and title.isascii() and "aka" not in title

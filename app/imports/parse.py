@@ -48,11 +48,15 @@ class OffScale(Exception):
 
 
 class Part(NamedTuple):
-    """What one file came to. `rows`: ratings, which have runs, or movies or links, which have a spool."""
+    """What one file came to. `rows`: ratings, which have runs, or movies or links, which have a spool.
+
+    The last part goes through the `spools` of movies and links once more.
+    """
 
     rows: str
     sorted_runs: Sequence[runs.Run] = ()
     spool: Path = Path()
+    spools: Sequence[Path] = ()
 
 
 @dataclass
@@ -105,6 +109,9 @@ class Parser:
         path = self.directory / reader.WAITING
         if self.gathering.spool(path, make=make):
             self.parts.append(Part(reader.WAITING, spool=path))
+        spools = [part.spool for part in self.parts if part.rows in (reader.MOVIES, reader.LINKS)]
+        if spools or make:
+            self.parts.append(Part(reader.ARRIVALS, spools=spools))
 
     @property
     def _marks(self) -> Path:

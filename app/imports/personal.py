@@ -1,6 +1,5 @@
 """Writing what is no rating of a known movie: marks, rows that wait, and movies that are made for them."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from app.imports.checkpoint import Figures
 from app.imports.gathering import NO_ROOM, Group
-from app.imports.mergers import Range
+from app.imports.mergers import Range, lines
 from app.imports.readers.ratings import UNKNOWN_MOVIE
 from app.imports.rejects import Reject
 from app.mark import Mark, Marked
@@ -22,16 +21,6 @@ from app.repository.ratings import note_changes
 from app.storage import database_of
 
 
-def _lines(spool: Path, size: int, after: int | None) -> Iterator[tuple[list[Any], int]]:
-    """Up to `size` lines of a spool at once, and where they end."""
-    at = after or 0
-    with spool.open("rb") as file:
-        file.seek(at)
-        while lines := [line for _, line in zip(range(size), file, strict=False)]:
-            at += sum(map(len, lines))
-            yield [json.loads(line) for line in lines], at
-
-
 class MarkMerger:
     """Merges a spool of marks, `size` rows at a time."""
 
@@ -39,7 +28,7 @@ class MarkMerger:
         self._spool, self._seq, self._size = spool, import_seq, size
 
     def ranges(self, after: int | None) -> Iterator[Range]:
-        for rows, end in _lines(self._spool, self._size, after):
+        for rows, end in lines(self._spool, self._size, after):
             yield Range(rows, len(rows), end)
 
     def merge(
@@ -73,7 +62,7 @@ class WaitingMerger:
         self._written: list[RatingColumns] = []
 
     def ranges(self, after: int | None) -> Iterator[Range]:
-        for rows, end in _lines(self._spool, self._size, after):
+        for rows, end in lines(self._spool, self._size, after):
             groups = [(made, [Group.from_json(one) for one in found]) for made, found in rows]
             yield Range(groups, sum(len(one.lines) for _, found in groups for one in found), end)
 

@@ -11,7 +11,17 @@ from app.imports.checkpoint import UndoFigures
 from app.imports.kinds import has_begun, noun
 from app.imports.rejects import Reject
 from app.rating import matches
-from app.repository import catalogue, import_order, imports, marks, moves, movies, personal_images, tasks
+from app.repository import (
+    catalogue,
+    first_raters,
+    import_order,
+    imports,
+    marks,
+    moves,
+    movies,
+    personal_images,
+    tasks,
+)
 from app.repository.count_changes import changes_of
 from app.repository.import_order import IMPORT_RATINGS, WRITERS
 from app.repository.imports import Key
@@ -76,8 +86,12 @@ def join(connection: Connection, import_id: str) -> Task | None:
     return None
 
 
-def undo_ratings(connection: Connection, keys: list[Key], import_seq: int, figures: UndoFigures) -> None:
-    """Undo the ratings of sorted `keys` that are still as the import wrote them."""
+def undo_ratings(
+    connection: Connection, keys: list[Key], import_seq: int, figures: UndoFigures, *, moved: bool = False
+) -> None:
+    """Undo the ratings of sorted `keys` that are still as the import wrote them. `moved`: some of them are
+    those of others, that a merge took.
+    """
     database_of(connection).lock_ratings(connection)
     there = imports.rated(connection, *np.array(keys, np.int64).T)
     written = there.take(there.import_seqs() == import_seq)
@@ -88,6 +102,8 @@ def undo_ratings(connection: Connection, keys: list[Key], import_seq: int, figur
     imports.delete_ratings(connection, gone.user_id, gone.movie_id)
     imports.change_counts(connection, changes_of([back], [written]))
     note_changes(connection, len(written))
+    if moved:
+        first_raters.remove(connection, gone)
     figures.deleted += len(gone)
     figures.restored += len(back)
 
@@ -110,6 +126,7 @@ def restore_moved(
     database_of(connection).put_ratings(connection, back)
     imports.change_counts(connection, changes_of([back], []))
     note_changes(connection, len(back))
+    first_raters.bring_back(connection, source, back)
     figures.restored += len(back)
     figures.kept += len(images) - len(back)
     return len(images)

@@ -48,7 +48,8 @@ class _Undo:
             pass
         while keys := self._next_keys():
             with saving(self._attempt, self._checkpoint, done=self._checkpoint.done) as connection:
-                undo.undo_ratings(connection, keys, self._seq, self._figures)
+                is_merge = self._source is not None
+                undo.undo_ratings(connection, keys, self._seq, self._figures, moved=is_merge)
                 self._advance(len(keys))
                 self._checkpoint.after = list(keys[-1])
         settle(self._attempt.database, self._attempt.transaction)
@@ -68,10 +69,22 @@ class _Undo:
     def _restore_movie(self) -> None:
         if self._source is None:
             return
+        while self._source.value is None and self._taken():
+            pass
+        if self._source.value is None:
+            return
         with saving(self._attempt, self._checkpoint, done=self._checkpoint.done) as connection:
             restored = movie_merges.restore(connection, self._seq)
             self._figures.restored += restored
             self._advance(restored)
+
+    def _taken(self) -> bool:
+        """Bring movies back that the import has taken over."""
+        with saving(self._attempt, self._checkpoint, done=self._checkpoint.done) as connection:
+            restored = movie_merges.restore_taken(connection, self._seq, self._sizes.catalogue_rows)
+            self._figures.restored += restored
+            self._advance(restored)
+        return restored > 0
 
     def _moved(self) -> bool:
         if self._source is None:
@@ -79,6 +92,8 @@ class _Undo:
         rows = min(self._sizes.undo_rows, self._attempt.settings.import_chunk)
         with saving(self._attempt, self._checkpoint, done=self._checkpoint.done) as connection:
             taken = undo.restore_moved(connection, self._seq, self._source, rows, self._figures)
+            if not taken and self._source.value is None:
+                movie_merges.forget_taken(connection, self._seq)
             self._advance(taken)
         return taken > 0
 

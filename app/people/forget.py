@@ -49,23 +49,29 @@ def forget(database: Database, settings: Settings, user_id: int, asker: Asker, *
     that may hold them is to go on.
     """
     settle(database, database.write)  # so that no count is below zero, even for a moment
-    report = Report(user_id)
     with database.write() as connection:
-        tasks.hold(connection)
-        theirs = forgetting.tasks_about(connection, user_id)
-        _refuse_imports(connection, settings, user_id, {task.id for task in theirs})
-        dumps.refuse(connection, user_id)
-        report.deleted = _forget(connection, settings, user_id, theirs)
-        report.deleted["dumps"] = dumps.remove(connection, settings, user_id)
-        if not any(report.deleted.values()):
-            raise NotFound(
-                f"Nothing is kept of user {user_id}. GET /users?all=true lists those who are known."
-            )
-        report.deleted["uploads"] = _remove_files(connection, settings, user_id, theirs)
-        forgetting.note_forgotten(connection)
-        _note(connection, user_id, asker, now)
-        report.remains = _remains(connection)
+        report = forget_within(connection, settings, user_id, asker, now=now)
     report.remains["storage"] = database.scrub()
+    return report
+
+
+def forget_within(
+    connection: Connection, settings: Settings, user_id: int, asker: Asker, *, now: float
+) -> Report:
+    """Forget a person in a transaction that writes. Raises as `forget` does."""
+    report = Report(user_id)
+    tasks.hold(connection)
+    theirs = forgetting.tasks_about(connection, user_id)
+    _refuse_imports(connection, settings, user_id, {task.id for task in theirs})
+    dumps.refuse(connection, user_id)
+    report.deleted = _forget(connection, settings, user_id, theirs)
+    report.deleted["dumps"] = dumps.remove(connection, settings, user_id)
+    if not any(report.deleted.values()):
+        raise NotFound(f"Nothing is kept of user {user_id}. GET /users?all=true lists those who are known.")
+    report.deleted["uploads"] = _remove_files(connection, settings, user_id, theirs)
+    forgetting.note_forgotten(connection)
+    _note(connection, user_id, asker, now)
+    report.remains = _remains(connection)
     return report
 
 

@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 from sqlalchemy.engine import Connection
 
 from app.errors import NotFound
-from app.imports.matching import Match, Matcher, Work
+from app.imports.finding import find
+from app.imports.matching import Match, Work
+from app.imports.names import search_key
 from app.mark import Mark, Marked
 from app.players.event import Event, What
 from app.rating import Rating
 from app.repository import (
     aliases,
     hooks,
-    lookups,
     marks,
     merged_movies,
     movies,
     plays,
     ratings,
-    search,
     waiting,
 )
 from app.repository.hooks import Hook
@@ -33,8 +33,6 @@ _MARKS = {
 }
 Matches = dict[str, Match]
 """By the key of a work."""
-_LOOKED_AT = 200
-"""Movies of a title that are compared with a work."""
 
 
 @dataclass
@@ -158,6 +156,7 @@ def _row(user_id: int, event: Event, match: Match, now: float) -> Waiting:
         reason=match.why,
         candidates=tuple((one.movie_id, one.why) for one in match.candidates),
         created_at=now,
+        search_key=search_key(event.title),
     )
 
 
@@ -171,25 +170,3 @@ def _match(connection: Connection, user_id: int, work: Work, known: Matches) -> 
     if not movies.by_ids(connection, [movie_id]):
         return Match(None, "Its movie was deleted just now.")
     return Match(movie_id, match.why)
-
-
-def find(connection: Connection, work: Work) -> Match:
-    """The movie of a work by its ids, else by its title and year.
-
-    The matcher gets the movies that come into question alone, since it reads all that it is given.
-    """
-    linked = [
-        movie
-        for ids in ({"imdb_id": work.imdb_id, "tmdb_id": None}, {"imdb_id": None, "tmdb_id": work.tmdb_id})
-        if any(value is not None for value in ids.values())
-        for movie in lookups.linked(connection, **ids)
-    ]
-    near = {movie.id: movie for movie in linked}
-    if not near:
-        for title in work.titles[:2]:
-            found = search.search(connection, title, limit=_LOOKED_AT)
-            near |= {one.movie.id: one.movie for one in found}
-    imdb_ids = {int(one.imdb_id[2:]): one.id for one in near.values() if one.imdb_id is not None}
-    tmdb_ids = {one.tmdb_id: one.id for one in near.values() if one.tmdb_id is not None}
-    matcher = Matcher([(one.id, one.title, one.year) for one in near.values()], imdb_ids, tmdb_ids)
-    return matcher.match(work)

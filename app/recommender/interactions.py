@@ -100,25 +100,26 @@ class Interactions:
         movies: list[Any] = []  # movie ids, then columns
         scores: list[Floats] = []
         runs: list[tuple[Integers, Integers]] = []  # users and how many ratings of each
-        known, last = np.empty(0, np.int64), (-(2**63), -(2**63))
+        known, last = _Movies(), (-(2**63), -(2**63))
         for part in parts:
             user, movie = (np.asarray(ids, np.int64) for ids in part[:2])
             scores.append(np.asarray(part[2], np.float32))
             if len(user):
                 _check_part(user, movie, scores[-1], last)
                 last = (int(user[-1]), int(movie[-1]))
-            known = np.union1d(known, movie)
+            known.add(movie)
             movies.append(movie)
-            runs.append(np.unique(user, return_counts=True))
+            runs.append(_runs(user))
+        movie_ids = known.ids()
         for number, movie in enumerate(movies):
-            movies[number] = np.searchsorted(known, movie).astype(np.int32)
+            movies[number] = known.columns(movie)
         starts = np.concatenate([np.empty(0, np.int64), *(user for user, _ in runs)])
         user_ids, rows = np.unique(starts, return_inverse=True)
         lengths = np.zeros(len(user_ids), np.int64)
         np.add.at(lengths, rows, np.concatenate([np.empty(0, np.int64), *(n for _, n in runs)]))
         columns = np.concatenate([np.empty(0, np.int32), *movies])
         values = np.concatenate([np.empty(0, np.float32), *scores])
-        return cls(user_ids, known, Csr(_pointers(lengths), columns, values, len(known)))
+        return cls(user_ids, movie_ids, Csr(_pointers(lengths), columns, values, len(movie_ids)))
 
     def __len__(self) -> int:
         """The number of ratings."""
@@ -150,6 +151,49 @@ class Interactions:
             self.scores.indptr, self.scores.indices, confidence(self.scores.values), len(self.movie_ids)
         )
         return weights.select(weights.values > 0)
+
+
+class _Movies:
+    """The movies of ratings that come in parts, and the column of each.
+
+    Ids below `LOW` are looked up in a table, which takes a tenth of the time of a search.
+    """
+
+    LOW = 1 << 22
+
+    def __init__(self) -> None:
+        self._seen = np.zeros(0, bool)
+        self._high = np.empty(0, np.int64)  # ids that are not low
+
+    def add(self, movies: Integers) -> None:
+        low = (movies >= 0) & (movies < self.LOW)
+        some = movies if low.all() else movies[low]
+        if len(some) and (most := int(some.max())) >= len(self._seen):
+            self._seen = np.append(self._seen, np.zeros(most + 1 + most // 2 - len(self._seen), bool))
+        self._seen[some] = True
+        if len(some) < len(movies):
+            self._high = np.union1d(self._high, movies[~low])
+
+    def ids(self) -> Integers:
+        """Every id, ascending."""
+        self._ids = np.union1d(np.flatnonzero(self._seen), self._high)
+        low = (self._ids >= 0) & (self._ids < self.LOW)
+        self._table = np.full(len(self._seen), -1, np.int32)
+        self._table[self._ids[low]] = np.flatnonzero(low)
+        return self._ids
+
+    def columns(self, movies: Integers) -> Rows:
+        """The column of each of these movies, all of which were added; once `ids` was asked for."""
+        low = (movies >= 0) & (movies < self.LOW)
+        if low.all():
+            return self._table[movies]
+        return np.searchsorted(self._ids, movies).astype(np.int32)
+
+
+def _runs(users: Integers) -> tuple[Integers, Integers]:
+    """The users of ratings that are sorted by user, and how many ratings of each."""
+    first = np.flatnonzero(np.append(True, users[1:] != users[:-1])[: len(users)])
+    return users[first], np.diff(np.append(first, len(users)))
 
 
 def _pointers(lengths: NDArray[Any]) -> Integers:

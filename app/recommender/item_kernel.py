@@ -11,7 +11,7 @@ import numpy as np
 from app.arrays import Floats
 from app.compilation import compiled
 from app.recommender.interactions import Csr
-from app.recommender.kernel import transpose
+from app.recommender.transposition import transpose
 
 ROWS = 64
 """Movies in a piece of work."""

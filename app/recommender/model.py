@@ -199,8 +199,14 @@ class Model:
         )
 
     def start_for(self, movie_ids: ArrayLike, factors: int) -> Floats | None:
-        """Factors [movies, k] to start a training from, zero for new movies; None if k differs."""
-        return self._factors(movie_ids) if self.factors.shape[1] == factors and len(self.factors) else None
+        """Factors [movies, k] to start a training from, zero for new movies and further factors.
+
+        None if this model has no movie, or more factors.
+        """
+        missing = factors - self.factors.shape[1]
+        if missing < 0 or not len(self.factors):
+            return None
+        return np.pad(self._factors(movie_ids), ((0, 0), (0, missing)))
 
     @cached_property
     def popular(self) -> NDArray[np.int64]:

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from app.repository import personal_images
+from app.repository.personal_images import CHOSEN, Image
 from app.storage.database import database_of
 from app.storage.personal import aliases
 
@@ -26,10 +28,20 @@ def find(connection: Connection, user_id: int, work: str) -> int | None:
     return connection.execute(query).scalar()
 
 
-def move(connection: Connection, before: int, after: int) -> int:
-    """Give a person's choices to another, whose own stay; returns how many there were."""
-    theirs = aliases.c.user_id == before
-    other = aliases.alias()
-    taken = sa.exists().where(other.c.user_id == after, other.c.work == aliases.c.work)
-    gone = connection.execute(aliases.delete().where(theirs, taken)).rowcount
-    return gone + connection.execute(aliases.update().where(theirs).values(user_id=after)).rowcount
+def move(connection: Connection, before: int, after: int, import_seq: int, limit: int) -> int:
+    """Give up to `limit` of a person's choices to another, whose own stay; returns how many there were.
+
+    What there was is kept for the undo of that number.
+    """
+    query = sa.select(aliases).where(aliases.c.user_id == before).order_by(aliases.c.work).limit(limit)
+    rows = connection.execute(query).mappings().all()
+    insert = database_of(connection).insert(aliases).on_conflict_do_nothing().returning(aliases.c.work)
+    images = list[Image]()
+    for row in rows:
+        images.append(Image(before, CHOSEN, row["work"], dict(row) | {"was": True}))
+        if connection.execute(insert, dict(row) | {"user_id": after}).first():
+            images.append(Image(after, CHOSEN, row["work"], dict(row) | {"was": False}))
+    personal_images.keep(connection, import_seq, images)
+    works = [row["work"] for row in rows]
+    connection.execute(aliases.delete().where(aliases.c.user_id == before, aliases.c.work.in_(works)))
+    return len(rows)

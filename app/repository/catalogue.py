@@ -11,13 +11,16 @@ from app.movie import keys
 from app.repository import merged_movies, title_index
 from app.repository import movies as movies_here
 from app.storage.database import database_of
-from app.storage.schema import catalogue_before_images, links, movies
+from app.storage.schema import FIRST_OWN_ID, catalogue_before_images, links, movies
 
 MOVIE, LINK = "movie", "link"
 MADE_HERE = "api"
 """`movies.source` of a movie that was made or changed through the API: no import writes over it."""
 MADE = "made"
 """`movies.source` of a movie that was made of a row of a person's file."""
+
+IS_MADE = sa.and_(movies.c.id >= FIRST_OWN_ID, movies.c.source.in_((MADE, MADE_HERE)))
+"""Of a movie: it was made here, by a person's file or through the API."""
 
 _TABLES = {MOVIE: (movies, movies.c.id), LINK: (links, links.c.movie_id)}
 _KEPT = {
@@ -173,9 +176,11 @@ def delete_link(connection: Connection, movie_id: int) -> None:
     connection.execute(links.delete().where(links.c.movie_id == movie_id))
 
 
-def titles(connection: Connection) -> Iterable[tuple[int, str, int | None]]:
-    """(id, title, year) of every movie, streamed."""
+def titles(connection: Connection, *, made_here: bool = True) -> Iterable[tuple[int, str, int | None]]:
+    """(id, title, year) of every movie, streamed; perhaps without those that were made here."""
     query = sa.select(movies.c.id, movies.c.title, movies.c.year)
+    if not made_here:
+        query = query.where(~IS_MADE)
     rows = connection.execution_options(yield_per=10_000).execute(query)
     return ((row[0], row[1], row[2]) for row in rows)
 

@@ -203,6 +203,13 @@ def forgotten_ids(connection: Connection) -> list[int]:
     return sorted(ids)
 
 
+def facts(connection: Connection) -> list[tuple[int, float]]:
+    """Who was forgotten and when, in epoch seconds, as long as the audit says so."""
+    query = sa.select(audit.c.target, audit.c.at).where(audit.c.action == FORGET_USER)
+    rows = connection.execute(query.order_by(audit.c.number)).all()
+    return [(int(target), at) for target, at in rows if target.isdecimal()]
+
+
 def note_forgotten(connection: Connection) -> None:
     """From here on the models that there are have seen a person who is forgotten."""
     counters.add(connection, FORGOTTEN)

@@ -177,16 +177,23 @@ def listing(
     return list(found.values())
 
 
-def move(connection: Connection, before: int, after: int) -> int:
-    """Give a person's marks to another, of two the newer one; returns how many there were."""
-    theirs = marks.c.user_id == before
-    other = marks.alias()
-    shared = sa.exists().where(other.c.user_id == after, other.c.movie_id == marks.c.movie_id)
-    by_movie: dict[int, dict[Mark, Marked]] = {}
-    rows = connection.execute(sa.select(marks).where(theirs, shared).order_by(marks.c.movie_id)).all()
+def move(connection: Connection, before: int, after: int, import_seq: int, limit: int) -> int:
+    """Give up to `limit` of a person's marks to another, of two the newer one; returns how many there were.
+
+    What there was is kept for the undo of that number.
+    """
+    theirs = sa.select(marks).where(marks.c.user_id == before)
+    rows = connection.execute(theirs.order_by(marks.c.movie_id, marks.c.mark).limit(limit)).mappings().all()
+    given: dict[tuple[int, int], dict[Mark, Marked]] = {}
+    images = list[Image]()
     for row in rows:
-        by_movie.setdefault(row.movie_id, {})[Mark(row.mark)] = Marked(row.is_set, row.marked_at)
-    for movie_id, given in by_movie.items():
-        add(connection, after, movie_id, given)
-    connection.execute(marks.delete().where(theirs, shared))
-    return len(rows) + connection.execute(marks.update().where(theirs).values(user_id=after)).rowcount
+        states = given.setdefault((after, row["movie_id"]), {})
+        states[Mark(row["mark"])] = Marked(row["is_set"], row["marked_at"])
+        images.append(Image(before, personal_images.MOVED, f"{row['movie_id']}:{row['mark']}", dict(row)))
+    if rows:
+        personal_images.keep(connection, import_seq, images)
+        add_many(connection, given, import_seq=import_seq)
+        last = sa.tuple_(sa.literal(rows[-1]["movie_id"]), sa.literal(rows[-1]["mark"]))
+        key = sa.tuple_(marks.c.movie_id, marks.c.mark)
+        connection.execute(marks.delete().where(marks.c.user_id == before, key <= last))
+    return len(rows)

@@ -1,4 +1,8 @@
-"""The two movies of a merge: its start, its end, and the way back. Their ratings are in `moves`."""
+"""The two movies of a merge: its start, its end, and the way back. Their ratings are in `moves`.
+
+An import merges many pairs under its number: those that it takes over (`app.imports.arrivals`). Its undo
+brings the movies back first, then their ratings, and at last their ids are their own again.
+"""
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -9,6 +13,7 @@ from app.repository import catalogue, merged_movies, movies, personal_images
 from app.repository import marks as mark_queries
 from app.repository.personal_images import Image
 from app.storage.personal import aliases, marks
+from app.storage.players import plays
 from app.storage.schema import merged_movies as merged
 
 
@@ -39,26 +44,32 @@ def finish(connection: Connection, from_id: int, into_id: int, task_seq: int) ->
 
     Raises `Conflict` if it has ratings, `NotFound` if there is no other movie.
     """
+    close(connection, from_id, into_id, task_seq)
+    movies.note_change(connection)
+
+
+def close(connection: Connection, from_id: int, into_id: int, task_seq: int, *, moved: int = 0) -> None:
+    """`finish`, but for the version of the catalogue. `moved`: ratings whose counts are not taken out yet."""
     movies.get(connection, into_id, lock=True)
     movie = catalogue.existing(connection, catalogue.MOVIE, [from_id]).get(from_id)
     links = catalogue.existing(connection, catalogue.LINK, [from_id, into_id])
     link, others = links.get(from_id), links.get(into_id)
     kept = {"movie": movie, "link": link}
-    connection.execute(merged.update().where(merged.c.task_seq == task_seq).values(kept))
+    mine = merged.c.task_seq == task_seq, merged.c.movie_id == from_id
+    connection.execute(merged.update().where(*mine).values(kept))
     if link:
         both = {name: (others or {}).get(name) or value for name, value in link.items()}
         if both != others:
             catalogue.write(connection, catalogue.LINK, {into_id: both}, task_seq, now=0)
     _move_personal(connection, from_id, into_id, task_seq)
     if movie:
-        if count := movies.get(connection, from_id, lock=True).rating_count:
+        if count := movies.get(connection, from_id, lock=True).rating_count - moved:
             raise Conflict(f"Movie {from_id} has {count} new ratings. Undo this merge, then start another.")
         movies.drop(connection, [from_id])
-    movies.note_change(connection)
 
 
 def _move_personal(connection: Connection, from_id: int, into_id: int, task_seq: int) -> None:
-    """Marks and aliases of the one become the other's, of two marks of a person the newer one."""
+    """Marks, aliases and plays of the one become the other's, of two marks of a person the newer one."""
     theirs = marks.c.movie_id == from_id
     given: dict[tuple[int, int], dict[Mark, Marked]] = {}
     images = list[Image]()
@@ -73,7 +84,15 @@ def _move_personal(connection: Connection, from_id: int, into_id: int, task_seq:
         before = {"movie_id": from_id, "into_id": into_id}
         images.append(Image(user_id, personal_images.ALIAS, work, before))
     connection.execute(aliases.update().where(chosen).values(movie_id=into_id))
+    for user_id, number in connection.execute(sa.select(plays.c.user_id, plays.c.number).where(_of(from_id))):
+        before = {"movie_id": from_id, "into_id": into_id}
+        images.append(Image(user_id, personal_images.PLAY, str(number), before))
+    connection.execute(plays.update().where(_of(from_id)).values(movie_id=into_id))
     personal_images.keep(connection, task_seq, images)
+
+
+def _of(movie_id: int) -> sa.ColumnElement[bool]:
+    return plays.c.movie_id == movie_id
 
 
 def restore(connection: Connection, task_seq: int) -> int:
@@ -90,3 +109,28 @@ def restore(connection: Connection, task_seq: int) -> int:
         catalogue.put(connection, catalogue.LINK, {row.movie_id: row.link})
     movies.note_change(connection)
     return 1
+
+
+def restore_taken(connection: Connection, task_seq: int, limit: int) -> int:
+    """Bring up to `limit` movies back that an import has taken over; returns how many.
+
+    Their ids lead to the other movies until `forget_taken`.
+    """
+    mine = merged.c.task_seq == task_seq, merged.c.movie.is_not(None)
+    query = sa.select(merged.c.movie_id, merged.c.movie, merged.c.link).where(*mine)
+    rows = connection.execute(query.order_by(merged.c.movie_id).limit(limit)).all()
+    if rows:
+        catalogue.put(connection, catalogue.MOVIE, {row.movie_id: row.movie for row in rows})
+        links = {row.movie_id: row.link for row in rows if row.link is not None}
+        catalogue.put(connection, catalogue.LINK, links)
+        back = merged.c.movie_id.in_([row.movie_id for row in rows])
+        nothing = {"movie": sa.null(), "link": sa.null()}
+        connection.execute(merged.update().where(merged.c.task_seq == task_seq, back).values(nothing))
+        movies.note_change(connection)
+    return len(rows)
+
+
+def forget_taken(connection: Connection, task_seq: int) -> None:
+    """What an import has taken over is no part of other movies any more."""
+    if connection.execute(merged.delete().where(merged.c.task_seq == task_seq)).rowcount:
+        movies.note_change(connection)

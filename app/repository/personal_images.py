@@ -3,7 +3,7 @@
 As of ratings: a row is restored if it still is as that number wrote it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -11,15 +11,30 @@ from sqlalchemy.engine import Connection
 
 from app.storage.database import database_of
 from app.storage.personal import aliases, marks, personal_before_images, waiting
+from app.storage.players import plays
+from app.storage.schema import movies
 
 MARK, WAITING, MOVED, ALIAS = "mark", "waiting", "moved_mark", "alias"
-"""`MOVED`: a mark of a movie that was merged into another; `ALIAS`: a choice of one, by its work."""
+"""`MOVED`: a mark of a movie or person that was merged into another; `ALIAS`: a choice of a merged movie, by
+its work.
+"""
+ENDED, PLAY, CHOSEN, COUNTED = "ended", "moved_play", "chosen", "play"
+"""`ENDED`: a waiting row that is none any more, by its work; `PLAY`: one of a merged movie, by its number.
+
+Of merged people: `CHOSEN`, a choice that was there before (`was`) or only is now, `COUNTED`, a play before
+and after. An image of `ENDED` is put back before one of `WAITING` of the same work: nouns are taken in order.
+"""
 _MARK = ("is_set", "marked_at", "import_seq")
+_WAITING = tuple(column.name for column in waiting.c if column.name not in ("user_id", "work"))
 _KEPT = {
     MARK: _MARK,
     MOVED: _MARK,
     ALIAS: ("movie_id", "into_id"),
-    WAITING: tuple(column.name for column in waiting.c if column.name not in ("user_id", "work")),
+    PLAY: ("movie_id", "into_id"),
+    CHOSEN: ("movie_id", "created_at", "was"),
+    COUNTED: ("before", "after"),
+    WAITING: _WAITING,
+    ENDED: _WAITING,
 }
 _TABLES = {MARK: marks, WAITING: waiting}
 
@@ -66,8 +81,8 @@ def restore(connection: Connection, import_seq: int, images: Iterable[Image]) ->
     """
     deleted, restored, kept = 0, 0, list[Image]()
     for image in images:
-        if image.noun in (MOVED, ALIAS):
-            is_back = _moved_back(connection, image)
+        if image.noun in _BACK:
+            is_back = _BACK[image.noun](connection, image, image.row or {})
             restored += is_back
             kept += [] if is_back else [image]
             continue
@@ -85,17 +100,62 @@ def restore(connection: Connection, import_seq: int, images: Iterable[Image]) ->
     return deleted, restored, kept
 
 
-def _moved_back(connection: Connection, image: Image) -> bool:
-    """Give a movie back what was moved to the one that it was merged into, unless that was changed."""
-    row = image.row or {}
-    if image.noun == ALIAS:
-        same = sa.and_(aliases.c.user_id == image.user_id, aliases.c.work == image.key)
-        mine = aliases.update().where(same, aliases.c.movie_id == row["into_id"])
-        return bool(connection.execute(mine.values(movie_id=row["movie_id"])).rowcount)
+def _alias_back(connection: Connection, image: Image, row: Mapping[str, Any]) -> bool:
+    same = sa.and_(aliases.c.user_id == image.user_id, aliases.c.work == image.key)
+    mine = aliases.update().where(same, aliases.c.movie_id == row["into_id"])
+    return bool(connection.execute(mine.values(movie_id=row["movie_id"])).rowcount)
+
+
+def _play_back(connection: Connection, image: Image, row: Mapping[str, Any]) -> bool:
+    same = plays.c.number == int(image.key), plays.c.movie_id == row["into_id"]
+    mine = plays.update().where(plays.c.user_id == image.user_id, *same)
+    return bool(connection.execute(mine.values(movie_id=row["movie_id"])).rowcount)
+
+
+def _mark_back(connection: Connection, image: Image, row: Mapping[str, Any]) -> bool:
     movie_id, mark = image.key.split(":")
+    if not connection.execute(sa.select(1).where(movies.c.id == int(movie_id))).first():
+        return False
     key = {"user_id": image.user_id, "movie_id": int(movie_id), "mark": mark}
-    insert = database_of(connection).insert(marks).values(**key, **row)
-    return bool(connection.execute(insert.on_conflict_do_nothing()).rowcount)
+    return _add(connection, marks, key | dict(row))
+
+
+def _waiting_back(connection: Connection, image: Image, row: Mapping[str, Any]) -> bool:
+    return _add(connection, waiting, {"user_id": image.user_id, "work": image.key} | dict(row))
+
+
+def _choice_back(connection: Connection, image: Image, row: Mapping[str, Any]) -> bool:
+    values = {"movie_id": row["movie_id"], "created_at": row["created_at"]}
+    if row["was"]:
+        return _add(connection, aliases, {"user_id": image.user_id, "work": image.key} | values)
+    same = [aliases.c.user_id == image.user_id, aliases.c.work == image.key]
+    same += [aliases.c[name] == value for name, value in values.items()]
+    return bool(connection.execute(aliases.delete().where(*same)).rowcount)
+
+
+def _count_back(connection: Connection, image: Image, row: Mapping[str, Any]) -> bool:
+    same = plays.c.number == int(image.key)
+    there = connection.execute(sa.select(plays).where(same)).mappings().first()
+    if (None if there is None else dict(there)) != row["after"]:
+        return False
+    connection.execute(plays.delete().where(same))
+    return row["before"] is None or _add(connection, plays, row["before"])
+
+
+def _add(connection: Connection, table: sa.Table, values: Mapping[str, Any]) -> bool:
+    insert = database_of(connection).insert(table).values(**values).on_conflict_do_nothing()
+    return connection.execute(insert.returning(*table.primary_key)).first() is not None
+
+
+_BACK: dict[str, Callable[[Connection, Image, Mapping[str, Any]], bool]] = {
+    MOVED: _mark_back,
+    ALIAS: _alias_back,
+    PLAY: _play_back,
+    ENDED: _waiting_back,
+    CHOSEN: _choice_back,
+    COUNTED: _count_back,
+}
+"""Each puts back what a merge moved or an import ended, unless that was changed since: whether it did."""
 
 
 def _same(image: Image) -> sa.ColumnElement[bool]:

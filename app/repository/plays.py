@@ -12,7 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.repository import counters
+from app.repository import counters, personal_images
+from app.repository.personal_images import Image
 from app.storage.players import plays
 
 NEAR = 6 * 3600
@@ -108,14 +109,34 @@ def of_user(connection: Connection, user_id: int) -> list[Play]:
     return [_read(row) for row in connection.execute(query).mappings()]
 
 
-def move(connection: Connection, before: int, after: int) -> int:
-    """Give a person's plays to another; two that become one are joined. Returns how many there were."""
+def move(connection: Connection, before: int, after: int, import_seq: int, _limit: int) -> int:
+    """Give a person's plays to another; two that become one are joined. Returns how many there were.
+
+    All at once, since they join across any limit. What there was is kept for the undo of that number.
+    """
     lock(connection)
     theirs = of_user(connection, before)
+    if not theirs:
+        return 0
+    was = {play.number: play for play in (*theirs, *of_user(connection, after))}
     connection.execute(plays.delete().where(plays.c.user_id == before))
     for play in theirs:
         count(connection, replace(play, user_id=after))
+    now = {play.number: play for play in of_user(connection, after)}
+    images = [_image(was.get(number), now.get(number)) for number in sorted({*was, *now})]
+    personal_images.keep(connection, import_seq, [image for image in images if image is not None])
     return len(theirs)
+
+
+def _image(before: Play | None, after: Play | None) -> Image | None:
+    one = before or after
+    if one is None or before == after:
+        return None
+    row = {
+        name: None if play is None else _values(play) | {"number": play.number}
+        for name, play in (("before", before), ("after", after))
+    }
+    return Image(one.user_id, personal_images.COUNTED, str(one.number), row)
 
 
 def forget(connection: Connection, user_id: int) -> int:

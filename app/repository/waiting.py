@@ -1,6 +1,6 @@
 """Queries on rows that wait: of a person, whose movie is not there yet."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from app.mark import Mark, Marked, changed
 from app.rating import Rating
 from app.repository import aliases, marks, merged_movies, movies, personal_images, ratings
 from app.repository.personal_images import Image
+from app.storage.database import database_of
 from app.storage.personal import waiting
 from app.storage.schema import ratings as rating_rows
 
@@ -25,7 +26,8 @@ class Waiting:
     """A row whose movie is not there. `work`: what rows of the same work have in common (`Work.key`).
 
     `candidates`: (movie id, why), best first; `import_seq`: of the import that wrote it last.
-    `number` is 0 before it is kept.
+    `number` is 0 before it is kept. `search_key`: by which a movie that comes finds it
+    (`app.imports.names.search_key`); None in a row of an older release.
     """
 
     user_id: int
@@ -42,6 +44,7 @@ class Waiting:
     import_seq: int | None = None
     created_at: float = 0.0
     number: int = 0
+    search_key: str | None = ""
 
 
 def put(
@@ -68,9 +71,7 @@ def put(
         images = [Image(user_id, personal_images.WAITING, row.work, None) for row in new]
         for row in some:
             if row.work in known and _replace(connection, known[row.work], row, import_seq):
-                old = known[row.work]
-                image = _values(old) | {"number": old.number}
-                images.append(Image(user_id, personal_images.WAITING, row.work, image))
+                images.append(_image(known[row.work], personal_images.WAITING))
         if import_seq is not None:
             personal_images.keep(connection, import_seq, images)
     return refused
@@ -98,7 +99,7 @@ def _replace(connection: Connection, old: Waiting, new: Waiting, import_seq: int
 def _values(row: Waiting) -> dict[str, Any]:
     kept = {mark.value: [state.is_set, state.at] for mark, state in row.marks.items()}
     names = ("work", "title", "year", "imdb_id", "tmdb_id", "score", "rated_at", "reason", "import_seq")
-    values = {name: getattr(row, name) for name in (*names, "created_at")}
+    values = {name: getattr(row, name) for name in (*names, "search_key", "created_at")}
     return values | {"marks": kept, "candidates": [list(one) for one in row.candidates]}
 
 
@@ -181,14 +182,89 @@ def _has_newer(connection: Connection, user_id: int, movie_id: int, rated_at: in
     return there is not None and there > rated_at
 
 
-def move(connection: Connection, before: int, after: int) -> int:
-    """Give a person's rows to another, of two of a work the newest of each; returns how many there were."""
-    theirs = waiting.c.user_id == before
+def like(
+    connection: Connection,
+    keys: Collection[str],
+    imdb_ids: Collection[int],
+    tmdb_ids: Collection[int],
+    *,
+    limit: int,
+    after: int = 0,
+) -> list[Waiting]:
+    """The next rows of all people, by number, that have one of the search keys or ids."""
+    wanted = ((waiting.c.search_key, keys), (waiting.c.imdb_id, imdb_ids), (waiting.c.tmdb_id, tmdb_ids))
+    queries = [
+        sa.select(waiting.c.number).where(column.in_(sorted(values)), waiting.c.number > after)
+        for column, values in wanted
+        if values
+    ]
+    if not queries:
+        return []
+    numbers = sa.union(*queries).subquery()
+    page = connection.execute(sa.select(numbers.c.number).order_by(numbers.c.number).limit(limit))
+    return _numbered(connection, page.scalars())
+
+
+def _numbered(connection: Connection, numbers: Iterable[int], *, lock: bool = False) -> list[Waiting]:
+    found = list[Waiting]()
+    for some in database_of(connection).batches(numbers):
+        query = sa.select(waiting).where(waiting.c.number.in_(some)).order_by(waiting.c.number)
+        rows = connection.execute(query.with_for_update() if lock else query).mappings()
+        found += [_read(row) for row in rows]
+    return found
+
+
+def take(connection: Connection, numbers: Iterable[int], import_seq: int | None) -> list[Waiting]:
+    """Delete and return the rows that are there still; of an import it is kept what they were."""
+    rows = _numbered(connection, sorted(numbers), lock=True)
+    for some in database_of(connection).batches(row.number for row in rows):
+        connection.execute(waiting.delete().where(waiting.c.number.in_(some)))
+    if import_seq is not None:
+        personal_images.keep(connection, import_seq, [_image(row, personal_images.ENDED) for row in rows])
+    return rows
+
+
+def _image(row: Waiting, noun: str) -> Image:
+    return Image(row.user_id, noun, row.work, _values(row) | {"number": row.number})
+
+
+def hold_back(
+    connection: Connection, found: Mapping[int, int], reason: str, why: str, import_seq: int
+) -> None:
+    """Let rows (by number) wait on, since another one has their movie (by id), which they offer then."""
+    rows = _numbered(connection, sorted(found), lock=True)
+    personal_images.keep(connection, import_seq, [_image(row, personal_images.WAITING) for row in rows])
+    for row in rows:
+        values = {"reason": reason, "candidates": [[found[row.number], why]], "import_seq": import_seq}
+        connection.execute(waiting.update().where(waiting.c.number == row.number).values(values))
+
+
+def without_key(connection: Connection, limit: int) -> list[Waiting]:
+    """Some rows of an older release, which had no search keys."""
+    query = sa.select(waiting).where(waiting.c.search_key.is_(None)).limit(limit)
+    return [_read(row) for row in connection.execute(query).mappings()]
+
+
+def put_keys(connection: Connection, keys: Mapping[int, str]) -> None:
+    """Give rows (by number) their search keys."""
+    for number, key in keys.items():
+        connection.execute(waiting.update().where(waiting.c.number == number).values(search_key=key))
+
+
+def any_waits(connection: Connection) -> bool:
+    return connection.execute(sa.select(waiting.c.number).limit(1)).first() is not None
+
+
+def move(connection: Connection, before: int, after: int, import_seq: int, limit: int) -> int:
+    """Give up to `limit` of a person's rows to another, of two of a work the newest of each.
+
+    Returns how many; those that find no room stay. What there was is kept for the undo of that number.
+    """
     other = waiting.alias()
     double = sa.exists().where(other.c.user_id == after, other.c.work == waiting.c.work)
-    rows = connection.execute(sa.select(waiting).where(theirs, double)).mappings().all()
-    put(connection, after, [_read(row) for row in rows])
-    for row in rows:
-        connection.execute(waiting.delete().where(waiting.c.number == row["number"]))
-    moved = connection.execute(waiting.update().where(theirs).values(user_id=after)).rowcount
-    return len(rows) + moved
+    query = sa.select(waiting).where(waiting.c.user_id == before)
+    first = query.order_by(sa.case((double, 0), else_=1), waiting.c.number).limit(limit)
+    rows = [_read(row) for row in connection.execute(first).mappings()]
+    refused = {row.work for row in put(connection, after, rows, import_seq=import_seq)}
+    moved = [row.number for row in rows if row.work not in refused]
+    return len(take(connection, moved, import_seq))

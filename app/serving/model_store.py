@@ -21,6 +21,8 @@ class Shared(Protocol):
 
     def delete(self, checksum: str) -> None: ...
 
+    def reach(self) -> None: ...
+
 
 class ModelStore:
     """Reads and writes model files, and keeps the last loaded model in memory; threads may share it."""
@@ -52,6 +54,11 @@ class ModelStore:
         """Publish a saved model to processes on other machines. Raises `Unavailable` if Redis is down."""
         if self._shared is not None:
             self._shared.put(checksum, self.path(checksum).read_bytes())
+
+    def reach(self) -> None:
+        """Raises `Unavailable` if where models are shared cannot be reached."""
+        if self._shared is not None:
+            self._shared.reach()
 
     def has(self, checksum: str) -> bool:
         """Whether this directory has the file."""

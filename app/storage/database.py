@@ -19,10 +19,11 @@ from app import deadline, traces
 from app.config import Settings
 from app.errors import AppError, ConfigurationError, Unavailable
 from app.rating import RatingColumns
+from app.storage.copies import Copies
 from app.storage.heartbeat import Heartbeat
+from app.storage.revisions import head_revision, upgrade
 from app.storage.title_terms import TitleTerms
 
-MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE = 5.0
 """Seconds that a request waits for a lock or a connection at most."""
 _DATABASE, _AFTER = "database", "after"
@@ -44,13 +45,15 @@ class Database(ABC):
     """Values of one IN that a statement takes, with room for some other parameters."""
     titles: ClassVar[TitleTerms]
     """The index by which titles are searched."""
+    copies: ClassVar[Copies]
+    """How the whole database is copied, for backups."""
 
     def __init__(
         self, settings: Settings, *, durable: bool = True, heartbeat: Heartbeat | None = None
     ) -> None:
         self._durable, self.heartbeat = durable, heartbeat
         self._directory = self.lock_directory(settings)
-        self.damage: str | None = None  # that a statement has met in the file
+        self.damage_met: str | None = None  # that a statement has met in the file
         self.engine = self._create_engine(settings)
         sa.event.listen(self.engine, "connect", self._claim)
 
@@ -162,6 +165,19 @@ class Database(ABC):
     def scrub(self) -> str | None:
         """Overwrite what deleted rows have left in the files; returns what may still be there, if any."""
 
+    def damage(self, seconds: float) -> str | None:  # noqa: ARG002
+        """What the engine finds damaged within that time, if it can look; in words."""
+        return None
+
+    def server_version(self, connection: Connection) -> str:
+        """The engine's version, as it tells it."""
+        return ".".join(map(str, connection.dialect.server_version_info or ()))
+
+    @staticmethod
+    def exists(settings: Settings) -> bool:  # noqa: ARG004
+        """Whether there is a database to open, as far as can be seen without opening it."""
+        return True
+
     @abstractmethod
     def size(self) -> int:
         """Bytes that the database takes on disk."""
@@ -223,7 +239,7 @@ class Database(ABC):
 
     def migrate(self) -> None:
         """Bring the schema to the newest revision; costs one query when it is there already."""
-        revision = self._revision()
+        revision = self.revision()
         if revision == head_revision():
             return
         if revision is not None and revision > head_revision():
@@ -233,13 +249,14 @@ class Database(ABC):
             )
         with self.exclusive("migrate"), self.write() as connection:
             self.unbounded(connection)
-            _upgrade(connection)
+            upgrade(connection)
 
     def is_current(self) -> bool:
         """Whether the schema is that of this release."""
-        return self._revision() == head_revision()
+        return self.revision() == head_revision()
 
-    def _revision(self) -> str | None:
+    def revision(self) -> str | None:
+        """That of the schema; None if there is none yet."""
         with self.read() as connection:
             if not sa.inspect(connection).has_table("alembic_version"):
                 return None
@@ -275,19 +292,3 @@ def after_commit(connection: Connection, call: Callable[[], None]) -> None:
 def serialize(connection: Connection, name: str) -> None:
     """`Database.serialize`, of the connection's database."""
     database_of(connection).serialize(connection, name)
-
-
-def head_revision() -> str:
-    """The newest migration: their files are named by number, and form one line."""
-    return max(path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
-
-
-def _upgrade(connection: Connection) -> None:
-    # Alembic is imported here: a process that finds its schema up to date saves its memory and time.
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")

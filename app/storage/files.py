@@ -2,8 +2,10 @@
 
 import os
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -26,9 +28,27 @@ def write_atomically(path: Path, data: bytes) -> None:
 def replace_durably(written: Path, path: Path) -> None:
     """Rename a synced file over whatever is at `path`, and sync the folder. Raises `OSError`."""
     written.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with _opened(path.parent) as descriptor:
         os.fsync(descriptor)
+
+
+def create(path: Path) -> BinaryIO:
+    """A new file that this user alone can read. Raises `OSError`, such as `FileExistsError`."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600), "w+b")
+
+
+def sync_content(path: Path) -> None:
+    """Have what was written to a file on the disk. Raises `OSError`."""
+    with _opened(path) as descriptor:
+        os.fdatasync(descriptor)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -38,12 +58,3 @@ def size_of(path: Path) -> int:
     with suppress(FileNotFoundError):
         return path.stat().st_size
     return 0
-
-
-def sync(path: Path) -> None:
-    """Have the data of a file on the disk. Raises `OSError`."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)

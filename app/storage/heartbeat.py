@@ -166,6 +166,23 @@ def start_of(pid: int) -> int | None:
     return int(stat[19]) if stat[0] != "Z" else None
 
 
+def lives(beat: Beat) -> bool:
+    """Whether the process of a record is there. One of another boot or container cannot be judged."""
+    if beat.place != place():
+        return False
+    return start_of(beat.pid) == beat.started if beat.started else _exists(beat.pid)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 class Usage(NamedTuple):
     """Sums over the threads of a process: seconds on a processor, and seconds that they waited for one."""
 

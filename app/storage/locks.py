@@ -52,6 +52,16 @@ def try_lock(path: Path) -> int | None:
         os.close(descriptor)  # its last holder moved or removed the file after it was opened here
 
 
+def is_held(path: Path) -> bool:
+    """Whether another process holds the lock; one whose file is not there is free."""
+    if not path.exists():
+        return False
+    descriptor = try_lock(path)
+    if descriptor is not None:
+        os.close(descriptor)
+    return descriptor is None
+
+
 def _is_at(descriptor: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())

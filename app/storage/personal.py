@@ -38,7 +38,9 @@ waiting = sa.Table(  # a person's rows whose movie is not there
     sa.Column("candidates", sa.JSON, nullable=False),  # [[movie id, why], ...], best first
     sa.Column("import_seq", sa.BigInteger),  # tasks.seq of the import that brought it
     sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("search_key", sa.Text),  # by which a movie that comes finds it; null: of an older release
     sa.UniqueConstraint("user_id", "work"),
+    *(sa.Index(None, name) for name in ("search_key", "imdb_id", "tmdb_id")),
     sa.Index(None, "user_id", "number"),
     sa.Index(None, "import_seq"),
     sqlite_autoincrement=True,
@@ -59,7 +61,7 @@ personal_before_images = sa.Table(
     metadata,
     sa.Column("import_seq", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("user_id", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("noun", sa.Text, primary_key=True),  # mark, waiting, moved_mark, alias
+    sa.Column("noun", sa.Text, primary_key=True),  # as in `repository.personal_images`
     sa.Column("key", sa.Text, primary_key=True),  # movie id and mark, as in 7:like; a work
     sa.Column("row", sa.JSON(none_as_null=True)),  # null: there was none
     sqlite_with_rowid=False,

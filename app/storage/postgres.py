@@ -17,6 +17,7 @@ from app.rating import RatingColumns
 from app.storage.database import PATIENCE, Database, begin, unavailable
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import locked
+from app.storage.postgres_copies import PostgresCopies
 from app.storage.schema import rating_before_images, ratings
 from app.storage.title_terms import PostgresTitleTerms
 
@@ -39,6 +40,7 @@ class PostgresDatabase(Database):
     """
 
     titles = PostgresTitleTerms()
+    copies = PostgresCopies()
     values_at_once = 10_000
     """A statement takes 65,535 parameters."""
 

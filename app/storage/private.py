@@ -5,7 +5,7 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-FOLDERS = ("uploads", "models", "work", "imports", "cache")
+FOLDERS = ("uploads", "models", "work", "imports", "cache", "dumps", "backups")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 

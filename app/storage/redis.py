@@ -33,6 +33,13 @@ class SharedModels:
                 headers={"Retry-After": "10"},
             ) from error
 
+    def reach(self) -> None:
+        """Raises `Unavailable` if Redis cannot be reached."""
+        try:
+            self._redis.ping()
+        except self._errors as error:
+            raise Unavailable(f"Redis at MATINEE_REDIS_URL cannot be reached: {error}.") from error
+
     def get(self, checksum: str) -> bytes | None:
         """A published model; None if it is not there or Redis cannot be reached."""
         try:

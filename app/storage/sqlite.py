@@ -18,13 +18,14 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from app.config import Settings
 from app.errors import AppError, Unavailable
 from app.rating import RatingColumns
-from app.storage import attached, title_terms
+from app.storage import attached, sqlite_copies, title_terms
 from app.storage.database import PATIENCE, Database, begin
 from app.storage.failures import damage_of
-from app.storage.files import size_of, sync
+from app.storage.files import size_of, sync_content
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import WriteLock, file_lock, locked
 from app.storage.private import close
+from app.storage.sqlite_copies import SQLiteCopies, file_of
 
 CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
 """Changed rows after which a worker checkpoints the WAL; few while others write, who share the disk."""
@@ -51,6 +52,7 @@ class SQLiteDatabase(Database):
     """
 
     titles = title_terms.SQLiteTitleTerms()
+    copies = SQLiteCopies()
     values_at_once = 900
     """By default a statement takes 32,766 parameters, before version 3.32 it took 999."""
 
@@ -60,7 +62,7 @@ class SQLiteDatabase(Database):
         super().__init__(settings, durable=durable, heartbeat=heartbeat)
         self._wal_rows = 0  # changed since the WAL was checkpointed
         self._waited_for_at = float("-inf")
-        self._file = _file(settings)
+        self._file = file_of(settings)
         self._wal = self._file.with_name(f"{self._file.name}-wal")
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self._file.exists():
@@ -87,7 +89,7 @@ class SQLiteDatabase(Database):
 
     @staticmethod
     def lock_directory(settings: Settings) -> Path:
-        return _file(settings).parent
+        return file_of(settings).parent
 
     @staticmethod
     def advice(reason: str, url: sa.URL) -> str:
@@ -190,7 +192,7 @@ class SQLiteDatabase(Database):
             driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self._wal_rows = 0
         elif changed and not waited_for and self.had_waiters():
-            sync(self._wal)
+            sync_content(self._wal)
 
     def close(self) -> None:
         if self._writer is not None:
@@ -238,7 +240,7 @@ class SQLiteDatabase(Database):
     def scrub(self) -> str | None:
         is_small = self.size() <= MOST_REWRITTEN
         try:
-            is_read = self._rewrite(is_small)
+            is_read = self.rewrite(is_whole=is_small)
         except (Unavailable, sqlite3.OperationalError, NoFreeConnection) as error:
             log.warning("the database was not rewritten: %s", error)
             is_read = True
@@ -246,14 +248,21 @@ class SQLiteDatabase(Database):
             return "Others were at the database: pages in its write-ahead log are left until later changes."
         return None if is_small else "The database is large: copies of moved rows are left until a VACUUM."
 
-    def _rewrite(self, is_small: bool) -> bool:
-        """Returns whether a reader kept the WAL from being emptied."""
+    def rewrite(self, *, is_whole: bool) -> bool:
+        """Empty the WAL, after a VACUUM if `is_whole`; returns whether a reader kept it from that."""
         with self.engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
             with self._write_lock.hold(time.monotonic() + PATIENCE, self.beat):
-                if is_small:
+                if is_whole:
                     driver.execute("VACUUM")
                 return bool(driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+
+    def damage(self, seconds: float) -> str | None:
+        return sqlite_copies.damage(self._file, seconds)
+
+    @staticmethod
+    def exists(settings: Settings) -> bool:
+        return file_of(settings).is_file()
 
     def size(self) -> int:
         return size_of(self._file) + size_of(self._wal)
@@ -267,12 +276,8 @@ class SQLiteDatabase(Database):
             yield
 
     def _meaning(self, error: BaseException, _lost: bool) -> AppError | None:
-        self.damage = damage_of(error) or self.damage
+        self.damage_met = damage_of(error) or self.damage_met
         return locked() if _is_busy(error) else None
-
-
-def _file(settings: Settings) -> Path:
-    return Path(sa.make_url(settings.url).database or "").absolute()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from app.storage.heartbeat import Beat, Usage, place, read_beat, start_of, usage_of
+from app.storage.heartbeat import Beat, Usage, lives, read_beat, usage_of
 
 LONGEST_LOOK = 2.0
 """Seconds that one look may add to a silence. After a longer pause this process itself stood still, as it
@@ -40,7 +40,7 @@ class Watchdog:
         now = self._clock()
         passed, self._looked = min(now - self._looked, LONGEST_LOOK), now
         beat = read_beat(self._record)
-        self.beat = beat if beat is not None and _lives(beat) else None
+        self.beat = beat if beat is not None and lives(beat) else None
         if self.beat is None:
             self._forget()
             return
@@ -86,30 +86,13 @@ class Watchdog:
         self._forget()
 
 
-def _lives(beat: Beat) -> bool:
-    """Whether the process of a record is there. One of another boot or container cannot be judged."""
-    if beat.place != place():
-        return False
-    return start_of(beat.pid) == beat.started if beat.started else _exists(beat.pid)
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _kill(beat: Beat) -> None:
     """By a descriptor of the process, where there are such: its number may be given out again meanwhile."""
     descriptor = None
     with contextlib.suppress(AttributeError, OSError):
         descriptor = os.pidfd_open(beat.pid)
     try:
-        if not _lives(beat):
+        if not lives(beat):
             return
         if descriptor is not None:
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)

@@ -24,6 +24,7 @@ UNAUDITED = {
     "POST /hook/{secret}": "what a player reports is the person's own, as their ratings are",
     "POST /token": "a login gives no right that was not there",
     "POST /token/revoke": "it ends a login of the caller's own",
+    "POST /session": "it extends a session of the caller's own",
     "POST /login": "a login gives no right that was not there",
     "POST /logout": "it ends a login of the caller's own",
     "POST /invite/{token}": "its address holds a secret; it writes its row itself",

@@ -160,9 +160,9 @@ def test_readiness_names_each_fault(client: TestClient, monkeypatch: pytest.Monk
     elif fault == "database":
         monkeypatch.setattr("app.api.health.tasks.counts", raising(StorageFull("full")))
     elif fault == "integrity":
-        database.damage = "damaged"
+        database.damage_met = "damaged"
     elif fault == "migrations":
-        monkeypatch.setattr(AnyDatabase, "_revision", lambda _: "0001")
+        monkeypatch.setattr(AnyDatabase, "revision", lambda _: "0001")
     elif fault == "model":
         monkeypatch.setattr(service.model, "fault", lambda _: "unreadable")
     else:

@@ -54,11 +54,19 @@ def test_one_file_in_a_zip(tmp_path: Path) -> None:
     assert checked(tmp_path, packed({"my.csv": HEADER + "1,1,5\n", "__MACOSX/._my.csv": b"\0"})) == "ratings"
 
 
+def test_a_text_file_in_a_zip_is_read_where_there_is_no_other(tmp_path: Path) -> None:
+    text = "user_id\tmovie_id\tscore\n1\t1\t5\n".encode("utf-16")
+    assert checked(tmp_path, packed({"export.TXT": text, "logo.png": b"x"})) == "table"
+    assert checked(tmp_path, packed({"export.txt": text, "my.csv": HEADER + "1,1,5\n"})) == "ratings"
+
+
 @pytest.mark.parametrize(
     ("entries", "says"),
     [
         ({}, "no CSV file"),
-        ({"readme.txt": "x"}, "no CSV file"),
+        ({"readme.md": "x"}, "no CSV file"),
+        ({"readme.txt": "x"}, "no header that we know"),
+        ({"films.xml": "<films></films>", "readme.md": "x"}, "films.xml is XML"),
         ({"a.csv": "x,y\n1,2\n"}, "no header that we know"),
         ({"a.csv": HEADER, "b/ratings.csv": HEADER}, "2 files of ratings: a.csv, b/ratings.csv"),
         ({"../a.csv": HEADER}, "leads out of it"),

@@ -16,7 +16,7 @@ PARSED: dict[str, Any] = {
     "left_out": [],
 }
 NEW: dict[str, Any] = {
-    "figures": FIGURES | {"marks": 0, "waiting": 0, "made": 0, "personal": 0},
+    "figures": FIGURES | {"marks": 0, "waiting": 0, "made": 0, "personal": 0, "taken_over": 0, "arrived": 0},
     "parsed": PARSED | {"marks": {}, "assumed": []},
 }
 """What this release has more."""

@@ -91,7 +91,7 @@ def reference(line: bytes, header: list[str]) -> tuple[int, int, float, int] | N
     assert movie is not None
     assert score is not None
     user, movie = (re.sub(r"\.0+$", "", text) for text in (user, movie))
-    user, movie = ("1" if text == "1.0E+0" else text for text in (user, movie))
+    user, movie = ("1" if text in {"1.0E+0", "1e0"} else text for text in (user, movie))
     ids_are_good = all(re.fullmatch("[0-9]{1,19}", text) and int(text) < 2**63 for text in (user, movie))
     if not ids_are_good or int(movie) not in KNOWN:
         return None

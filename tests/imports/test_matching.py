@@ -65,6 +65,14 @@ def test_hostile_titles_cost_no_more_than_others() -> None:
         assert matcher.match(Work((title,), 2000)).movie_id in (n, None)
 
 
+def test_without_a_year_a_title_to_the_letter_is_nearer_than_one_with_an_article() -> None:
+    matcher = Matcher([(1, "Fall", 1997), (2, "The Fall", 2006), (3, "Nine", 2009), (4, "9", 2009)], {})
+    assert [matcher.find(title, None) for title in ("Fall", "The Fall", "Nine")] == [1, 2, None]
+    assert matcher.find("Fall", 2012) is None
+    undated = Matcher([(1, "Fall", None), (2, "The Fall", 2006)], {})
+    assert undated.find("Fall", 1999) is None
+
+
 def test_ids_come_before_titles() -> None:
     matcher = Matcher([(1, "Heat", 1995), (2, "Dune", 2021)], {113277: 1}, {438631: 2})
     assert matcher.find("Dune", 2021, imdb_id=113277) == 1

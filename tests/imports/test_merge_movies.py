@@ -11,8 +11,9 @@ from app.imports import merge_movies
 from app.imports.merges import MERGED_MOVIES, MergeMoviesParams
 from app.mark import Mark, Marked
 from app.rating import Rating
-from app.repository import aliases, catalogue, marks, movie_merges, movies
+from app.repository import aliases, catalogue, marks, movie_merges, movies, plays
 from app.repository import ratings as rating_queries
+from app.repository.plays import Play
 from app.storage import Database
 from app.task import FAILED, Task
 from app.tasks.start import queue
@@ -26,7 +27,7 @@ OF_NEW = {2: (5.0, 200), 3: (5.0, 200), 4: (5.0, 200), 5: (5.0, 200)}
 MERGED = {1: (1.0, 100), 2: (2.0, 300), 3: (5.0, 200), 4: (5.0, 200), 5: (5.0, 200), 9: (0.5, 1)}
 RESULT = {"movie_id": NEW, "from": OLD, "moved": 2, "replaced": 1, "older": 2}
 STATE = ("ratings", "movies", "links", "rating_before_images", "catalogue_before_images", "merged_movies",
-         "marks", "aliases", "personal_before_images")  # fmt: skip
+         "marks", "aliases", "plays", "personal_before_images")  # fmt: skip
 KILLS = range(1, 11)
 
 
@@ -46,13 +47,15 @@ def rated(database: Database) -> Database:
             (3, OLD, Mark.WATCHED, 30), (3, NEW, Mark.WATCHED, 20), (4, NEW, Mark.WATCHLIST, 1),
         ):  # fmt: skip
             marks.add(connection, user, movie, {mark: Marked(True, at)})
+        plays.count(connection, Play(1, "watched", "imdb:113277", OLD, 10, 10))
         aliases.remember(connection, 1, "title:old:", OLD, now=1)
         aliases.remember(connection, 1, "title:new:", NEW, now=1)
     return database
 
 
 def state(database: Database) -> dict[str, Any]:
-    return {name: table(database, name) for name in (*STATE, "later_writes")}
+    first = {row[1:] for row in table(database, "first_raters")}
+    return {name: table(database, name) for name in (*STATE, "later_writes")} | {"first": first}
 
 
 def of(database: Database, movie: int) -> dict[int, tuple[float, int]]:
@@ -85,6 +88,7 @@ def test_the_newer_rating_stays_and_the_undo_brings_both_back(
         (1, NEW, "like", True, 10), (2, NEW, "watched", True, 20), (3, NEW, "watched", True, 30),
         (4, NEW, "watchlist", True, 1),
     ]  # fmt: skip
+    assert [row[4] for row in table(rated, "plays")] == [NEW]
     assert [row[:3] for row in table(rated, "aliases")] == [(1, "title:new:", NEW), (1, "title:old:", NEW)]
     with rated.read() as connection, pytest.raises(movies.Merged):
         movies.get(connection, OLD)
@@ -165,6 +169,7 @@ def test_a_movie_that_is_deleted_afterwards_takes_the_old_id_with_it(
     undo = undone(rated, engine_settings, task)
     assert undo.result is not None and undo.result["kept"] >= len(OF_OLD)
     assert (of(rated, NEW), of(rated, OLD)) == ({}, {})
+    assert not table(rated, "marks"), "none of a movie that is not there"
     assert counts_are_right(rated)
 
 

@@ -8,7 +8,7 @@ import pytest
 from numba.core.caching import CacheImpl
 
 import app.imports.readers.fast
-import app.recommender.kernel
+import app.recommender.conjugate_gradients
 
 
 def loaded_again(module: ModuleType) -> ModuleType:
@@ -26,4 +26,4 @@ def test_what_is_compiled_needs_no_place_for_a_cache(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(CacheImpl, "_locator_classes", [])
     fast = loaded_again(app.imports.readers.fast)
     assert fast._digits(np.frombuffer(b"12,", np.uint8), 0) == (12, 2)
-    assert loaded_again(app.recommender.kernel).train
+    assert loaded_again(app.recommender.conjugate_gradients).solve_short

@@ -23,7 +23,9 @@ def scores(database: Database, user_id: int = 7) -> dict[int, float]:
     ("content", "expected", "assumed"),
     [
         (b"\xef\xbb\xbfuser_id;movie_id;score\r\n7;1;4,5\r\n7;2;3\r\n", {1: 4.5, 2: 3},
-         {"separator": "semicolon"}),
+         {"separator": "semicolon", "decimals": "comma"}),
+        (b'user_id,movie_id,score\n7,1,"4,5"\n7,2,3\n', {1: 4.5, 2: 3},
+         {"separator": "comma", "decimals": "comma"}),
         (b"user_id\tmovie_id\tscore\n7\t1\t4.5\n", {1: 4.5}, {"separator": "tab"}),
         (b"user_id|movie_id|score\n7|1|4.5\n", {1: 4.5}, {"separator": "bar"}),
         (b"sep=;\r\nuser_id;movie_id;score\r\n7;1;4.5\r\n", {1: 4.5}, {"separator": "semicolon"}),

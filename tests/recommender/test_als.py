@@ -134,7 +134,7 @@ def test_a_warm_start_goes_on_where_the_model_stopped() -> None:
     ids, scores = interactions.movie_ids[:5], [5, 4, 3, 5, 4]
     expected = whole.preferences(ids, scores)
     assert resumed.preferences(ids, scores) == pytest.approx(expected, abs=1e-4)
-    assert half.start_for(interactions.movie_ids, 16) is None
+    assert half.start_for(interactions.movie_ids, 4) is None
 
 
 def test_progress_counts_half_sweeps_and_can_cancel() -> None:

@@ -104,5 +104,13 @@ def test_parts_out_of_order_are_refused(parts: list[tuple[list[int], list[int], 
         Interactions.from_sorted(parts)
 
 
+def test_ids_of_any_size_get_their_columns() -> None:
+    low, high = 1 << 22, 1 << 40
+    parts = [([1, 1], [-3, 5], [3, 3]), ([2], [low], [4]), ([3, 3], [low - 1, high], [5, 1])]
+    found = Interactions.from_sorted(parts)
+    assert found.movie_ids.tolist() == [-3, 5, low - 1, low, high]
+    assert as_dict(found) == {(1, -3): 3, (1, 5): 3, (2, low): 4, (3, low - 1): 5, (3, high): 1}
+
+
 def test_no_parts_are_no_ratings() -> None:
     assert len(Interactions.from_sorted([])) == 0

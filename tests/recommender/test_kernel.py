@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.recommender import als, kernel
+from app.recommender import als, kernel, transposition
 from app.recommender.als import TrainSettings
 from app.recommender.interactions import Csr, Interactions
 from app.recommender.model import Model, Objective
@@ -35,23 +35,41 @@ def solved(weights: Csr, fixed: NDArray[Any], objective: Objective, steps: int) 
     return np.asarray(solution.astype(float) @ turned.T.astype(float))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     st.lists(st.one_of(st.just(0), st.just(1), st.integers(2, 90)), min_size=1, max_size=12),
     st.integers(1, 40),
     st.sampled_from([1.4, 1000.0]),
     st.sampled_from([16, 48, 128]),
     st.sampled_from([0.0, 0.2]),
+    st.booleans(),
     st.integers(0, 2**32 - 1),
 )
 def test_conjugate_gradients_reach_the_exact_solution(
-    lengths: list[int], columns: int, weight: float, k: int, linear: float, seed: int
+    lengths: list[int], columns: int, weight: float, k: int, linear: float, tiled: bool, seed: int
 ) -> None:
     weights = sparse(lengths, columns, weight, seed)
     fixed = np.random.default_rng(seed).standard_normal((columns, k)).astype(np.float32) * np.float32(0.3)
     objective = Objective(unobserved=0.2, regularization=0.05, linear=linear)
     exact, turned = als.half_sweep(weights, fixed.astype(float), objective, 1.0)
-    assert solved(weights, fixed, objective, steps=3 * k) == pytest.approx(exact @ turned.T, abs=2e-3)
+    with pytest.MonkeyPatch.context() as patch:
+        if tiled:
+            patch.setattr(kernel, "LONG", 5)
+            patch.setattr(kernel, "TILE", 7 * k)
+        found = solved(weights, fixed, objective, steps=3 * k)
+    assert found == pytest.approx(exact @ turned.T, abs=2e-3)
+
+
+def test_rows_solved_together_are_those_solved_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = sparse([0, 3, 400, 20, 90, 1, 41], columns=60, weight=2.0, seed=3)
+    fixed = np.random.default_rng(1).standard_normal((60, 16)).astype(np.float32) * np.float32(0.3)
+    objective = Objective(unobserved=0.2, regularization=0.05)
+    alone = solved(weights, fixed, objective, steps=2)
+    monkeypatch.setattr(kernel, "LONG", 20)
+    monkeypatch.setattr(kernel, "TILE", 9 * 16)
+    monkeypatch.setattr(kernel, "GROUPS", 2)
+    assert sum(map(len, kernel.groups(weights, 20))) == 3
+    assert solved(weights, fixed, objective, steps=2) == pytest.approx(alone, abs=1e-4)
 
 
 def test_two_steps_from_the_last_sweep_keep_up_with_the_exact_trainer() -> None:
@@ -94,7 +112,10 @@ def test_withheld_cells_of_a_checkerboard_come_first() -> None:
 def test_the_bytes_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel, "CHUNK", 100)
     interactions = random_ratings(300, 200, 9000)
-    assert len(kernel.chunks(interactions.scores)) > 50
+    monkeypatch.setattr(kernel, "LONG", 30)
+    monkeypatch.setattr(kernel, "TILE", 16 * 50)
+    assert len(kernel.chunks(interactions.scores, 9000)) > 50
+    assert len(kernel.groups(interactions.scores, 30)) > 10
     one = to_bytes(kernel.train(interactions, SMALL, threads=1))
     assert one == to_bytes(kernel.train(interactions, SMALL, threads=4))
     assert one != to_bytes(kernel.train(interactions, replace(SMALL, seed=1), threads=4))
@@ -126,7 +147,7 @@ def test_a_cancel_is_honoured_after_a_half_sweep() -> None:
 @settings(deadline=None)
 def test_transpose_is_that_of_the_reference(lengths: list[int], columns: int, seed: int) -> None:
     table = sparse(lengths, columns, 1.0, seed)
-    ours, expected = kernel.transpose(table), table.transpose()
+    ours, expected = transposition.transpose(table), table.transpose()
     assert (ours.rows, ours.columns) == (expected.rows, expected.columns)
     for name in ("indptr", "indices", "values"):
         assert (getattr(ours, name) == getattr(expected, name)).all()
@@ -144,9 +165,9 @@ def test_transpose_is_that_of_the_reference(lengths: list[int], columns: int, se
 )
 def test_indices_are_checked_before_compiled_code_uses_them(change: dict[str, Any], reason: str) -> None:
     table = Csr(np.array([0, 1, 3]), np.array([0, 0, 1], np.int32), np.ones(3, np.float32), 2)
-    kernel.validate(table)
+    transposition.validate(table)
     with pytest.raises(ValueError, match=reason):
-        kernel.validate(replace(table, **change))
+        transposition.validate(replace(table, **change))
 
 
 @given(st.lists(st.integers(0, 50), max_size=60))
@@ -155,7 +176,7 @@ def test_chunks_cover_every_row_once(lengths: list[int]) -> None:
     table = sparse(lengths, 3, 1.0, 0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "CHUNK", 10)
-        ranges = kernel.chunks(table)
+        ranges = kernel.chunks(table, 60)
     assert [row for first, last in ranges for row in range(first, last)] == list(range(len(lengths)))
 
 

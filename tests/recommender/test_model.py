@@ -174,6 +174,10 @@ def test_a_start_for_other_movies_is_zero_where_they_are_new() -> None:
     assert start is not None
     assert (start[0] == MODEL.factors[5]).all()
     assert not start[1].any()
+    wider = MODEL.start_for([int(IDS[5])], 32)
+    assert wider is not None
+    assert (wider[0, :16] == start[0]).all()
+    assert not wider[0, 16:].any()
 
 
 def test_popular_is_by_ratings_then_id() -> None:

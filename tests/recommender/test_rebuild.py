@@ -8,7 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.main import create_app
+from app.recommender import item_training
 from app.service import Service
+from app.serving import rebuild_model
 from app.serving.model_store import ModelStore
 
 
@@ -47,6 +49,39 @@ def test_a_version_without_item_weights_says_why(client: TestClient, run_tasks: 
     client.app.state.service.close()
 
 
+def test_large_data_is_served_by_the_factors_until_the_whole_model_is_there(
+    client: TestClient, run_tasks: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuild_model, "FIRST_FROM", 1)
+    client.post("/imports")
+    run_tasks()
+    served: list[tuple[str, str]] = []
+    train_items = item_training.train_items
+
+    def look(*arguments: Any, **options: Any) -> Any:
+        answer = client.get("/recommendations/1001")
+        served.append((answer.headers["X-Source"], answer.headers["X-Model-Version"]))
+        return train_items(*arguments, **options)
+
+    monkeypatch.setattr(rebuild_model, "train_items", look)
+    whole = rebuilt(client, run_tasks)
+    first = client.get("/models").json()[1]
+    assert served == [("personal", "1")]
+    assert (whole["version"], whole["active"], whole["evaluation"]["incumbent"]["version"]) == (2, True, 1)
+    assert "items" not in first["settings"]
+    assert "the whole model follows" in first["reason"]
+
+    # Few ratings have changed: the next one has the same item weights, and says of which state they are.
+    again = rebuilt(client, run_tasks)
+    assert len(served) == 1
+    assert again["settings"]["sweeps"] == rebuild_model.SWEEPS_AGAIN
+    assert again["settings"]["items"] == whole["settings"]["items"]
+    monkeypatch.setattr(rebuild_model, "REUSED", 0)
+    client.post("/ratings", json={"user_id": 1001, "movie_id": 260, "score": 2})
+    assert rebuilt(client, run_tasks)["settings"]["items"] != whole["settings"]["items"]
+    assert len(served) == 2
+
+
 @pytest.mark.parametrize(
     "ratings", [[(1, 1, 5)], [(1, 1, 1), (2, 1, 1), (3, 2, 1)], [(u, 1, 5) for u in range(9)]]
 )
@@ -60,4 +95,4 @@ def test_ratings_that_say_little_are_served_by_the_factors_alone(
     version = rebuilt(client, run_tasks)
     assert "Without item weights: " in version["reason"]
     assert "fewer than two" in version["reason"]
-    assert client.get("/recommendations/1").status_code == 200
+    assert client.get("/recommendations/1001").status_code == 200

@@ -15,7 +15,7 @@ from app.config import Settings
 from app.errors import ConfigurationError
 from app.repository import movies
 from app.storage import Database, open_database, sqlite
-from app.storage.database import MIGRATIONS
+from app.storage.revisions import MIGRATIONS
 from app.storage.schema import counters, metadata
 from tests.postgres import PostgresServer
 from tests.server import poll

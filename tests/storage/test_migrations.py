@@ -14,8 +14,8 @@ from app.config import Settings
 from app.repository import keys, tasks
 from app.repository.keys import Key
 from app.repository.search import search
-from app.storage import database as storage
 from app.storage import open_database
+from app.storage import revisions as storage
 from app.tasks.worker import run_next
 from tests.conftest import ENGINES
 
@@ -44,7 +44,7 @@ def open_older(settings: Settings, revision: str, *statements: str) -> None:
             connection.execute(sa.text(statement))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storage, "_upgrade", upgrade)
+        patch.setattr(storage, "upgrade", upgrade)
         open_database(settings).close()
 
 

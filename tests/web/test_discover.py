@@ -279,7 +279,7 @@ def test_what_is_of_no_interest_is_hidden_for_good_or_brought_back(
     expect(first).to_be_visible()
     expect(first).not_to_have_text(str(title))
     (marked,) = server.client.get("/users/1002/feedback?mark=not_interested").json()
-    server.client.put(f"/users/1002/feedback/{marked['movie_id']}", json={"not_interested": False})
+    server.client.put(f"/users/1002/feedback/{marked['movie']['id']}", json={"not_interested": False})
 
 
 def test_the_watchlist_is_filled_in_the_list_and_listed_alone(visit: Visit, expect: Any) -> None:

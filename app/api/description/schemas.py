@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from app.api.answers import Problem
+from app.backups.kinds import BACK_UP
 from app.dumps.kinds import DUMP_RECOMMENDATIONS
 from app.imports.kinds import IMPORT, UNDO
 from app.imports.merges import MERGED_MOVIES
@@ -33,7 +34,8 @@ class ImportReport(BaseModel):
     """Of the rows `read`; the eight after it add up to it. `rejects`: the first of those `rejected`.
 
     `waiting`: rows whose movie is not there; `marks`: those that say something of a movie beside a score.
-    `made`: movies that the rows made.
+    `made`: movies that the rows made; `taken_over`: those made here that are imported ones now; `arrived`:
+    rows that waited for a movie that has come.
     """
 
     format: str
@@ -50,6 +52,8 @@ class ImportReport(BaseModel):
     marks: int
     rejected: int
     made: int
+    taken_over: int
+    arrived: int
     rejects: list[Reject]
     dry_run: bool
     seconds: float
@@ -95,6 +99,19 @@ class DumpReport(BaseModel):
     users: int
     recommendations: int
     size: int
+
+
+class BackupReport(BaseModel):
+    """`size` in bytes, `sha256` of the archive's contents; `left_out`: files that should have been there.
+
+    `deleted`: older backups, of which `MATINEE_KEEP_BACKUPS` are kept.
+    """
+
+    file: str
+    size: int
+    sha256: str
+    left_out: list[str]
+    deleted: list[str]
 
 
 class RebuildReport(BaseModel):
@@ -152,6 +169,7 @@ REPORTS: dict[str, type[BaseModel]] = {
     MERGED_MOVIES.name: MovieMergeReport,
     DUMP_RECOMMENDATIONS: DumpReport,
     REBUILD_MODEL: RebuildReport,
+    BACK_UP: BackupReport,
 }
 """The result of each kind of task."""
 EVENTS: dict[str, type[BaseModel]] = {

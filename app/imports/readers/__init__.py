@@ -1,5 +1,6 @@
 """Readers, one a source: the first bytes of a file say which of them reads it."""
 
+import re
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -23,6 +24,8 @@ EXPECTED = (
 )
 _LEFT_OUT = {"deleted", "orphaned", "lists"}
 """Folders of an export of Letterboxd whose movies are not among those that its owner sees as rated."""
+_DECIMAL_COMMA = re.compile(rb'"[0-9],[05]"')
+"""A score as spreadsheets of many languages write it; that it was read so stands in the report of a table."""
 _SCORES = [formats.LETTERBOXD, formats.DIARY, formats.REVIEWS]
 """Of these files of one export the first that is there has the scores, and the others only marks."""
 
@@ -34,7 +37,7 @@ def recognise(head: bytes, name: str, options: Options = NOTHING_SAID) -> reader
     if head[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
         raise Invalid(f"{name} is encoded in UTF-32. Save it as UTF-8 and send it again.")
     refused.refuse(head, name)
-    if not (options.columns or options.scale):
+    if not (options.columns or options.scale or _DECIMAL_COMMA.search(head)):
         for known in READERS:
             if known.recognises(head):
                 return known

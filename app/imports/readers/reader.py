@@ -12,6 +12,7 @@ from app.imports.sizes import Sizes
 from app.repository.waiting import Waiting
 
 RATINGS, MOVIES, LINKS, MARKS, WAITING = "ratings", "movies", "links", "marks", "waiting"
+ARRIVALS = "arrivals"
 WATCHED, WATCHLIST, LIKE = "watched", "watchlist", "like"
 
 

@@ -1,5 +1,6 @@
 """What a table says as a whole: the scale of its scores, the order of its dates, whose rows it holds."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -10,6 +11,7 @@ from app.imports.readers.records import Record
 from app.imports.readers.scales import MOST_DIFFERENT
 
 ORDERS = {times.DAY_FIRST: "day first", times.MONTH_FIRST: "month first"}
+_DECIMAL_COMMA = re.compile(r"[0-9]+,[0-9]+")
 _OWN_SCALES = {"rating10": scales.TEN_FROM_0}
 """Of columns whose name says it (https://letterboxd.com/about/importing-data/)."""
 
@@ -70,6 +72,8 @@ def judge(
     if columns.SCORE in names.places:
         own = layout.format.scale or _OWN_SCALES.get(columns.key(names.name(columns.SCORE)))
         assumed["scale"] = (declared or own or scales.judge(seen.scores, name)).name
+        if any(_DECIMAL_COMMA.fullmatch(score) for score in seen.scores):
+            assumed["decimals"] = "comma"
     if order := _order(seen, options, name):
         assumed["dates"] = order
     return assumed

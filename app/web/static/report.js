@@ -11,10 +11,12 @@ const COUNTS = [
   ["older", "older than what is there"], ["duplicate", "twice in the file"], ["waiting", "waiting"], ["marks", "marks"],
   ["rejected", "rejected"],
   ["deleted", "deleted"], ["restored", "put back"], ["kept", "kept, changed since"], ["made", "films added"],
+  ["taken_over", "films made here that are now imported ones"], ["arrived", "waited, and have their film now"],
 ];
+const RARE = ["taken_over", "arrived"]; // shown if there are any
 
 function counts(result) {
-  const known = COUNTS.filter(([name]) => typeof result[name] === "number");
+  const known = COUNTS.filter(([name]) => typeof result[name] === "number" && (result[name] || !RARE.includes(name)));
   return known.map(([name, label]) => {
     const kind = !result[name] ? "none" : name === "rejected" ? "bad" : "";
     return element("div", { class: kind }, element("dt", {}, label), element("dd", {}, number(result[name])));
@@ -74,10 +76,11 @@ function note({ dry_run: dry, undo_of: undone, left_out: left }) {
 }
 
 // What the reader took for granted of one of the files.
-function assumption({ file, encoding, separator, columns = {}, scale, dates, left_out: left = [] }) {
+function assumption({ file, encoding, separator, columns = {}, decimals, scale, dates, left_out: left = [] }) {
   const from = Object.entries(columns).map(([role, name]) => `${role.replaceAll("_", " ")} from “${name}”`);
   const parts = [
     from.join(", "), encoding ? `written in ${encoding}` : "", separator ? `separated by ${separator}` : "",
+    decimals ? `decimals after a ${decimals}` : "",
     scale ? `scores on the scale ${scale}` : "", dates ? `dates with the ${dates} first` : "",
     left.length ? `columns left out: ${left.join(", ")}` : "",
   ];
@@ -108,7 +111,7 @@ export function showReport(task, { watch, again }) {
   find("counts").replaceChildren(...counts(result));
   find("assumed").replaceChildren(...assumed(result));
   find("rejects").replaceChildren(...rejected(task));
-  const some = ["new", "replaced", "marks", "waiting", "made"].some((name) => result[name]);
+  const some = ["new", "replaced", "marks", "waiting", "made", "taken_over", "arrived"].some((name) => result[name]);
   const changed = some && !result.dry_run && !result.undo_of;
   const waits = waitingLink(task);
   const train = may("editor") ? [button("Rebuild the model with it", rebuild, { class: waits.length ? "" : "primary" })] : [];

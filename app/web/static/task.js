@@ -63,6 +63,7 @@ function links(task) {
     const file = { class: "button", href: `/tasks/${id}/result`, download: "" };
     return may("editor") ? [element("a", file, "Download the file")] : [];
   }
+  if (task.kind === "back_up") return [];
   if (task.kind === "rebuild_model") return [link("/quality", "See the model")];
   return [link(`/import?task=${id}`, task.status === "complete" ? "See the report" : "Undo this import")];
 }

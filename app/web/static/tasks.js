@@ -43,6 +43,7 @@ export function remains({ kind, status, attempt, written, error }) {
   const why = status === "cancelled" ? "Cancelled." : (error && plainly(error.detail)) || "Failed.";
   if (kind === "rebuild_model") return `${why} The model that is served stays as it is.`;
   if (kind === "dump_recommendations") return `${why} No file is kept; Retry writes it from the start.`;
+  if (kind === "back_up") return `${why} No backup was made; those that are there stay.`;
   if (kind === "undo_import") {
     return attempt ? `${why} What it put back until then stays; Retry does the rest.` : `${why} It had not begun.`;
   }

@@ -48,7 +48,12 @@ async function add(row, item) {
     const headers = { "Idempotency-Key": newKey() };
     made.set(row.number, (await call("/movies", { method: "POST", json, again: true, headers })).content);
   }
-  await choose(row, item, made.get(row.number));
+  try {
+    await choose(row, item, made.get(row.number));
+  } catch (error) {
+    if (error.status !== 404) throw error; // it ended when its film was added
+    await done(row, item, `${named(row)} is added.`);
+  }
 }
 
 async function drop(row, item) {
