@@ -10,7 +10,7 @@ from types import ModuleType
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from app import descriptors, logs, process, web
+from app import descriptors, logs, process, traces, web
 from app.api import (
     accounts,
     audit,
@@ -47,6 +47,7 @@ from app.api import (
     users,
     waiting,
 )
+from app.api.discretion import has_secret
 from app.api.edge import Edge, layers
 from app.api.edge.root_path import require_free
 from app.api.edge.rules import require_rules
@@ -71,6 +72,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     logs.take_over(service.settings.log_level, service.settings.log_format)  # if it was configured late
     logs.end_soon(False)
+    traces.start()
     be_private()
     descriptors.raise_limit()
     app.state.shutdown.listen()
@@ -79,6 +81,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service.snapshots.start()
     yield
     await run_in_threadpool(service.close)
+    await run_in_threadpool(traces.flush)
     await run_in_threadpool(logs.end_soon)
 
 
@@ -101,6 +104,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,  # app.web serves a reference that works offline
         redoc_url=None,
         openapi_url=None,  # `app.api.description` has the route, with its rule
+        telemetry={"auto_configure": False, "metrics": False, "logs": False, "exclude": has_secret},
     )
     app.state.service = Service(settings)
     app.state.shutdown = Shutdown(settings.shutdown_grace / 2)  # the other half is the worker's

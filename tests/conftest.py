@@ -83,6 +83,7 @@ LONG = (
     "storage/test_shared_models.py",
     "storage/test_waits.py",
     "tasks/test_embedded.py",
+    "test_deploy.py",
     "test_cli_people.py",
     "web/test_accessibility.py",
     "web/test_login_forms.py",

@@ -24,7 +24,17 @@ LAYERS = (  # packages and modules of `app`; each may import from its own layer 
     ("storage",),
     ("recommender",),
     ("movie", "rating", "mark", "task", "user", "sample", "client", "client_answers", "client_calls"),
-    ("retry_client", "config", "titles", "spelling", "brief", "compilation", "deadline", "descriptors"),
+    (
+        "retry_client",
+        "config",
+        "traces",
+        "titles",
+        "spelling",
+        "brief",
+        "compilation",
+        "deadline",
+        "descriptors",
+    ),
     ("errors", "logs", "measures", "network", "outcome", "arrays", "process"),
 )
 ONLY_IN = {

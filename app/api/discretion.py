@@ -3,6 +3,8 @@
 import logging
 import re
 
+from starlette.types import Scope
+
 _SECRET = re.compile(r"(/(?:invite|hook|list)/)[^\s?\"/]+")
 
 
@@ -18,6 +20,11 @@ class Discretion(logging.Filter):
 def hidden(text: str) -> str:
     """The text without the secrets in its addresses."""
     return _SECRET.sub(r"\1...", text)
+
+
+def has_secret(scope: Scope) -> bool:
+    """Whether the address of a request holds one: it has no span then, which would show the address."""
+    return _SECRET.search(scope.get("path", "")) is not None
 
 
 def install() -> None:

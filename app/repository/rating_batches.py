@@ -13,7 +13,8 @@ from app.repository.count_changes import changes_of
 from app.repository.imports import Key
 from app.repository.ratings import FIRST_RATERS, note_changes
 from app.storage.bulk import execute_many
-from app.storage.database import database_of, unavailable
+from app.storage.database import database_of
+from app.storage.failures import unavailable
 from app.storage.schema import first_raters, movies
 
 UNKNOWN = -1

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app import logs
+from app import logs, traces
 from app.errors import Conflict, WorkerDied
 from app.repository import imports, task_changes, task_events
 from app.repository.task_changes import Why
@@ -33,8 +33,7 @@ from app.task import (
     Task,
 )
 
-LONGEST_PAUSE = 3600.0
-"""Seconds; more than any retry waits."""
+LONGEST_PAUSE = 3600.0  # seconds; more than any retry waits
 
 
 class Fenced(Exception):
@@ -66,7 +65,8 @@ def create(
 ) -> Task:
     """Queue a task, for the request of this context if there is one."""
     values: dict[str, Any] = {"id": task_id or str(uuid.uuid4()), "kind": kind, "params": params}
-    values |= {"status": QUEUED, "owner": owner, "request_id": logs.current().get("request_id")}
+    belongs = {"request_id": logs.current().get("request_id"), "traceparent": traces.note()}
+    values |= {"status": QUEUED, "owner": owner} | belongs
     statement = tasks.insert().values(**values, created_at=now).returning(*tasks.c)
     task = Task(**connection.execute(statement).mappings().one())
     task_changes.tell(connection, None, task, now)

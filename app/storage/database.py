@@ -15,11 +15,12 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
-from app import brief, deadline
+from app import brief, deadline, traces
 from app.config import Settings
-from app.errors import AppError, ConfigurationError, Unavailable
+from app.errors import AppError, ConfigurationError
 from app.rating import RatingColumns
 from app.storage.copies import Copies
+from app.storage.failures import unavailable
 from app.storage.heartbeat import Heartbeat
 from app.storage.revisions import head_revision, upgrade
 from app.storage.title_terms import TitleTerms
@@ -81,7 +82,7 @@ class Database(ABC):
         In the event loop it raises `TooLong` where it might wait for anything, or a query takes long.
         """
         self.beat()
-        with self._translated(), self._reading() as connection:
+        with traces.span("database.read"), self._translated(), self._reading() as connection:
             begin(connection)
             yield connection
 
@@ -93,7 +94,7 @@ class Database(ABC):
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that writes: waits for the lock, commits at the end, rolls back on any error."""
-        with self._write() as connection:
+        with traces.span("database.write"), self._write() as connection:
             after: list[Callable[[], None]] = []
             connection.info[_AFTER] = after
             yield connection
@@ -281,11 +282,6 @@ def begin(connection: Connection) -> None:
     """Judge the precondition of this context, in a transaction that has just begun."""
     if (judge := precondition.get()) is not None:
         judge(connection)
-
-
-def unavailable(what: str) -> Unavailable:
-    """The database cannot be had now; `what` says why, in a sentence."""
-    return Unavailable(f"{what} Try again in a few seconds.", headers={"Retry-After": "2"})
 
 
 def database_of(connection: Connection) -> Database:

@@ -122,3 +122,8 @@ def trace(error: BaseException) -> str:
     if isinstance(error, exc.DBAPIError):
         return "".join(traceback.format_tb(error.__traceback__)) + explain(error)
     return "".join(traceback.format_exception(error))
+
+
+def unavailable(what: str) -> Unavailable:
+    """The database cannot be had now; `what` says why, in a sentence."""
+    return Unavailable(f"{what} Try again in a few seconds.", headers={"Retry-After": "2"})

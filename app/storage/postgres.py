@@ -14,7 +14,8 @@ from sqlalchemy.engine import Connection, Engine
 from app.config import Settings
 from app.errors import AppError
 from app.rating import RatingColumns
-from app.storage.database import PATIENCE, Database, begin, unavailable
+from app.storage.database import PATIENCE, Database, begin
+from app.storage.failures import unavailable
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import locked
 from app.storage.postgres_copies import PostgresCopies

@@ -13,6 +13,7 @@ from app.repository import task_events, task_totals, tasks
 from app.storage import Database
 from app.task import CANCELLING, COMPLETE, Task
 from app.tasks.kinds import Kind, kind_of
+from app.traces import Phases
 
 REPORT_EVERY = 0.2
 """Seconds between two progress reports that are not part of a transaction anyway."""
@@ -47,6 +48,7 @@ class Attempt:
         self.database = database
         self.settings = settings
         self.clock = clock
+        self.phases = Phases()
         self._stopping = stopping
         self._pending: dict[str, Any] = {}
         self._reported = self._told = 0.0
@@ -84,6 +86,8 @@ class Attempt:
                 shown = {name: getattr(row, name) for name in (*SHOWN, "rate")} | {"eta_seconds": row.eta}
                 task_events.tell(connection, row, "progress", shown, now=now)
                 self._told = now
+        if "phase" in values:
+            self.phases.enter(values["phase"])
         self._pending, self._reported = {}, now
         if result is None:
             self._safe_point(row.status)

@@ -4,11 +4,12 @@ import errno
 import logging
 import random
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from app import logs
+from app import logs, traces
 from app.errors import AppError, StorageFull, Unavailable
 from app.repository import task_events, task_totals, tasks
 from app.repository.task_changes import Why
@@ -27,15 +28,19 @@ def execute(attempt: Attempt, run: Callable[[Attempt], None] | None = None) -> N
     `run`: what is done instead of the work of its kind.
     """
     task = attempt.task
-    with logs.belonging(
-        request_id=task.request_id, task_id=task.id, attempt=task.attempt, user_id=task.owner
+    belongs = {"request_id": task.request_id, "task_id": task.id, "attempt": task.attempt}
+    queued = (task.created_at, attempt.clock()) if task.attempt == 1 else None
+    with (
+        logs.belonging(**belongs, user_id=task.owner),
+        traces.attempt(task.kind, task.traceparent, queued, **belongs),
     ):
         _run(attempt, run or _work)
 
 
 def _run(attempt: Attempt, run: Callable[[Attempt], None]) -> None:
     try:
-        run(attempt)
+        with closing(attempt.phases):
+            run(attempt)
     except Stopped:
         _end(attempt, QUEUED, why=STOPPED)
     except Cancelled:

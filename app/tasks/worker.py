@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from app import logs
+from app import logs, traces
 from app.config import Settings
 from app.process import be_nice
 from app.repository import tasks
@@ -187,6 +187,7 @@ def main(settings: Settings, *, embedded: bool) -> None:
     """Run a worker in this process. `embedded`: standard input is the wire to the parent."""
     be_private()
     be_nice(settings.worker_nice)
+    traces.start()
     worker = Worker(settings, re_exec=_re_exec)
     _handle_signals(worker, embedded)
     if embedded:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given
@@ -10,7 +11,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from app.api.explanations import ExplanationAnswer
-from app.rating import Rating
+from app.rating import Profile
 from app.recommender.ranking import worth
 from app.sample import FIRST_USER
 from app.serving.explanation import explain
@@ -40,7 +41,9 @@ def test_contributions_add_up_and_the_place_is_that_in_the_list(
     built: TestClient, profile: Mapping[int, float], filters: Filters, limit: int, popularity: float
 ) -> None:
     service = built.app.state.service  # type: ignore[attr-defined]
-    rated = [Rating(7, film, profile[film], 1) for film in sorted(profile)]
+    films = sorted(profile)
+    scores = np.array([profile[film] for film in films], np.float64)
+    rated = Profile(7, np.array(films, np.int64), scores, np.ones(len(films), np.int64))
     with service.database.read() as connection:
         serving = service.model.serve(connection)
         listed, source = serving.rich(rated, 1000, filters, popularity=popularity)

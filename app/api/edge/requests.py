@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import logs
+from app import logs, traces
 from app.api.edge.manners import Manner
 from app.api.edge.request_ids import request_id_of, trace_of
 from app.api.edge.routes import UNKNOWN
@@ -39,6 +39,9 @@ class Requests:
         scope["belongs"] = {"request_id": scope["request_id"]}
         if traceparent := scope["fields"].get(b"traceparent"):
             scope["belongs"] |= trace_of(traceparent)
+        span = traces.note(request_id=scope["request_id"])
+        if span is not None:
+            scope["belongs"]["trace_id"] = span.split("-")[1]
         before = logs.begin(scope["belongs"])
         self._measures.active += 1  # in the event loop alone
 
@@ -47,6 +50,8 @@ class Requests:
             if message["type"] == "http.response.start":
                 status, ended = message["status"], time.perf_counter()
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
+                if span is not None:
+                    message["headers"].append((b"traceparent", span.encode()))
             else:
                 size += len(message.get("body", b""))
             await send(message)
