@@ -12,7 +12,7 @@ from app.config import Settings
 from app.main import create_app
 from app.service import Service
 from app.storage import open_database
-from app.storage.database import head_revision
+from app.storage.revisions import head_revision
 from app.tasks.worker import run_next
 
 FILE = "user_id,movie_id,score\n6,1,4.5\n6,32,3\n"
