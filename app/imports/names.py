@@ -113,6 +113,7 @@ _COMMON = frozenset(("movie", "film", "beginning", "sequel", "musical", "series"
 _NUMERALS = frozenset(titles.numeral_words()) | frozenset(map(str, range(21)))
 SPECIAL = frozenset(_WORDS) | _NUMERALS | _DROPPED | _LEADING
 """Words for which a title of none but letters may have other names than itself."""
+_MARK_FIRST = re.compile(r"(?:^|\()\s*[^\w\s(]")
 _VALUE = re.compile(r"[0-9]")
 _WITHOUT_MARKS = str.maketrans("", "", ":-–—/")
 _BEHIND = re.compile(rf", ({_ARTICLES})(?=\s*(?:[()]|$|:))", re.IGNORECASE)
@@ -180,9 +181,9 @@ def is_certain(title: str, said: list[str]) -> bool:
     """Whether `runs` are known to have every name of a title, given its words.
 
     Numbers are read by what stands beside them; two letters may stand for one; of several subtitles the last
-    may follow the title.
+    may follow the title; what begins with a mark, as "$ (Dollars)", may be a name without a letter.
     """
-    if not said or not _NUMERALS.isdisjoint(said) or _VALUE.search(title):
+    if not said or not _NUMERALS.isdisjoint(said) or _VALUE.search(title) or _MARK_FIRST.search(title):
         return False
     if not title.isascii() and title.casefold().translate(_TWO_LETTERS) != title.casefold():
         return False

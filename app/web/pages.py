@@ -147,12 +147,23 @@ def _ndcg(versions: list[dict[str, Any]], name: str) -> list[float | None]:
 def _changes(new: dict[str, Any], old: dict[str, Any]) -> list[str]:
     """What differs between two versions, as short texts."""
     counts = [f"{new[n] - old[n]:+,} {n}" for n in ("ratings", "users", "movies") if new[n] != old[n]]
+    before = _by_words(old["settings"])
     settings = [
-        f"{name.replace('_', ' ')} {old['settings'].get(name)} → {value}"
-        for name, value in new["settings"].items()
-        if old["settings"].get(name) != value
+        f"{name} {before.get(name)} → {value}"
+        for name, value in _by_words(new["settings"]).items()
+        if before.get(name) != value
     ]
     return counts + settings
+
+
+def _by_words(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a model by their names in words, those of its item weights among them, without their age."""
+    items = settings.get("items")
+    parts = items if isinstance(items, dict) else {}
+    further = {f"items {name}": value for name, value in parts.items() if name != "rating_changes"}
+    return {
+        name.replace("_", " "): value for name, value in settings.items() if not isinstance(value, dict)
+    } | further
 
 
 @router.get("/system", dependencies=[EDITOR])

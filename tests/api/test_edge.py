@@ -84,6 +84,7 @@ def test_the_manners_that_endpoints_declare() -> None:
     assert declared == {
         ("GET", "/health"): Manner.PROBES,
         ("GET", "/health/live"): Manner.PROBES,
+        ("GET", "/metrics"): Manner.PROBES,
         ("GET", "/movies.csv"): Manner.STREAMS,
         ("GET", "/ratings.csv"): Manner.STREAMS,
         ("GET", "/imports/{task_id}/rejects"): Manner.STREAMS,

@@ -146,7 +146,15 @@ def test_a_film_is_looked_up_by_each_of_its_names() -> None:
             "Beauty and the Beast: Part of Your World",
             "E.T. (a.k.a. The Extra)",
         ),
-        *("Avventura, L' (Adventure, The)", "Rocky V: The Fight", "Über: Ein Fall", "$", "Part 21: An Other"),
+        *(
+            "Avventura, L' (Adventure, The)",
+            "Rocky V: The Fight",
+            "Über: Ein Fall",
+            "$",
+            "$ (Dollars)",
+            ") a.k.a.",
+            "Part 21: An Other",
+        ),
     ]
     index = NameIndex((title, search_key(title)) for title in titles)
     for place, title in enumerate(titles):

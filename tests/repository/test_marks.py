@@ -111,7 +111,7 @@ def test_what_is_anothers_becomes_ones_own_and_the_newer_stays(database: Databas
         aliases.remember(connection, 7, "a", 1, now=1.0)
         aliases.remember(connection, 8, "a", 2, now=2.0)
         aliases.remember(connection, 8, "b", 2, now=2.0)
-        moved = [table.move(connection, 8, 7) for table in (marks, waiting, aliases)]
+        moved = [table.move(connection, 8, 7, 1, 99) for table in (marks, waiting, aliases)]
         assert moved == [3, 2, 2]
         assert marks.of_movie(connection, 7, 1) == {
             Mark.LIKE: Marked(False, 20),

@@ -100,6 +100,7 @@ def test_filters_are_kept_in_the_address(visit: Visit, expect: Any) -> None:
 def test_more_is_kept_in_the_address_and_opens_again(visit: Visit, expect: Any) -> None:
     page = visit("/?user=1001&popularity=7")
     expect(page.locator("#popularity")).to_be_hidden()
+    expect(page.locator(f"{FOR_YOU} .movie-title").first).to_be_visible()
     first = page.locator(f"{FOR_YOU} .movie-title").all_text_contents()
     page.get_by_text("More", exact=True).click()
     page.locator("#decade").select_option("1980")
