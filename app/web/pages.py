@@ -157,7 +157,7 @@ def _changes(new: dict[str, Any], old: dict[str, Any]) -> list[str]:
 
 
 def _by_words(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of a model by their names in words, those of its item weights among them, without their age."""
+    """Settings of a model by their names in words, with those of its item weights but for their age."""
     items = settings.get("items")
     parts = items if isinstance(items, dict) else {}
     further = {f"items {name}": value for name, value in parts.items() if name != "rating_changes"}
