@@ -295,5 +295,5 @@ def test_a_stream_of_events_ends_with_the_right_to_read_it(
             elif how == "another role":
                 accounts.set_role(connection, ben, Role.VIEWER)
             else:
-                now[0] += 61
+                now[0] += 3601
         assert stream.result(20).status_code == 200
