@@ -19,7 +19,7 @@ def run(attempt: Attempt) -> None:
     folder = folder_of(settings)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _remove_unfinished(folder)
-    stamp = datetime.fromtimestamp(attempt.clock(), UTC).strftime("%Y%m%dT%H%M%SZ")
+    stamp = datetime.fromtimestamp(attempt.clock(), UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     path = folder / f"matinee-{stamp}-{attempt.task.id}.tar"
 
     def told(phase: str, done: int, total: int) -> None:

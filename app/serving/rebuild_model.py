@@ -223,7 +223,9 @@ def _with_items(
     except LeftOut as reason:
         text = f"Without item weights: {reason}."
         return replace(model, settings={**model.settings, "items": str(reason)}), text
-    made |= {"memory": memory, "rating_changes": moment.changes}
+    made |= {"memory": memory}
+    if len(training) >= FIRST_FROM:  # their age, by which a later rebuild judges whether they may serve again
+        made |= {"rating_changes": moment.changes}
     return replace(model, items=items, settings={**model.settings, "items": made}), ""
 
 
@@ -231,7 +233,7 @@ def _are_fresh(
     items: ItemWeights, made: Mapping[str, Any], training: Interactions, memory: int, moment: _Moment
 ) -> bool:
     """Whether item weights of large data may serve again: few ratings have changed, no movie is gone."""
-    if made.get("memory") != memory or not _are_few(moment.changes - made["rating_changes"], training):
+    if made.get("memory") != memory or not _are_few(moment.changes - made.get("rating_changes", 0), training):
         return False
     return bool((rows_of(training.movie_ids, items.movie_ids) >= 0).all())
 

@@ -79,6 +79,8 @@ def failure(error: BaseException) -> AppError | None:
         make = _BY_SQLSTATE["53"]
     elif isinstance(error, sqlite3.Error):
         make = _of_sqlite(error)
+    elif _is_of_driver(error):
+        make = _of_state(error)
     elif isinstance(error, OSError):
         make = _BY_ERRNO.get(error.errno or 0)
     return make and make()
@@ -87,15 +89,24 @@ def failure(error: BaseException) -> AppError | None:
 def _of_driver(error: exc.DBAPIError) -> _Make | None:
     if isinstance(error.orig, sqlite3.Error):
         return _of_sqlite(error.orig)
-    sqlstate = getattr(error.orig, "sqlstate", None) or ""
-    for length in (5, 3, 2):
-        if found := _BY_SQLSTATE.get(sqlstate[:length]):
-            return found
+    if error.orig is not None and (found := _of_state(error.orig)):
+        return found
     if isinstance(error, exc.DataError):  # a NUL is found before the server sees it
         return _BY_SQLSTATE["22"]
-    if error.connection_invalidated or (isinstance(error, exc.OperationalError) and not sqlstate):
+    has_state = getattr(error.orig, "sqlstate", None)
+    if error.connection_invalidated or (isinstance(error, exc.OperationalError) and not has_state):
         return _BY_SQLSTATE["08"]
     return None
+
+
+def _of_state(error: BaseException) -> _Make | None:
+    sqlstate = getattr(error, "sqlstate", None) or ""
+    return next((_BY_SQLSTATE[sqlstate[:n]] for n in (5, 3, 2) if sqlstate[:n] in _BY_SQLSTATE), None)
+
+
+def _is_of_driver(error: BaseException) -> bool:
+    """Also as a driver raises it, from a statement that it runs itself (`storage.prepared`)."""
+    return isinstance(error, exc.DBAPIError | sqlite3.Error) or hasattr(error, "sqlstate")
 
 
 def _of_sqlite(error: sqlite3.Error) -> _Make | None:
@@ -119,7 +130,7 @@ def explain(error: BaseException) -> str:
 
 def trace(error: BaseException) -> str:
     """The traceback of a fault of the program, without the values that a driver writes into its messages."""
-    if isinstance(error, exc.DBAPIError):
+    if _is_of_driver(error):
         return "".join(traceback.format_tb(error.__traceback__)) + explain(error)
     return "".join(traceback.format_exception(error))
 

@@ -3,6 +3,7 @@
 MATINEE_TEST_SEQUENCES says how many sequences are tried, MATINEE_TEST_SEED which is the first.
 """
 
+import gc
 import logging
 import os
 import time
@@ -27,7 +28,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("app.repository.imports.SETTLED_AT_ONCE", 2)
     monkeypatch.setattr("app.tasks.attempt.REPORT_EVERY", 0.0)
     monkeypatch.setattr("os.fsync", lambda _descriptor: None)
-    collector = SimpleNamespace(collect=lambda: 0, freeze=lambda: None)  # slow in a process of many tests
+    collector = SimpleNamespace(
+        **vars(gc) | {"collect": lambda: 0, "freeze": lambda: None}
+    )  # slow in a process of many tests
     monkeypatch.setattr("app.process.gc", collector)
     yield
     logging.disable(logging.NOTSET)

@@ -203,7 +203,7 @@ def test_a_search_asks_a_bounded_number_of_questions_and_reads_no_table_whole(co
     sa.event.listen(connection, "before_cursor_execute", note)
     assert titles(connection, "nmuber 17 2001")[0] == "Film 17 Number 17"
     sa.event.remove(connection, "before_cursor_execute", note)
-    assert len(statements) == 3 * 3 + 4  # groups of each reading; the words, what is near, the movies
+    assert len(statements) == 3 * 3 + 3  # groups of each reading; the words, what is near, the movies
     explain = "EXPLAIN QUERY PLAN"
     if "postgres" in str(connection.engine.url):
         explain = "EXPLAIN"
