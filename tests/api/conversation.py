@@ -39,7 +39,7 @@ WAITING: dict[str, dict[str, Any]] = {
     "A Film of Ours": {"marks": {Mark.WATCHED: Marked(True, 1_700_000_000)}},
 }
 """What the rows of an import that wait for their movie say."""
-MEASURED = ("seconds", "rate", "eta_seconds", "uptime_seconds", "p50", "p99", "at", "beat_age_seconds")
+MEASURED = ("seconds", "ms", "rate", "eta_seconds", "uptime_seconds", "p50", "p99", "at", "beat_age_seconds")
 MEASURED_TOO = (
     "database_bytes",
     "models_bytes",

@@ -13,11 +13,11 @@ FILMS = sorted(film for films in TASTES.values() for film in films)
 
 
 def write_csv(path: Path, rows: int, seed: int) -> Path:
-    """Ratings in no order, some of them twice, one in a hundred bad."""
+    """Ratings in no order, some of them twice, one in two hundred bad."""
     choose = np.random.default_rng(seed)
     users, films = choose.integers(1, 20_000, rows).tolist(), choose.choice(FILMS, rows).tolist()
     steps, times = choose.integers(1, 11, rows).tolist(), choose.integers(10**9, 10**9 + 10**6, rows).tolist()
-    bad = (choose.random(rows) < 0.01).tolist()
+    bad = (choose.random(rows) < 0.005).tolist()
     with path.open("w") as file:
         file.write("user_id,movie_id,score,rated_at\n")
         for user, film, step, at, spoilt in zip(users, films, steps, times, bad, strict=True):
