@@ -98,7 +98,7 @@ class Matcher:
     number to movie id. The latter may be what reads them.
 
     What a work needs is read when a first one needs it: of rows with ids the titles are not. For 90,000
-    movies that takes a quarter of a second, and a look-up some bisections.
+    movies that takes some two seconds, and a look-up some bisections.
     """
 
     def __init__(

@@ -85,7 +85,9 @@ def _matcher(context: reader.Context) -> Matcher:
     """The one of the import, made for the first file that needs it."""
     shared = context.shared
     if shared.matcher is None:
-        rows = (row for read in (context.titles,) for row in zip(*read(), strict=True))
+        rows = (
+            row for read in (context.titles,) for row in zip(*read(), strict=True)
+        )  # read at the first use
         shared.matcher = Matcher(rows, partial(_ids, context.imdb_ids), partial(_ids, context.tmdb_ids))
     return shared.matcher
 
