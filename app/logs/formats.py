@@ -12,7 +12,13 @@ from pythonjsonlogger.json import JsonFormatter
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"}
 _CONTROL |= {code: f"\\u{code:04x}" for code in (0x2028, 0x2029)}
 _ANY_CONTROL = re.compile("[" + "".join(map(re.escape, map(chr, _CONTROL))) + "]")
-NAMES = {"request_id": "request", "task_id": "task", "attempt": "attempt", "user_id": "user"}
+NAMES = {
+    "request_id": "request",
+    "task_id": "task",
+    "attempt": "attempt",
+    "user_id": "user",
+    "client": "from",
+}
 """The fields that the text shows, and what it calls them."""
 
 

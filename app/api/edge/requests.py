@@ -74,5 +74,8 @@ class Requests:
         if log.isEnabledFor(level):
             ms = round(seconds * 1000, 3)
             said: dict[str, Any] = {"method": method, "route": route, "status": status or None, "ms": ms}
-            said["bytes"] = size
+            said |= {
+                "bytes": size,
+                "client": (scope.get("client") or ("",))[0],
+            }  # as a trusted proxy names it
             log.log(level, LINE, method, route, status or HUNG_UP, ms, size, extra={"fields": said})
