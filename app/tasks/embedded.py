@@ -122,8 +122,10 @@ class EmbeddedWorker:
     def _look(self) -> None:
         for dog in self._dogs:
             dog.look()
+        for dog in self._dogs:
             if dog.stuck:
-                _end(dog)
+                at_work = next((one for one in self._dogs if one.stands_with(dog)), dog)
+                _end(dog, at_work.story())
         self._keep_running()
 
     def _keep_running(self) -> None:
@@ -167,8 +169,7 @@ class EmbeddedWorker:
         self._delay = min(self._delay * 2, LONGEST_DELAY)
 
 
-def _end(dog: Watchdog) -> None:
-    story = dog.story()
+def _end(dog: Watchdog, story: str) -> None:
     try:
         dog.kill()
     except OSError as error:

@@ -72,6 +72,12 @@ class Watchdog:
     def stuck(self) -> bool:
         return self.beat is not None and self.silent > self.beat.silence * self._spans
 
+    def stands_with(self, other: "Watchdog") -> bool:
+        """Whether another thread of the same process, at work on a task, stands still as well."""
+        if self.beat is None or other.beat is None or self.beat.task is None:
+            return False
+        return self.beat.pid == other.beat.pid and self.silent > other.silent / 2
+
     def story(self) -> str:
         """What is wrong with a process that is late, in words."""
         if self.beat is None:
