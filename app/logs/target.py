@@ -25,8 +25,7 @@ class Target(logging.Handler):
         self._descriptor, self._most = descriptor, most
         self._lines: deque[str] = deque()
         self._ready, self._written = threading.Event(), threading.Event()
-        self._untold = 0
-        self.dropped = 0
+        self.dropped = self._told = 0
         self.is_prompt = False
         self._thread: threading.Thread | None = None
 
@@ -34,7 +33,6 @@ class Target(logging.Handler):
         """Queue the record as a line. Called under the lock of the handler."""
         if len(self._lines) >= self._most:
             self.dropped += 1
-            self._untold += 1
             return
         try:
             self._lines.append(self.format(record))
@@ -72,8 +70,8 @@ class Target(logging.Handler):
     def _write_waiting(self) -> None:
         while self._lines:
             some = [self._lines.popleft() for _ in range(min(len(self._lines), 500))]
-            if untold := self._untold:
-                self._untold -= untold
+            if untold := self.dropped - self._told:
+                self._told += untold
                 some.append(self.format(_record_of(untold)))
             with contextlib.suppress(OSError, ValueError):  # its reader has gone
                 _write_all(self._descriptor, "".join(line + "\n" for line in some).encode(errors="replace"))

@@ -27,7 +27,7 @@ from app.storage.files import size_of, sync_content
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import WriteLock, file_lock, locked
 from app.storage.private import close
-from app.storage.sqlite_connections import BUSY_MS, begin_reading, code_of, waiting_at_most
+from app.storage.sqlite_connections import BUSY_MS, begin_reading, code_of, use_wal, waiting_at_most
 from app.storage.sqlite_copies import SQLiteCopies, file_of
 
 CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
@@ -106,7 +106,6 @@ class SQLiteDatabase(Database):
             connection.set_progress_handler(self.heartbeat.beat, BEAT_STEPS)
         for pragma in (
             f"busy_timeout={BUSY_MS}",
-            "journal_mode=WAL",
             f"synchronous={'FULL' if self._durable else 'NORMAL'}",
             "foreign_keys=ON",
             "cache_size=-16000",
@@ -114,6 +113,7 @@ class SQLiteDatabase(Database):
             "secure_delete=ON",  # what is deleted is overwritten: forgetting a person is provable
         ):
             connection.execute(f"PRAGMA {pragma}")
+        use_wal(connection)
 
     def _begin(self, connection: Connection) -> None:
         if not connection.get_execution_options().get("sqlite_immediate"):

@@ -1,5 +1,7 @@
 """Single connections of SQLite: their transactions, waits and errors."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +17,20 @@ BUSY_MS = int(PATIENCE * 1000)
 def code_of(error: BaseException | None) -> int:
     """The primary code of an error of SQLite, 0 of another."""
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def use_wal(driver: sqlite3.Connection) -> None:
+    """Turn on the WAL. Of several that do so to a new file, SQLite refuses all but one without a wait."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            driver.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def begin_reading(connection: Connection) -> Any:

@@ -1,5 +1,6 @@
 """Opening, migrating and locking on every engine."""
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from app.repository import movies
 from app.storage import Database, open_database, sqlite
 from app.storage.revisions import MIGRATIONS
 from app.storage.schema import counters, metadata
+from app.storage.sqlite_connections import use_wal
 from tests.postgres import PostgresServer
 from tests.server import poll
 
@@ -55,6 +57,20 @@ def test_opening_at_once_from_many_threads_migrates_once(tmp_path: Path) -> None
         opened = list(pool.map(lambda _: open_database(Settings(data_dir=tmp_path)), range(6)))
     with opened[-1].read() as connection:
         assert movies.count(connection) == 60
+
+
+def test_many_connections_open_a_new_file_at_once(tmp_path: Path) -> None:
+    everybody = threading.Barrier(6)
+
+    def connect(path: Path) -> None:
+        connection = sqlite3.connect(path, isolation_level=None)
+        everybody.wait(10)
+        use_wal(connection)
+        connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        for number in range(100):
+            list(pool.map(connect, [tmp_path / f"{number}.db"] * 6))
 
 
 def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
