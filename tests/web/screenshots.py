@@ -103,7 +103,7 @@ def main() -> None:
         FOLDER.mkdir(exist_ok=True)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
-                executable_path=shutil.which("chromium"), args=FLAGS, chromium_sandbox=False
+                executable_path=shutil.which("chromium-headless-shell"), args=FLAGS, chromium_sandbox=False
             )
             origin = f"http://127.0.0.1:{server.port}"
             take_all(browser, origin, paths)

@@ -32,6 +32,10 @@ def violations(page: Any) -> list[str]:
     return [f"{v['id']}: {v['nodes'][0]['html']} {v['nodes'][0]['failureSummary']}" for v in found]
 
 
+WIDE = """[...document.body.querySelectorAll("*")]
+  .filter((node) => node.getBoundingClientRect().right > 360.5).map((node) => node.outerHTML.slice(0, 120))"""
+
+
 def test_no_violation_on_any_page(visit: Visit, expect: Any, server: Server, watch: Any) -> None:
     watch.allowed.append("status of 404")
     rows = [Waiting(840, "w", "Toy Storey", 1995, score=4, candidates=((1, "one letter differs"),))]
@@ -52,7 +56,7 @@ def test_no_violation_on_any_page(visit: Visit, expect: Any, server: Server, wat
         page.set_viewport_size({"width": 360, "height": 740})
         found[f"{path} phone"] = violations(page) if "user" in path else []
         if page.evaluate("document.documentElement.scrollWidth") > 360:
-            found[f"{path} phone"].append("wider than the screen")
+            found[f"{path} phone"] += ["wider than the screen", *page.evaluate(WIDE)]
     assert {where: broken for where, broken in found.items() if broken} == {}
 
 
