@@ -113,7 +113,7 @@ _COMMON = frozenset(("movie", "film", "beginning", "sequel", "musical", "series"
 _NUMERALS = frozenset(titles.numeral_words()) | frozenset(map(str, range(21)))
 SPECIAL = frozenset(_WORDS) | _NUMERALS | _DROPPED | _LEADING
 """Words for which a title of none but letters may have other names than itself."""
-_MARK_FIRST = re.compile(r"(?:^|\()\s*[^\w\s(]")
+_MARK_FIRST = re.compile(r"(?:^|\(|a\.?+\s?k\.?+\s?a\.?+)\s*[^\w\s(]", re.IGNORECASE)
 _VALUE = re.compile(r"[0-9]")
 _WITHOUT_MARKS = str.maketrans("", "", ":-–—/")
 _BEHIND = re.compile(rf", ({_ARTICLES})(?=\s*(?:[()]|$|:))", re.IGNORECASE)

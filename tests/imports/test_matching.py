@@ -153,6 +153,8 @@ def test_a_film_is_looked_up_by_each_of_its_names() -> None:
             "$",
             "$ (Dollars)",
             ") a.k.a.",
+            "a.k.a. )",
+            "Money a.k.a. $",
             "Part 21: An Other",
         ),
     ]
