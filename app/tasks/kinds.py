@@ -147,8 +147,8 @@ def kind_of(name: str) -> Kind[Any]:
 
 
 def kinds() -> tuple[Kind[Any], ...]:
-    """Every kind, in the order of registration."""
-    return tuple(_KINDS.values())
+    """Every kind by name, whichever module was imported first."""
+    return tuple(_KINDS[name] for name in sorted(_KINDS))
 
 
 def names(lane: str | None = None) -> tuple[str, ...]:
