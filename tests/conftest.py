@@ -94,7 +94,14 @@ LONG = (
     "web/test_accessibility.py",
     "web/test_login_forms.py",
 )
-"""Folders and files of the long marks: `pytest -q -m ''` runs them too."""
+"""Folders and files of the long marks: `pytest -q -m long` runs them."""
+PROOFS = (
+    "processes/test_backup.py",
+    "processes/test_demo_kill.py",
+    "processes/test_hook_storm.py",
+    "processes/test_slow_clients.py",
+)
+"""Files that CI leaves out, since others show the same in less time: `pytest -n 0 -m proof` runs them."""
 LONG_ON_POSTGRES = ("imports", "tasks", "api", "people", "test_cli_people.py", "backups")
 """Folders whose tests run on SQLite alone in the short form: the engines have their own tests."""
 
@@ -105,6 +112,18 @@ hypothesis_settings.register_profile("random", derandomize=False, deadline=None,
 hypothesis_settings.load_profile("random" if os.environ.get("CI") == "true" else "repeatable")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file of whose tests none is asked for is not even imported."""
+    here, asked = Path(__file__).parent, config.option.markexpr
+    if collection_path.suffix != ".py" or not collection_path.is_relative_to(here):
+        return None
+    path = collection_path.relative_to(here).as_posix()
+    is_left_out = ("not long" in asked and path.startswith(LONG + PROOFS)) or (
+        asked == "long" and not path.startswith(LONG + LONG_ON_POSTGRES)
+    )
+    return True if is_left_out else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
@@ -113,7 +132,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         path = item.path.relative_to(here).as_posix()
         is_postgres = "postgres" in item.name.partition("[")[2]
-        if path.startswith(LONG) or (is_postgres and path.startswith(LONG_ON_POSTGRES)):
+        if path.startswith(PROOFS) or item.get_closest_marker("proof"):
+            item.add_marker("proof")
+        elif path.startswith(LONG) or (is_postgres and path.startswith(LONG_ON_POSTGRES)):
             item.add_marker("long")
 
 

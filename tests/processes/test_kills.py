@@ -17,7 +17,7 @@ from typing import Any
 from tests.processes.imports import FILMS, await_phase, queried, upload, write_csv
 from tests.server import Server, poll
 
-KILLS = int(os.environ.get("MATINEE_TEST_KILLS", "3" if os.environ.get("CI") else "1"))
+KILLS = int(os.environ.get("MATINEE_TEST_KILLS", "1"))
 PHASES = ("parse", "merge")
 ENVIRONMENT = {"MATINEE_IMPORT_CHUNK": "8000"}
 
