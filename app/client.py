@@ -86,8 +86,16 @@ class MatineeClient(MovieCalls, RatingCalls, RecommendationCalls, TaskCalls, Peo
     def health(self) -> JsonObject:
         return json_object(self._get("/health"))
 
-    def create_movie(self, title: str, year: int | None = None, genre: str | None = None) -> Movie:
-        fields = {"title": title, "year": year, "genre": genre}
+    def create_movie(
+        self,
+        title: str,
+        year: int | None = None,
+        genre: str | None = None,
+        imdb_id: str | None = None,
+        tmdb_id: int | None = None,
+    ) -> Movie:
+        """Add a movie; `imdb_id` is like "tt0114709"."""
+        fields = {"title": title, "year": year, "genre": genre, "imdb_id": imdb_id, "tmdb_id": tmdb_id}
         known = {name: value for name, value in fields.items() if value is not None}
         return self._changed(Movie, "POST", "/movies", json=known)
 

@@ -14,11 +14,16 @@ def imdb_text(number: int | None) -> str | None:
     return None if number is None else f"tt{number:07}"
 
 
+def imdb_number(text: str | None) -> int | None:
+    """The number of an IMDb id as IMDb writes it."""
+    return None if text is None else int(text.removeprefix("tt"))
+
+
 @dataclass(frozen=True, slots=True)
 class Movie:
     """A movie; `genre` may hold several, separated by "|". `mean_score` is None without ratings.
 
-    `imdb_id` is like "tt0114709"; it and `tmdb_id` are None unless links were imported.
+    `imdb_id` is like "tt0114709"; it and `tmdb_id` are None unless they are known.
     """
 
     id: int

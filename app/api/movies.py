@@ -21,7 +21,7 @@ from app.api.values import MOST, NUMBER, Genre, Id, ImdbId, Title, Words, Year
 from app.errors import Invalid
 from app.imports import arrivals
 from app.imports.merges import MERGED_MOVIES, MergeMoviesParams
-from app.movie import Movie
+from app.movie import Movie, imdb_number
 from app.repository import lookups, movie_merges, movies, ratings
 from app.repository.search import search
 from app.service import Service
@@ -45,6 +45,13 @@ class MovieBody(BaseModel):
     genre: Genre | None = None
 
 
+class NewMovie(MovieBody):
+    """Its ids at IMDb and TMDB, where they are known, find it for the rows and events that tell them."""
+
+    imdb_id: ImdbId | None = None
+    tmdb_id: Annotated[Id, NUMBER, Field(gt=0)] | None = None
+
+
 class MovieChanges(BaseModel):
     """What is named is changed; null and an empty text clear a year or genre."""
 
@@ -60,16 +67,25 @@ class MovieChanges(BaseModel):
     dependencies=[EDITOR],
     status_code=201,
     response_model=MovieAnswer,
-    responses=sends("Location", "ETag", status=201),
+    responses=refusals(Conflict="Another movie has its IMDb or TMDB id")
+    | sends("Location", "ETag", status=201),
 )
-def create_movie(body: MovieBody, once: OnceDependency) -> Any:
+def create_movie(body: NewMovie, once: OnceDependency) -> Any:
     """Add a movie, under an id of its own; no import overwrites it. Rows that wait for it end.
 
     `genre` may hold several, separated by "|".
     """
 
     def create(connection: Connection) -> Reply:
-        movie = arrivals.create_movie(connection, body.title, body.year, body.genre or None, now=time.time())
+        movie = arrivals.create_movie(
+            connection,
+            body.title,
+            body.year,
+            body.genre or None,
+            now=time.time(),
+            imdb_id=imdb_number(body.imdb_id),
+            tmdb_id=body.tmdb_id,
+        )
         return Reply(movie, 201, {"Location": f"/movies/{movie.id}", "ETag": tag_of_movie(movie)})
 
     return once(body, create)
@@ -103,7 +119,7 @@ async def list_movies(
         years = (year_from, year_to)
         if ids is not None or imdb_id is not None or tmdb_id is not None:
             _refuse_others(request, {"ids"} if ids is not None else {"imdb_id", "tmdb_id"})
-            number = None if imdb_id is None else int(imdb_id.removeprefix("tt"))
+            number = imdb_number(imdb_id)
             with service.database.read() as connection:
                 if ids is not None:
                     return lookups.asked(connection, ids)

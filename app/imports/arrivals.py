@@ -14,6 +14,7 @@ from pathlib import Path
 from sqlalchemy.engine import Connection
 
 from app import titles
+from app.errors import Conflict
 from app.imports.checkpoint import Figures
 from app.imports.finding import find
 from app.imports.matching import Matcher, Work
@@ -21,8 +22,8 @@ from app.imports.mergers import Range, lines
 from app.imports.names import names, search_key
 from app.imports.readers.movies import TAKEN
 from app.imports.rejects import Reject
-from app.movie import LONGEST_TITLE, Movie, imdb_text
-from app.repository import arrivals, catalogue, movies, waiting
+from app.movie import LONGEST_TITLE, Movie, imdb_number, imdb_text
+from app.repository import arrivals, catalogue, lookups, movies, waiting
 from app.repository.arrivals import Taken
 from app.repository.waiting import Waiting
 from app.storage import Database, database_of
@@ -123,7 +124,7 @@ class ArrivalMerger:
         by_id, titled = dict[int, int](), dict[int, int]()
         made = _made_like(connection, films.values())
         for one in made.values():
-            linked = arrivals.imported_with_id(connection, _imdb(one), one.tmdb_id)
+            linked = arrivals.imported_with_id(connection, imdb_number(one.imdb_id), one.tmdb_id)
             if len(linked) == 1 and linked <= films.keys() and not _differ(one, films[min(linked)]):
                 by_id[one.id] = min(linked)
             elif not linked and (movie_id := self._titled(one)) in films:
@@ -221,10 +222,6 @@ def _work(row: Waiting) -> Work:
     return Work(titled, row.year, row.imdb_id, row.tmdb_id)
 
 
-def _imdb(movie: Movie) -> int | None:
-    return None if movie.imdb_id is None else int(movie.imdb_id.removeprefix("tt"))
-
-
 def _differ(made: Movie, film: Movie) -> bool:
     """Whether the ids say that two movies are not the same; that of IMDb goes first."""
     if made.imdb_id is not None and film.imdb_id is not None:
@@ -239,7 +236,7 @@ def _made_like(connection: Connection, films: Collection[Movie]) -> dict[int, Mo
 
 def _ids(films: Iterable[Movie]) -> tuple[set[int], set[int]]:
     """The ids of movies at IMDb and TMDB."""
-    pairs = [(_imdb(film), film.tmdb_id) for film in films]
+    pairs = [(imdb_number(film.imdb_id), film.tmdb_id) for film in films]
     return {one for one, _ in pairs if one is not None}, {one for _, one in pairs if one is not None}
 
 
@@ -253,13 +250,22 @@ def create_movie(
     imdb_id: int | None = None,
     tmdb_id: int | None = None,
 ) -> Movie:
-    """Add a movie, with its ids at IMDb and TMDB if they are known, and end the rows that wait for it."""
+    """Add a movie, with its ids at IMDb and TMDB if they are known, and end the rows that wait for it.
+
+    Raises `Conflict` where another movie has one of the ids.
+    """
     coming = Movie(0, title, year, genre, 0, None, imdb_text(imdb_id), tmdb_id)
     rows = _rows(connection, [coming], PEOPLE_AT_ONCE)
-    if rows:  # before the counters that a new movie moves: an import takes them in that order
+    has_ids = imdb_id is not None or tmdb_id is not None
+    if rows or has_ids:  # before the counters that a new movie moves: an import takes them in that order
         database_of(connection).lock_ratings(connection)
+    for known in ({"imdb_id": imdb_id, "tmdb_id": None}, {"imdb_id": None, "tmdb_id": tmdb_id}):
+        if any(known.values()) and (others := lookups.linked(connection, **known)):
+            raise Conflict(
+                f'Movie {others[0].id}, "{others[0].title}", has that IMDb or TMDB id. Nothing was added.'
+            )
     movie_id = movies.create(connection, title, year, genre, now=now).id
-    if imdb_id is not None or tmdb_id is not None:
+    if has_ids:
         link = {"imdb_id": imdb_id, "tmdb_id": tmdb_id}
         catalogue.put(connection, catalogue.LINK, {movie_id: link})
     if ended := _ends(connection, rows, movie_id):

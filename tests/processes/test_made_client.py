@@ -70,12 +70,12 @@ class Made:
 
 def test_every_answer_is_a_typed_object(made: Made) -> None:
     problem, task = made.model("Problem"), made.model("TaskAnswer")
-    body = made.model("MovieBody")(title="Persona", year=1966)
+    body = made.model("NewMovie")(title="Persona", year=1966)
     created = made.call("movies.create_movie", body=body)
     assert (created.status_code, created.parsed.title) == (201, "Persona")
     missing = made.call("movies.get_movie", 424242)
     assert isinstance(missing.parsed, problem) and missing.parsed.status == 404
-    wrong = made.call("movies.create_movie", body=made.model("MovieBody")(title=""))
+    wrong = made.call("movies.create_movie", body=made.model("NewMovie")(title=""))
     assert isinstance(wrong.parsed, problem) and wrong.parsed.errors[0].pointer == "#/title"
 
     started = made.imported()

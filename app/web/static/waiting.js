@@ -44,7 +44,8 @@ const made = new Map(); // by number of a row: the film that was added for it, a
 
 async function add(row, item) {
   if (!made.has(row.number)) {
-    const json = JSON.stringify({ title: row.title, ...(row.year ? { year: row.year } : {}) });
+    const told = ["title", "year", "imdb_id", "tmdb_id"].filter((name) => row[name] != null);
+    const json = JSON.stringify(Object.fromEntries(told.map((name) => [name, row[name]])));
     const headers = { "Idempotency-Key": newKey() };
     made.set(row.number, (await call("/movies", { method: "POST", json, again: true, headers })).content);
   }
