@@ -8,50 +8,32 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from app import network
 from app.errors import ConfigurationError
+from app.setting_values import (
+    LIMIT,
+    LIMIT_UNIT,
+    ROOT_PATH,
+    SECRET,
+    Factors,
+    LogFormat,
+    LogLevel,
+    Origins,
+    Proxies,
+    Store,
+)
 
 PREFIX = "MATINEE_"
 OTHERS = ("MATINEE_URL", "MATINEE_TOKEN")
 """Variables of the client."""
 OTHER_PREFIXES = ("MATINEE_TEST_", "MATINEE_BENCH_")
-
-ROOT_PATH: dict[str, Any] = {"pattern": r"^$|^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$", "max_length": 200}
-SECRET: dict[str, Any] = {"pattern": r"^$|^\S{32,}$", "repr": False}
-
-LIMIT: dict[str, Any] = {"pattern": r"^[1-9]\d{0,6}/(second|minute|hour|day)$"}
-LIMIT_UNIT = "number/second, /minute, /hour or /day"
-
-
-def _checked(check: Callable[[str], object]) -> AfterValidator:
-    """Raises the `ValueError` of `check`."""
-
-    def keep(text: str) -> str:
-        check(text)
-        return text
-
-    return AfterValidator(keep)
-
-
-def _factors(text: str) -> str:
-    if text != "auto" and not (text.isdecimal() and int(text) % 16 == 0 and 16 <= int(text) <= 512):
-        raise ValueError("set it to a multiple of 16 from 16 to 512, or to auto")
-    return text
-
-
-Factors = Annotated[str, BeforeValidator(str), _checked(_factors)]
-Proxies = Annotated[str, _checked(network.networks)]
-Origins = Annotated[str, _checked(network.origins)]
-LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-LogFormat = Literal["auto", "json", "text"]
 
 log = logging.getLogger("matinee.config")
 
@@ -69,8 +51,14 @@ class Settings:
     database_url: str = _setting(
         "", "URL", "sqlite:///... or postgresql://...; empty: SQLite in the data directory"
     )
+    store: Store = _setting(
+        "",
+        "path or URL",
+        "where files are kept that all machines need (uploads, models): a folder or s3://BUCKET/PREFIX; "
+        "empty: the data directory",
+    )
     redis_url: str = _setting(
-        "", "URL", "redis://...; when set, models are published through it and requests counted in it"
+        "", "URL", "redis://...; when set, models are announced or published through it and requests counted"
     )
     host: str = _setting(
         "127.0.0.1", "address", "where `matinee serve` and `matinee demo` listen", min_length=1
@@ -220,7 +208,8 @@ class Settings:
     def to_environment(self) -> dict[str, str]:
         """The variables from which another process on this machine reads the same settings."""
         values = {row.name: getattr(self, row.name) for row in fields(self)} | {
-            "data_dir": self.data_dir.absolute()
+            "data_dir": self.data_dir.absolute(),
+            "store": self.store if "://" in self.store or not self.store else Path(self.store).absolute(),
         }
         return {PREFIX + name.upper(): str(value) for name, value in values.items()}
 

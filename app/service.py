@@ -1,5 +1,6 @@
 """The service of one process: database, embedded worker and active model, opened on first use."""
 
+import logging
 import threading
 
 from app import (
@@ -21,6 +22,8 @@ from app.storage.quotas import Quotas
 from app.storage.snapshots import Snapshots
 from app.tasks.embedded import EmbeddedWorker, WorkerState
 
+log = logging.getLogger("matinee.serving")
+
 
 class Service:
     """Opens everything once, on first use, under a lock: there may be no start-up event (TestClient)."""
@@ -37,7 +40,10 @@ class Service:
         self.heavy = Heavy()
         self.measures = Measures()
         self.snapshots = Snapshots(settings.data_dir / "metrics", self.measures.snapshot)
-        self.model = ActiveModel(ModelStore.of(settings), lambda: self.database)
+        models = ModelStore.of(settings)
+        self.model = ActiveModel(models, lambda: self.database)
+        self._announced = models.announced
+        self._closed = threading.Event()
 
     @property
     def database(self) -> Database:
@@ -53,9 +59,23 @@ class Service:
                 if self.settings.embedded_worker and self._worker is None:
                     self._worker = EmbeddedWorker(self.settings)  # it starts while the schema is made
                 self._database = open_database(self.settings)
+                self._listen()
             return self._database
         finally:
             self._lock.release()
+
+    def _listen(self) -> None:
+        """Read models ahead that are announced: the first request for one does not wait for its file."""
+        if self._announced is not None:
+            self._closed.clear()
+            listen, arguments = self._announced.listen, (self._read_ahead, self._closed)
+            threading.Thread(target=listen, args=arguments, daemon=True).start()
+
+    def _read_ahead(self, version: int) -> None:
+        try:
+            self.model.read_ahead(version)
+        except Exception as error:
+            log.warning("version %d was not read ahead: %s", version, error)
 
     def worker_state(self) -> WorkerState | None:
         """The state of the embedded worker; None if this process has none."""
@@ -69,6 +89,7 @@ class Service:
     def close(self) -> None:
         """End the worker at its next safe point and close the database; a later use opens both again."""
         self.snapshots.close()
+        self._closed.set()
         self.key_uses.close()  # before the lock, which it may need to open the database
         with self._lock:
             worker, database = self._worker, self._database

@@ -101,7 +101,9 @@ def matinee(path: Path, directory: Path, size: str) -> float:
 
 
 def imported(path: Path, settings: Settings, database: Database) -> float:
-    params = {"file": str(path), "filename": path.name, "user_id": None, "dry_run": False}
+    settings.uploads_dir.mkdir(parents=True, exist_ok=True)
+    (settings.uploads_dir / path.name).symlink_to(path.absolute())
+    params = {"file": f"uploads/{path.name}", "filename": path.name, "user_id": None, "dry_run": False}
     with database.write() as connection:
         tasks.create(connection, IMPORT.name, params, now=time.time())
         task = claim(connection, now=time.time())

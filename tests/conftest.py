@@ -17,6 +17,7 @@ from app.service import Service
 from app.storage import Database, open_database
 from app.tasks.worker import run_next
 from tests.postgres import PostgresServer
+from tests.s3 import BUCKET, S3Server
 
 ENGINES = ("sqlite", "postgres")
 MEMORY, ENOUGH = Path("/dev/shm"), 4 << 30  # noqa: S108
@@ -151,6 +152,22 @@ def postgres() -> Iterator[tuple[PostgresServer, str]]:
     open_database(Settings(database_url=server.url(template))).close()
     yield server, template
     server.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A server, to be asked for by those who kill it; it is to run again when they end."""
+    server = S3Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3_address(s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty prefix of a bucket, to which the environment leads."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{BUCKET}/{tmp_path.name}"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -27,6 +27,7 @@ LAYERS = (  # packages and modules of `app`; each may import from its own layer 
     (
         "retry_client",
         "config",
+        "setting_values",
         "traces",
         "titles",
         "spelling",
@@ -44,6 +45,7 @@ ONLY_IN = {
     "sqlite3": ("app.storage",),
     "psycopg": ("app.storage",),
     "redis": ("app.storage",),
+    "obstore": ("app.storage",),
     "alembic": ("app.storage",),
     "sqlalchemy.dialects": ("app.storage",),
     "numba": ("app.compilation",),

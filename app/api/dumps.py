@@ -5,15 +5,19 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, BackgroundTasks, Query
 from fastapi.responses import FileResponse
 from sqlalchemy.engine import Connection
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
 
 from app.api.answers import refusals, sends
 from app.api.dependencies import ServiceDependency
 from app.api.edge.manners import Manner, served
 from app.api.edge.rules import EDITOR, CallerDependency
+from app.api.files import file_answer
 from app.api.idempotency import OnceDependency, Reply, accepted
 from app.api.tasks import ExistingTask, Started
 from app.dumps.kinds import DUMP_RECOMMENDATIONS, DumpParams
 from app.errors import Conflict, NotFound
+from app.storage.store import store_of
 from app.task import COMPLETE, RETRIABLE
 from app.tasks.kinds import kind_of
 from app.tasks.start import queue
@@ -62,7 +66,7 @@ def start_dump(
     ),
 )
 @served(Manner.STREAMS)
-async def get_task_result(task: ExistingTask, service: ServiceDependency) -> FileResponse:
+async def get_task_result(task: ExistingTask, service: ServiceDependency) -> Response:
     """The file that a task has made, to be saved."""
     kind = kind_of(task.kind)
     if kind.file is None:
@@ -71,7 +75,8 @@ async def get_task_result(task: ExistingTask, service: ServiceDependency) -> Fil
         again = f"POST /tasks/{task.id}/retry starts it again."
         what = again if task.status in RETRIABLE else f"Wait for that at GET /tasks/{task.id}."
         raise Conflict(f"Task {task.id} is {task.status}: its file is there once it is complete. {what}")
-    file = kind.file(service.settings, task)
+    file = await run_in_threadpool(kind.file, service.settings, task)
     if file is None:
         raise NotFound(f"The file of task {task.id} is gone. {kind.lost}")
-    return FileResponse(file.path, media_type=file.media_type, filename=file.name)
+    store = store_of(service.settings)
+    return await run_in_threadpool(file_answer, store, file.key, file.media_type, file.name)

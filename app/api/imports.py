@@ -15,18 +15,21 @@ from app.api.dependencies import Cursor, Limit, ServiceDependency, poll_again
 from app.api.edge.manners import Manner, served
 from app.api.edge.places import place
 from app.api.edge.rules import OWN, OWN_TASK, VIEWER, CallerDependency
+from app.api.files import file_answer
 from app.api.idempotency import Once, OnceDependency, Reply, accepted
 from app.api.tasks import ExistingTask, Started, Status, TaskAnswer, list_tasks, task_answer
 from app.api.uploads import Receiver, Upload
 from app.api.values import Id, ShortWords, TaskId, Words
-from app.errors import Forbidden, NotFound
+from app.errors import AppError, Forbidden, NotFound
 from app.imports import readers
+from app.imports.checkpoint import upload_key
 from app.imports.kinds import IMPORT, UNDO, ImportParams
 from app.imports.readers.reader import Options
 from app.imports.readers.rows import whose
-from app.imports.rejects import rejects_path
+from app.imports.rejects import published
 from app.repository import tasks
 from app.service import Service
+from app.storage.store import store_of
 from app.tasks.start import queue
 from app.user import Caller
 
@@ -87,46 +90,55 @@ async def start_import(
         )
         sample = upload.size == 0 and "content-type" not in request.headers
         async with place(request):
-            answer = await run_in_threadpool(
-                _start, service, caller, receiver, None if sample else upload, params, once
-            )
+            params = await run_in_threadpool(_checked, caller, None if sample else upload, params)
+        task_id = str(uuid.uuid4())
+        if not sample:  # not in the place of a request: the store may be far away
+            key = upload_key(task_id)
+            params = replace(params, file=key)
+            await receiver.keep(store_of(service.settings), key)
+        try:
+            async with place(request):
+                answer = await run_in_threadpool(_start, service, caller, task_id, params, once)
+        except AppError:  # of the place, before anything is queued
+            await run_in_threadpool(_drop, service, params)
+            raise
     finally:
         await run_in_threadpool(receiver.close)
     background.add_task(service.wake_worker)
     return answer
 
 
-def _start(
-    service: Service,
-    caller: Caller,
-    receiver: Receiver,
-    upload: Upload | None,
-    params: ImportParams,
-    once: Once,
-) -> Any:
-    options = Options(params.columns, params.scale, params.charset, params.dates)
+def _checked(caller: Caller, upload: Upload | None, params: ImportParams) -> ImportParams:
+    """What is known of the file. Raises what refuses it."""
+    if upload is None or params.create:
+        _refuse_confined(caller)
+    if upload is None:
+        return params
+    reader = readers.check(upload.path, upload.filename, _options(params))
+    if not reader.personal:
+        _refuse_confined(caller)
+    if reader.personal and params.user_id is None:
+        raise whose(reader.name)
+    return replace(
+        params,
+        filename=upload.filename,
+        size=upload.size,
+        sha256=upload.sha256,
+        personal=reader.personal,
+    )
+
+
+def _options(params: ImportParams) -> Options:
+    return Options(params.columns, params.scale, params.charset, params.dates)
+
+
+def _start(service: Service, caller: Caller, task_id: str, params: ImportParams, once: Once) -> Any:
+    """Queue the import, or give the answer of the first request; then its upload is not needed."""
+    options = _options(params)
     said = ("" if options == Options() else f" {options}") + (
         f" create={params.create}" if params.create else ""
     )
-    payload = f"{upload.sha256 if upload else ''} {params.user_id} {params.dry_run}{said}"
-    task_id = str(uuid.uuid4())
-    kept = service.settings.uploads_dir / task_id
-    if upload is None or params.create:
-        _refuse_confined(caller)
-    if upload is not None:
-        reader = readers.check(upload.path, upload.filename, options)
-        if not reader.personal:
-            _refuse_confined(caller)
-        if reader.personal and params.user_id is None:
-            raise whose(reader.name)
-        receiver.keep(kept)
-        params = replace(
-            params,
-            file=str(kept.relative_to(service.settings.data_dir)),
-            filename=upload.filename,
-            size=upload.size,
-            sha256=upload.sha256,
-        )
+    payload = f"{params.sha256} {params.user_id} {params.dry_run}{said}"
     started = False
 
     def start(connection: Connection) -> Reply:
@@ -143,7 +155,13 @@ def _start(
         raise
     finally:
         if not started:
-            kept.unlink(missing_ok=True)
+            _drop(service, params)
+
+
+def _drop(service: Service, params: ImportParams) -> None:
+    """Delete an upload that no task names."""
+    if params.file:
+        store_of(service.settings).delete([params.file])
 
 
 def _refuse_confined(caller: Caller) -> None:
@@ -190,10 +208,12 @@ def import_status(task_id: TaskId, response: Response, service: ServiceDependenc
 
 @router.get("/{task_id}/rejects", dependencies=[OWN_TASK], response_class=FileResponse, responses=NO_REJECTS)
 @served(Manner.STREAMS)
-async def import_rejects(task: ExistingTask, service: ServiceDependency) -> FileResponse:
+async def import_rejects(task: ExistingTask, service: ServiceDependency) -> Response:
     """The rejected rows, as a CSV of line, column, value and reason."""
-    path = rejects_path(service.settings.data_dir, task.id)
-    if not path.is_file():
+    store = store_of(service.settings)
+    key = await run_in_threadpool(published, store, task.id)
+    if key is None:
         when = "has none" if task.ended else f"is {task.status}; they can be read once it has ended"
         raise NotFound(f"There are no rejects of task {task.id}: it {when}.")
-    return FileResponse(path, media_type="text/csv; charset=utf-8", filename=f"rejects-{task.id}.csv")
+    name = f"rejects-{task.id}.csv"
+    return await run_in_threadpool(file_answer, store, key, "text/csv; charset=utf-8", name)

@@ -81,5 +81,8 @@ def activate_model(version: Version, service: ServiceDependency, once: OnceDepen
         return Reply(_answer(active))
 
     answer = once("", activate)
-    ModelStore.of(service.settings).forget(gone)
+    store = ModelStore.of(service.settings)
+    store.announce(version)
+    store.keep(found.checksum)
+    store.forget(gone)
     return answer

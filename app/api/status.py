@@ -1,10 +1,7 @@
 """The state of the service, for people."""
 
-import os
 import time
-from contextlib import suppress
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter
@@ -14,6 +11,7 @@ from app.api.dependencies import ServiceDependency
 from app.api.edge.rules import EDITOR
 from app.measures import REQUESTS, minutes
 from app.repository import models, movies, ratings, tasks
+from app.storage.store import Store, store_of
 from app.tasks.embedded import WorkerState
 
 router = APIRouter(tags=["operations"])
@@ -77,8 +75,8 @@ def get_status(service: ServiceDependency) -> dict[str, Any]:
         counted = {"ratings": ratings.count(connection), "movies": movies.count(connection)}
     storage = {
         "database_bytes": service.database.size(),
-        "models_bytes": _bytes_in(settings.models_dir),
-        "uploads_bytes": _bytes_in(settings.uploads_dir),
+        "models_bytes": _bytes_in(store_of(settings), "models/"),
+        "uploads_bytes": _bytes_in(store_of(settings), "uploads/"),
     }
     return {
         "version": version("matinee"),
@@ -142,11 +140,5 @@ def _worker(state: WorkerState | None) -> Worker | None:
     )
 
 
-def _bytes_in(directory: Path) -> int:
-    """Bytes of the files in a folder; files may come and go meanwhile."""
-    total = 0
-    with suppress(FileNotFoundError), os.scandir(directory) as entries:
-        for entry in entries:
-            with suppress(FileNotFoundError):
-                total += entry.stat().st_size if entry.is_file() else 0
-    return total
+def _bytes_in(store: Store, folder: str) -> int:
+    return sum(entry.size for entry in store.entries(folder))

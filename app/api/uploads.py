@@ -17,13 +17,15 @@ from python_multipart.multipart import parse_options_header
 from app.api.forms import FRAMING, FileOfForm
 from app.errors import AppError, Conflict, TooLarge, UnsupportedMediaType
 from app.imports.readers.encodings import is_known
-from app.storage.files import replace_durably
 from app.storage.locks import try_lock
+from app.storage.store import Store
 
 WRITE_SIZE = 1 << 18
 """Bytes in memory for each upload, of which there may be hundreds."""
 DISK = ThreadPoolExecutor(4, thread_name_prefix="upload")
 """Threads of their own: a stalled disk must not block those of other requests."""
+TO_STORE = ThreadPoolExecutor(4, thread_name_prefix="store")
+"""The same for a store that may be far away: those who wait for it hold up nobody who sends a file."""
 CSV_TYPES = (
     *("text/csv", "application/csv", "text/plain", "application/octet-stream", "text/tab-separated-values"),
     *("text/x-csv", "application/x-csv", "text/comma-separated-values", "application/vnd.ms-excel"),
@@ -126,9 +128,9 @@ class Receiver:
             f"The upload has more than {self._limit:,} bytes (MATINEE_MAX_UPLOAD). Send it in parts."
         )
 
-    def keep(self, path: Path) -> None:
-        """Move the file to `path`; `close` no longer removes it."""
-        replace_durably(self.path, path)
+    async def keep(self, store: Store, key: str) -> None:
+        """Move the file into the store; `close` no longer removes it. Raises `Unavailable`."""
+        await asyncio.get_running_loop().run_in_executor(TO_STORE, store.put_file, key, self.path)
         self._kept = True
 
     def close(self) -> None:

@@ -22,13 +22,13 @@ from app.backups import ledger
 from app.backups.archive import Header, Writer
 from app.config import PREFIX, Settings
 from app.errors import StorageFull
-from app.imports.checkpoint import upload_path
-from app.imports.rejects import rejects_path
+from app.imports.checkpoint import upload_key
 from app.repository import models
 from app.storage import Database
 from app.storage.copies import AT_ONCE
 from app.storage.database import database_of
 from app.storage.schema import tasks as tasks_table
+from app.storage.store import Store, store_of
 from app.task import ACTIVE, RETRIABLE, Task
 
 Told = Callable[[str, int, int], object]
@@ -41,13 +41,15 @@ MARGIN = 16 << 20
 class Moment:
     """What the backup is of: a pinned transaction, and the files that belong to it.
 
-    `opened`: files by their name in the archive; `later`: of ended tasks, left out if they are gone.
+    `opened`: files by their key in the store, which is their name in the archive; `later`: of ended tasks,
+    with their sizes, left out if they are gone.
     """
 
     connection: Connection
     header: Header
+    store: Store
     opened: dict[str, BinaryIO]
-    later: dict[str, Path]
+    later: dict[str, int]
 
     @property
     def database_bytes(self) -> int:
@@ -55,9 +57,7 @@ class Moment:
 
     @property
     def file_bytes(self) -> int:
-        return sum(os.fstat(file.fileno()).st_size for file in self.opened.values()) + sum(
-            path.stat().st_size for path in self.later.values() if path.is_file()
-        )
+        return sum(map(_size, self.opened.values())) + sum(self.later.values())
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def write(
     for part in copying:
         writer.add(f"database/{part.name}", part.size, part.content, count if room else lambda _: None)
     for name, file in _files(moment):
-        size = os.fstat(file.fileno()).st_size
+        size = _size(file)
         writer.add(name, size, _pieces(file, size), count)
     digest = writer.finish()
     return Made(writer.written, digest, moment.header.left_out, moment.header.forgotten)
@@ -149,53 +149,70 @@ def _found(connection: Connection, settings: Settings, now: float, stack: ExitSt
         settings=shown_settings(settings),
         forgotten=sorted(ledger.known(connection)),
     )
-    opened, later = dict[str, BinaryIO](), dict[str, Path]()
+    store, opened, later = store_of(settings), dict[str, BinaryIO](), dict[str, int]()
     for checksum in sorted(models.checksums(connection)):
-        path = settings.models_dir / f"{checksum}.npz"
+        key = f"models/{checksum}.npz"
         try:
-            opened[f"models/{path.name}"] = stack.enter_context(path.open("rb"))
+            opened[key] = stack.enter_context(store.open(key))
         except OSError as error:
             header.left_out.append(f"model {checksum[:12]}: {error.strerror}")
     query = sa.select(tasks_table).order_by(tasks_table.c.seq)
+    there = _there(store)
     for row in connection.execute(query).mappings():
         task = Task(**row)
-        for name, path in _of_task(settings, task):
+        for key in _of_task(task, there):
             if task.status not in ACTIVE:
-                later[name] = path
+                later[key] = there[task.id][key]
                 continue
             try:
-                opened[name] = stack.enter_context(path.open("rb"))
+                opened[key] = stack.enter_context(store.open(key))
             except OSError as error:
-                header.left_out.append(f"{name} of task {task.id}: {error.strerror}")
-    return Moment(connection, header, opened, later)
+                header.left_out.append(f"{key} of task {task.id}: {error.strerror}")
+    return Moment(connection, header, store, opened, later)
 
 
-def _of_task(settings: Settings, task: Task) -> Iterator[tuple[str, Path]]:
-    """The files that it needs to go on or to be tried again, and its rejects, by their names there."""
-    rejects = rejects_path(settings.data_dir, task.id)
-    if rejects.is_file():
-        yield f"imports/{task.id}/{rejects.name}", rejects
-    if task.status not in (*ACTIVE, *RETRIABLE):
-        return
-    file = task.params.get("file")
-    if file:
-        upload = upload_path(settings, file)
-        if upload.is_file() or task.status in ACTIVE:
-            yield f"uploads/{upload.name}", upload
-    for path in sorted((settings.data_dir / "work" / task.id).glob("*")):
-        if path.is_file() and not path.name.endswith(".part"):
-            yield f"work/{task.id}/{path.name}", path
+def _there(store: Store) -> dict[str, dict[str, int]]:
+    """The sizes of the files of tasks by their keys, by the ids of the tasks."""
+    found: dict[str, dict[str, int]] = {}
+    for folder in ("imports/", "uploads/", "work/"):
+        for entry in store.entries(folder):
+            found.setdefault(entry.key.split("/")[1], {})[entry.key] = entry.size
+    return found
+
+
+def _of_task(task: Task, there: dict[str, dict[str, int]]) -> Iterator[str]:
+    """The keys of what it needs to go on or to be tried again, and of its rejects."""
+    keys = there.get(task.id, {})
+    file = task.params.get("file") and upload_key(task.params["file"])
+    if task.status in (*ACTIVE, *RETRIABLE) and file and (task.status in ACTIVE or file in keys):
+        yield file
+    for key in keys:
+        folder = key.partition("/")[0]
+        is_work = folder == "work" and key.count("/") == 2  # what lies deeper is made again
+        if folder == "imports" or (is_work and task.status in (*ACTIVE, *RETRIABLE)):
+            yield key
 
 
 def _files(moment: Moment) -> Iterator[tuple[str, BinaryIO]]:
-    yield from moment.opened.items()
-    for name, path in moment.later.items():
+    for key, file in moment.opened.items():
+        if moment.store.path(key) is None and moment.store.size(key) is None:
+            moment.header.left_out.append(f"{key}: its task has removed it meanwhile")
+        else:
+            yield key, file
+    for key in moment.later:
         try:
-            file = path.open("rb")
+            file = moment.store.open(key)
         except FileNotFoundError:  # it is no longer needed
             continue
         with file:
-            yield name, file
+            yield key, file
+
+
+def _size(file: BinaryIO) -> int:
+    """Of an open file; where it is read next is at its start again."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size
 
 
 def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:

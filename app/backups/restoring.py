@@ -26,12 +26,13 @@ from app.people.forget import Asker, forget_within
 from app.people.traces import may_hold, remove_files
 from app.repository import counters, forgetting, tasks
 from app.repository.import_order import IMPORT_RATINGS
-from app.storage import engine_of
+from app.storage import engine_of, marker
 from app.storage.copies import Part
 from app.storage.files import create
 from app.storage.revisions import head_revision
 from app.storage.schema import ratings
 from app.storage.schema import tasks as tasks_table
+from app.storage.store import Entry, store_of
 from app.task import ACTIVE, AT_WORK, COMPLETE, QUEUED, Task
 
 STAGE = "restoring"
@@ -70,6 +71,7 @@ def restore(
     try:
         return _restore(settings, stage, source, forgotten, time.time() if now is None else now)
     except BaseException:
+        _empty(settings)
         for path in _there(settings.data_dir):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         raise
@@ -88,7 +90,23 @@ def refuse_data(settings: Settings) -> None:
             f"{settings.data_dir} is not empty: it holds {there[0].name}. A backup is restored into an empty "
             "folder: set MATINEE_DATA_DIR to one, or move away what is there."
         )
+    if settings.store and (entry := next(_stored(settings), None)):
+        raise Conflict(
+            f"The store {store_of(settings).where} is not empty: it holds {entry.key}. A backup is restored "
+            "into an empty one: set MATINEE_STORE to another, or delete what is there."
+        )
     engine_of(settings).copies.refuse_data(settings)
+
+
+def _stored(settings: Settings) -> Iterator[Entry]:
+    """What a store beside the data folder holds of a service."""
+    store = store_of(settings)
+    return (entry for folder in FOLDERS for entry in store.entries(f"{folder}/"))
+
+
+def _empty(settings: Settings) -> None:
+    if settings.store:
+        store_of(settings).delete([*(entry.key for entry in _stored(settings)), marker.KEY])
 
 
 def _there(folder: Path) -> list[Path]:
@@ -105,7 +123,7 @@ def _restore(
     assert isinstance(header, Header)  # noqa: S101
     _refuse_other(header, copies.engine)
     report = Report(header)
-    staged = replace(settings, data_dir=stage)
+    staged = replace(settings, data_dir=stage, store="")
     parts = _parts(members, stage, report)
     with copies.filled(settings, staged, header.schema, parts) as connection:
         query = sa.select(sa.func.count()).select_from(ratings)
@@ -114,10 +132,21 @@ def _restore(
         _drop(connection, staged, report, now)
         counters.add(connection, "catalogue", LEAP)
         report.ratings = int(connection.execute(query).scalar_one())
-        for folder in FOLDERS:
-            if (stage / folder).is_dir():
-                (stage / folder).replace(settings.data_dir / folder)
+        marker.forget(connection)
+        _bring(settings, stage)
     return report
+
+
+def _bring(settings: Settings, stage: Path) -> None:
+    """Bring the files that were put together to their place; a store is claimed by who opens it first."""
+    if settings.store:
+        store_of(settings).delete([marker.KEY])
+    for folder in FOLDERS:
+        if not settings.store and (stage / folder).is_dir():
+            (stage / folder).replace(settings.data_dir / folder)
+        for path in sorted((stage / folder).rglob("*")) if settings.store else ():
+            if path.is_file():
+                store_of(settings).put_file(path.relative_to(stage).as_posix(), path)
 
 
 def _refuse_other(header: Header, engine: str) -> None:

@@ -18,6 +18,7 @@ from app.storage import Database, lock_directory
 from app.storage.heartbeat import Beat, lives, read_beat, record_of
 from app.storage.locks import is_held
 from app.storage.revisions import head_revision
+from app.storage.store import store_of
 from app.task import AT_WORK, FAILED, QUEUED
 from app.tasks.kinds import OUTSIDE
 
@@ -115,16 +116,27 @@ def of_model(database: Database, settings: Settings) -> Iterator[Finding]:
 
 
 def _problem_of(active: Active, settings: Settings) -> str:
-    path = settings.models_dir / f"{active.checksum}.npz"
+    store, key = store_of(settings), f"models/{active.checksum}.npz"
+    digest = hashlib.sha256()
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        for piece in store.pieces(key):
+            digest.update(piece)
     except OSError as error:
-        return "" if settings.redis_url else f"{path}: {error.strerror}"
-    return "" if digest == active.checksum else f"{path} is not what was saved (by its SHA-256)"
+        return (
+            "" if settings.redis_url and not settings.store else f"{key} in {store.where}: {error.strerror}"
+        )
+    return "" if digest.hexdigest() == active.checksum else f"{key} is not what was saved (by its SHA-256)"
 
 
 def of_store(settings: Settings) -> Iterator[Finding]:
     """What is kept outside of database and data folder."""
+    if settings.store:
+        try:
+            store_of(settings).check()
+        except AppError as error:
+            yield Finding("store", FAULT, error.detail, "docs/store.md says what a store needs.")
+        else:
+            yield Finding("store", GOOD, f"The store {settings.store} answers.")
     if settings.redis_url:
         try:
             ModelStore.of(settings).reach()

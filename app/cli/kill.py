@@ -38,7 +38,7 @@ def run(settings: Settings) -> int:
         path = Path(folder) / "ratings.csv"
         written = _write(path)
         chosen = replace(settings, data_dir=Path(folder) / "data", database_url="", import_chunk=CHUNK)
-        chosen = replace(chosen, redis_url="", secret_key="", embedded_worker=True, worker_nice=0)
+        chosen = replace(chosen, store="", redis_url="", secret_key="", embedded_worker=True, worker_nice=0)
         open_database(chosen).close()
         return serve(chosen, lambda url: _drive(url, path, written), once=True)
 

@@ -1,21 +1,20 @@
 """Write every user's recommendations to a file, some users at a time, all from one version of the model.
 
-What counts of the file is what the checkpoint says: its name and its length. An attempt that goes on copies
-that much into a file of its own, so a worker that was replaced can add nothing to it.
+What counts of the file is what the checkpoint says: segments in the store, and their lengths. An attempt adds
+segments of its own, so a worker that was replaced can add nothing to what counts. Once all users are in it,
+the file is put together.
 """
 
 import logging
-import os
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from app.dumps.kinds import DUMP, folder_of, path_of
+from app.dumps.kinds import DUMP, folder_of
 from app.dumps.lines import HEADERS, LINES
 from app.errors import NotFound
 from app.recommender.model import Model
@@ -25,20 +24,23 @@ from app.serving.model_file import CorruptModel
 from app.serving.model_store import ModelStore
 from app.serving.recommendations import Filters, Serving
 from app.serving.taste import taste_of
+from app.storage.files import write_pieces
+from app.storage.segments import Segments
+from app.storage.store import store_of
 from app.tasks.attempt import Attempt, Cancelled
 
 USERS_AT_ONCE = 200
 LONGEST = 0.25
 """Seconds from which a batch takes no further user: a cancel waits for the end of a batch."""
-COPIED_AT_ONCE = 1 << 20
 
 log = logging.getLogger("matinee.dump")
 
 
 @dataclass
 class Checkpoint:
-    """The first `size` bytes of `file` hold the users up to `after`: `users` of `total`.
+    """The first `size` bytes of the file, in `segments`, hold the users up to `after`: `users` of `total`.
 
+    `file`: what it is called once it is whole; in an earlier release, of an attempt that wrote one.
     `version`: of the model; 0: there was none.
     """
 
@@ -49,6 +51,7 @@ class Checkpoint:
     after: int = -1
     users: int = 0
     recommendations: int = 0
+    segments: list[Any] = field(default_factory=list)
 
 
 def run(
@@ -59,11 +62,10 @@ def run(
     monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
     """Do the whole dump, or what an earlier attempt has left of it."""
-    folder = folder_of(attempt.settings, attempt.task.id)
     try:
-        _Dump(attempt, folder, users_at_once, rest, monotonic).run()
+        _Dump(attempt, users_at_once, rest, monotonic).run()
     except Cancelled:
-        shutil.rmtree(folder, ignore_errors=True)
+        store_of(attempt.settings).delete_all(folder_of(attempt.task.id))
         raise
 
 
@@ -71,67 +73,77 @@ class _Dump:
     def __init__(
         self,
         attempt: Attempt,
-        folder: Path,
         users_at_once: int,
         rest: Callable[[float], object],
         monotonic: Callable[[], float],
     ) -> None:
-        self._attempt, self._folder, self._users = attempt, folder, users_at_once
+        self._attempt, self._users = attempt, users_at_once
         self._rest, self._monotonic = rest, monotonic
         self._params = DUMP.params_of(attempt.task)
-        self._path = folder / f"{attempt.task.attempt}.{self._params.format}"
+        self._files, self._folder = store_of(attempt.settings), folder_of(attempt.task.id)
+        self._name = f"{attempt.task.attempt}.{self._params.format}"
+        self._segments = self._file([])
         self._store = ModelStore.of(attempt.settings)
         self._model: Model | None = None
 
+    def _file(self, kept: list[Any]) -> Segments:
+        return Segments(self._files, self._folder, f"part-{self._attempt.task.attempt}", kept)
+
     def run(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self._path.open("wb") as file:
-            done = self._resumed(file) or self._begun(file)
-            _sync(file)
-            self._attempt.note(phase="dump", done=done.users, total=done.total, unit="users")
-            with self._attempt.transaction(checkpoint=asdict(done)):
-                pass
-            while self._batch(file, done):
-                pass
-        for other in set(self._folder.iterdir()) - {self._path}:
-            other.unlink(missing_ok=True)
+        done = self._resumed() or self._begun()
+        done.segments = self._segments.save()
+        self._attempt.note(phase="dump", done=done.users, total=done.total, unit="users")
+        with self._attempt.transaction(checkpoint=asdict(done)):
+            pass
+        while self._batch(done):
+            pass
+        self._put_together()
         figures = {name: getattr(done, name) for name in ("users", "recommendations", "size")}
         result = asdict(self._params) | {"model_version": done.version} | figures
         with self._attempt.transaction(
-            result=result, checkpoint={"file": done.file}
+            result=result, checkpoint={"file": self._name}
         ):  # names no user any more
             pass
+        self._files.sweep(self._folder, {self._name})
 
-    def _resumed(self, file: BinaryIO) -> Checkpoint | None:
+    def _put_together(self) -> None:
+        scratch = self._attempt.directory
+
+        def pieces() -> Iterator[bytes]:
+            for piece in self._segments.pieces():
+                yield piece
+                self._attempt.note()
+
+        write_pieces(scratch / self._name, pieces())
+        self._files.put_file(self._folder + self._name, scratch / self._name, self._attempt.note)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+    def _resumed(self) -> Checkpoint | None:
         """Go on where the checkpoint says; None if what that builds on is gone."""
         task = self._attempt.task
-        before = path_of(self._attempt.settings, task)
-        if before is None or not before.is_file():
+        if not (task.checkpoint or {}).get("file"):
             return None
         done = Checkpoint(**task.checkpoint or {})
-        if before.stat().st_size < done.size:
+        segments = self._file(done.segments or [[done.file, done.size]])
+        if not segments.are_there():
             return None
         try:
             self._load(done.version)
         except (NotFound, CorruptModel) as reason:
             log.warning("dump %s starts over with the active model: %s", task.id, reason)
             return None
-        left = done.size
-        with before.open("rb") as source:
-            while left > 0:
-                left -= file.write(source.read(min(left, COPIED_AT_ONCE)))
-                self._attempt.note()
-        done.file = self._path.name
+        self._segments, done.file = segments, self._name
         return done
 
-    def _begun(self, file: BinaryIO) -> Checkpoint:
+    def _begun(self) -> Checkpoint:
         """Raises `CorruptModel` if the active model cannot be read."""
         with self._attempt.database.read() as connection:
             active = models.active(connection)
             total = users.count_of_all(connection)
-        done = Checkpoint(self._path.name, active.version if active else 0, total)
+        done = Checkpoint(self._name, active.version if active else 0, total)
         self._load(done.version)
-        done.size = file.write(HEADERS[self._params.format].encode())
+        self._segments.append(HEADERS[self._params.format].encode())
+        done.size = self._segments.size
         return done
 
     def _load(self, version: int) -> None:
@@ -143,7 +155,7 @@ class _Dump:
                 base = self._store.load(row.checksum, version=version, created_at=row.created_at)
                 self._model = with_cold_start_movies(base, fold_in(connection, base, {}, 0))
 
-    def _batch(self, file: BinaryIO, done: Checkpoint) -> bool:
+    def _batch(self, done: Checkpoint) -> bool:
         """Add the next users to the file, and rest as long if other tasks are at work; False at the end."""
         began = self._monotonic()
         with self._attempt.database.read() as connection:
@@ -151,8 +163,8 @@ class _Dump:
             others = tasks.kinds_at_work(connection) - {DUMP.name}
         if text is None:
             return False
-        done.size += file.write(text.encode())
-        _sync(file)
+        self._segments.append(text.encode())
+        done.size, done.segments = self._segments.size, self._segments.save()
         with self._attempt.transaction(checkpoint=asdict(done), done=done.users):
             pass
         if others:
@@ -174,8 +186,3 @@ class _Dump:
             if self._monotonic() >= until:
                 break
         return "".join(lines) if ids else None
-
-
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())

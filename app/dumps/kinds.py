@@ -8,9 +8,9 @@ from sqlalchemy.engine import Connection
 from app.config import Settings
 from app.repository import tasks
 from app.storage import Database
+from app.storage.store import store_of
 from app.task import ACTIVE, COMPLETE, Task
 from app.tasks.kinds import OUTSIDE, Kind, ResultFile, later
-from app.tasks.retention import entries, remove
 
 DUMP_RECOMMENDATIONS = "dump_recommendations"
 MEDIA_TYPES = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
@@ -24,22 +24,22 @@ class DumpParams:
     limit: int = 10
 
 
-def folder_of(settings: Settings, task_id: str) -> Path:
-    """Where the task keeps its file."""
-    return settings.data_dir / "dumps" / task_id
+def folder_of(task_id: str) -> str:
+    """Under which the store has what the task has made."""
+    return f"dumps/{task_id}/"
 
 
-def path_of(settings: Settings, task: Task) -> Path | None:
-    """The file as far as it is written; None if nothing is. Each attempt has one of its own."""
+def key_of(task: Task) -> str | None:
+    """The file of a complete task. None if it has none."""
     name = (task.checkpoint or {}).get("file")
-    return folder_of(settings, task.id) / Path(name).name if name else None
+    return f"{folder_of(task.id)}{Path(name).name}" if name and task.status == COMPLETE else None
 
 
 def _file(settings: Settings, task: Task) -> ResultFile | None:
-    path, wanted = path_of(settings, task), DUMP.params_of(task).format
-    if path is None or not path.is_file():
+    key, wanted = key_of(task), DUMP.params_of(task).format
+    if key is None or store_of(settings).size(key) is None:
         return None
-    return ResultFile(path, f"recommendations-{task.id}.{wanted}", MEDIA_TYPES[wanted])
+    return ResultFile(key, f"recommendations-{task.id}.{wanted}", MEDIA_TYPES[wanted])
 
 
 def _join(connection: Connection, params: DumpParams) -> Task | None:
@@ -53,7 +53,7 @@ def _clean(database: Database, settings: Settings, _now: float) -> None:
     """A file is kept as long as its task; what was not completed is done again from the start."""
     with database.read() as connection:
         kept = tasks.ids(connection, (*ACTIVE, COMPLETE))
-    remove(entries(settings.data_dir / "dumps"), keep=kept)
+    store_of(settings).sweep("dumps/", kept)
 
 
 DUMP: Kind[DumpParams] = Kind(

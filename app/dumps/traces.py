@@ -1,14 +1,12 @@
 """Dumps hold what every user is recommended: what becomes of them when a person is forgotten."""
 
-import shutil
-from pathlib import Path
-
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
-from app.dumps.kinds import DUMP_RECOMMENDATIONS, folder_of, path_of
+from app.dumps.kinds import DUMP_RECOMMENDATIONS, folder_of, key_of
 from app.errors import Conflict
 from app.repository import forgetting
+from app.storage.store import Store, store_of
 from app.task import COMPLETE
 
 
@@ -27,21 +25,21 @@ def remove(connection: Connection, settings: Settings, user_id: int) -> int:
 
     Returns how many dumps lost their file.
     """
-    removed = 0
+    store, removed = store_of(settings), 0
     for task in forgetting.of_kind(connection, DUMP_RECOMMENDATIONS):
-        path = path_of(settings, task)
+        key = key_of(task)
         if task.status != COMPLETE:
             forgetting.rewrite(connection, task, {"checkpoint": None})
-        elif path is None or not path.is_file() or not _holds(path, user_id):
+        elif key is None or store.size(key) is None or not _holds(store, key, user_id):
             continue
-        if (folder := folder_of(settings, task.id)).is_dir():
-            shutil.rmtree(folder)
+        if any(True for _ in store.entries(folder_of(task.id))):
+            store.delete_all(folder_of(task.id))
             removed += 1
     return removed
 
 
-def _holds(path: Path, user_id: int) -> bool:
+def _holds(store: Store, key: str, user_id: int) -> bool:
     """Whether a line begins with the user, as `lines` writes it."""
     starts = (f'{{"user_id":{user_id},'.encode(), f"{user_id},".encode())
-    with path.open("rb") as file:
+    with store.open(key) as file:
         return any(line.startswith(starts) for line in file)

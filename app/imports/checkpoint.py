@@ -11,11 +11,12 @@ from sqlalchemy.engine import Connection
 from app.config import Settings
 from app.imports.kinds import IMPORT
 from app.imports.workspace import Workspace
+from app.storage.store import store_of
 from app.task import Task
 from app.tasks.attempt import Attempt
 
-GONE = "What it had kept for going on is gone from the data directory, or damaged."
-UPLOAD_GONE = "The upload is gone from the data directory."
+GONE = "What it had kept for going on is gone from the store (by default the data directory), or damaged."
+UPLOAD_GONE = "The upload is gone from the store (by default the data directory)."
 
 
 @dataclass
@@ -80,7 +81,7 @@ class Checkpoint:
     """Of a merge. `done` rows are merged: parts before `part`, and of that the ranges up to `after`.
 
     `merged` says that all of them are. `order`: see `import_order`. `movies_deleted`: as of the parse.
-    `rejects`: what counts of the `RejectFile`. `kept`: see `Workspace`; by default what an import has kept
+    `rejects`: as `RejectFile.save` says. `kept`: see `Workspace`; by default what an import has kept
     that began in the first release, without a checksum.
     """
 
@@ -136,13 +137,9 @@ def saving(
         saved.update(checkpoint.to_json())
 
 
-def upload_path(settings: Settings, file: str) -> Path:
-    """The upload that a task's `file` names, relative to the data directory.
-
-    Tasks of older releases have an absolute path, maybe from where the data directory was before.
-    """
-    here = settings.uploads_dir / Path(file).name
-    return here if here.exists() else settings.data_dir / file
+def upload_key(file: str) -> str:
+    """The upload that a task's `file` names; tasks of older releases have a path of the machine that was."""
+    return f"uploads/{Path(file).name}"
 
 
 def missing(settings: Settings, task: Task) -> str | None:
@@ -163,7 +160,5 @@ def missing_upload(settings: Settings, task: Task) -> str | None:
     params = IMPORT.params_of(task)
     if params.file is None:
         return None
-    path = upload_path(settings, params.file)
-    if not path.is_file() or (params.size and path.stat().st_size != params.size):
-        return UPLOAD_GONE
-    return None
+    size = store_of(settings).size(upload_key(params.file))
+    return UPLOAD_GONE if size is None or (params.size and size != params.size) else None

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from app.errors import Conflict, Invalid, StorageFull
 from app.imports import merge, parse, readers
-from app.imports.checkpoint import Checkpoint, missing, missing_upload, saving, upload_path
+from app.imports.checkpoint import Checkpoint, missing, missing_upload, saving, upload_key
 from app.imports.counts import settle
 from app.imports.gathering import Gathering
 from app.imports.kinds import IMPORT, MISSING, check_import, has_begun, missing_files
@@ -62,9 +62,14 @@ def _left(attempt: Attempt) -> Checkpoint | None:
 
 
 def _clear(attempt: Attempt, workspace: Workspace) -> None:
-    """Remove what is not needed to go on: all of it, if there is nothing to go on from."""
+    """Remove what is not needed to go on: all of it, if there is nothing to go on from.
+
+    An attempt that was replaced removes nothing: it may be what the next one goes on from.
+    """
     with attempt.database.read() as connection:
         task = tasks.get(connection, attempt.task.id)
+    if task is not None and task.attempt != attempt.task.attempt:
+        return
     if task is not None and has_begun(task):
         workspace.clear_parse()
     else:
@@ -81,13 +86,13 @@ def _options(attempt: Attempt) -> reader.Options:
     return reader.Options(params.columns, params.scale, params.charset, params.dates)
 
 
-def _files(attempt: Attempt) -> tuple[list[readers.Recognised], list[str]]:
+def _files(attempt: Attempt, workspace: Workspace) -> tuple[list[readers.Recognised], list[str]]:
     params = IMPORT.params_of(attempt.task)
     if params.file is None:
         return readers.recognise_all(SAMPLE, SAMPLE.name)
     if lacking := missing_upload(attempt.settings, attempt.task):
         raise Invalid(f"{lacking} Send the file again.")
-    path = upload_path(attempt.settings, params.file)
+    path = workspace.upload(upload_key(params.file), attempt.note)
     return readers.recognise_all(path, params.filename, _options(attempt))
 
 
@@ -98,9 +103,9 @@ def _parse(
 
     `before`: the checkpoint of a merge that was cut short; what it assumed of the files still holds.
     """
-    found, left_out = _files(attempt)
+    found, left_out = _files(attempt, workspace)
     attempt.report(phase="parse", done=0, total=sum(file.member.size for file in found), unit="bytes")
-    kept = partial(workspace.read, attempt.database, going_on=before is not None)
+    kept = partial(workspace.read, attempt.database, before=before.kept if before else None)
     deleted, known_movies = kept("catalogue", _catalogue)
     titles = partial(kept, "titles", _titles)
     imdb_ids, tmdb_ids = partial(kept, "imdb_ids", _imdb_ids), partial(kept, "tmdb_ids", _tmdb_ids)
@@ -142,7 +147,7 @@ def _parse(
     parser.parsed.left_out = left_out
     checkpoint = before or Checkpoint.of(parser.parsed)
     if rejects:
-        checkpoint.rejects, checkpoint.kept = rejects.checkpoint, workspace.kept
+        checkpoint.rejects, checkpoint.kept = rejects.save(), workspace.kept
         checkpoint.movies_deleted = deleted
     elif checkpoint.parsed != replace(parser.parsed, assumed=checkpoint.parsed.assumed):
         raise Conflict("The upload does not read as it did before. Send the file again.")

@@ -22,9 +22,10 @@ MISSING = "missing"
 
 @dataclass(frozen=True, slots=True)
 class ImportParams:
-    """`file`: the upload, relative to the data directory, sent as `filename`; None: the bundled sample.
+    """`file`: the key of the upload in the store, sent as `filename`; None: the bundled sample.
 
-    The last but one four are what the caller says of the file, see `app.imports.readers.reader.Options`.
+    `columns` to `dates` are what the caller says of the file, see `app.imports.readers.reader.Options`.
+    `personal`: whether it is one person's; None of an older release.
     `create`: `MISSING` makes the movies of rows that have none, where no movie that is there may be meant.
     """
 
@@ -39,6 +40,7 @@ class ImportParams:
     charset: str = ""
     dates: str = ""
     create: str = ""
+    personal: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ IMPORT: Kind[ImportParams] = Kind(
     check=check_import,
     missing=missing_files,
     figures=("new", "replaced", "unchanged", "older", "duplicate", "waiting", "marks", "rejected"),
-    aliases={"file": None},
+    aliases={"file": None, "personal": None},
     has_begun=has_begun,
     shown=_shown,
     tidy=lambda database: _settle(database, database.write),

@@ -107,7 +107,7 @@ class Merge:
                     break
             if not self._dry_run:
                 merger.close(connection)
-            checkpoint.rejects = self.rejects.checkpoint
+            checkpoint.rejects = self.rejects.save()
             self.attempt.note(done=checkpoint.done)
 
     @contextmanager

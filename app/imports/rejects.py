@@ -3,15 +3,16 @@
 import csv
 import io
 import itertools
-import os
-import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.imports.sizes import Sizes
 from app.imports.spreadsheets import escape, unescape
-from app.storage.files import replace_durably
+from app.storage.files import write_pieces
+from app.storage.segments import Segments
+from app.storage.store import Store
 
 HEADER = ("line", "column", "value", "reason")
 LONGEST_VALUE = 200
@@ -26,74 +27,101 @@ class Reject(NamedTuple):
     reason: str
 
 
-def rejects_path(data_dir: Path, task_id: str) -> Path:
-    """Where the rejects of an ended import are kept."""
-    return data_dir / "imports" / task_id / "rejects.csv"
+def published(store: Store, task_id: str) -> str | None:
+    """The key of the rejects of an ended import, of the last attempt that has published some."""
+    keys = [entry.key for entry in store.entries(folder_of(task_id))]
+    return max(keys, key=_attempt, default=None)
+
+
+def folder_of(task_id: str) -> str:
+    """Under which what an import has rejected is kept, once it has ended."""
+    return f"imports/{task_id}/"
+
+
+def _attempt(key: str) -> int:
+    """0: of an earlier release, which had one name for all attempts."""
+    number = key.rpartition("-")[2].partition(".")[0]
+    return int(number) if number.isdecimal() else 0
 
 
 class RejectFile:
-    """The file of rejects while an import runs; `publish` puts it in its place.
+    """The rejects of an import while it runs; `publish` puts them in their place.
 
-    `checkpoint` tells what of it counts: its name, bytes, rows, and how many more were not listed. It is
-    written in the transaction that the rejects belong to, after they were synced here. So a file may be
-    longer than its checkpoint says: an attempt was killed, or its transaction failed, after it wrote. What
-    is beyond belongs to rows that will be read again, and is written over.
-
-    Every attempt has a file of its own, copied from that of the one before: one that was replaced without
-    noticing it yet may still be writing to its own.
+    `checkpoint` is what `save` has returned: how many rows count, how many more were not listed, and the
+    segments, which lie in `folder` of the store. It is written in the transaction that the rejects belong to.
+    `scratch`: a folder of this machine.
     """
 
     def __init__(
-        self, directory: Path, attempt: int, published: Path, checkpoint: list[Any] | None, sizes: Sizes
+        self,
+        store: Store,
+        task_id: str,
+        attempt: int,
+        scratch: Path,
+        checkpoint: list[Any] | None,
+        sizes: Sizes,
     ) -> None:
-        self._path, self._published = directory / f"rejects-{attempt}.csv", published
+        self._store, self._task_id, self._attempt, self._scratch = store, task_id, attempt, scratch
         self._most_rows, self._most_bytes = sizes.rejects, sizes.rejects_bytes
-        directory.mkdir(parents=True, exist_ok=True)
-        name, *numbers = checkpoint or (None,)
-        self._size, self._rows, self._more = (*map(int, numbers), 0, 0, 0)[:3]
-        if name is None:
-            published.unlink(missing_ok=True)  # of an earlier start
-            self.add([])
-        elif name != self._path.name:
-            before = directory / name
-            shutil.copyfile(before if before.exists() else published, self._path)
+        self._rows, self._more, kept = _read(checkpoint)
+        self._segments = Segments(store, f"work/{task_id}/", f"rejects-{attempt}", kept)
+        if checkpoint is None:
+            store.delete_all(folder_of(task_id))  # of an earlier start
+            self._segments.append(_line(HEADER))
+        elif not self._segments.are_there() and (before := published(store, task_id)) is not None:
+            folder, _, name = before.rpartition("/")  # killed after it was published
+            self._segments = Segments(store, f"{folder}/", f"again-{attempt}", [(name, self._segments.size)])
 
-    @property
-    def checkpoint(self) -> list[Any]:
-        """What of the file counts, for the next attempt."""
-        return [self._path.name, self._size, self._rows, self._more]
+    def save(self) -> list[Any]:
+        """What counts, for the next attempt."""
+        return [self._rows, self._more, self._segments.save()]
 
     def add(self, rejects: Iterable[Reject]) -> int:
-        """Write rejects while there is room, and count the others; returns how many they are in all."""
+        """Add rejects while there is room, and count the others; returns how many they are in all."""
         before = self._rows + self._more
-        with self._path.open("r+b" if self._size else "wb") as file:
-            file.truncate(self._size)
-            file.seek(self._size)
-            if not self._size:
-                self._size = file.write(_line(HEADER))
-            for reject in rejects:
-                is_full = self._more or self._rows >= self._most_rows
-                if is_full or self._size + len(line := _line(_row(reject))) > self._most_bytes:
-                    self._more += 1
-                    continue
-                self._size += file.write(line)
-                self._rows += 1
-            file.flush()
-            os.fsync(file.fileno())
+        for reject in rejects:
+            is_full = self._more or self._rows >= self._most_rows
+            if is_full or self._segments.size + len(line := _line(_row(reject))) > self._most_bytes:
+                self._more += 1
+                continue
+            self._segments.append(line)
+            self._rows += 1
         return self._rows + self._more - before
 
     def publish(self, first: int) -> list[dict[str, Any]]:
         """Put the file in its place and return the first rejects in it, by the names in the header."""
-        self.add([])
+        path = self._scratch / f"published-{self._attempt}.csv"
+        write_pieces(path, chain(self._segments.pieces(), self._not_listed()))
+        with path.open(encoding="utf-8", newline="") as file:
+            shown = [_shown(row) for row in itertools.islice(csv.DictReader(file), first)]
+        self._store.put_file(f"{folder_of(self._task_id)}rejects-{self._attempt}.csv", path)
+        return shown
+
+    def _not_listed(self) -> Iterator[bytes]:
         if self._more:
-            with self._path.open("ab") as file:  # beyond what counts: written again if this is done again
-                file.write(_line(("", "", "", f"and {self._more:,} more, which are not listed")))
-                file.flush()
-                os.fsync(file.fileno())
-        self._published.parent.mkdir(parents=True, exist_ok=True)
-        replace_durably(self._path, self._published)
-        with self._published.open(encoding="utf-8", newline="") as file:
-            return [_shown(row) for row in itertools.islice(csv.DictReader(file), first)]
+            yield _line(("", "", "", f"and {self._more:,} more, which are not listed"))
+
+
+def are_there(store: Store, task_id: str, checkpoint: list[Any] | None) -> bool:
+    """Whether what counts of an earlier attempt's rejects can be had."""
+    if not checkpoint:
+        return True
+    kept = Segments(store, f"work/{task_id}/", "", _read(checkpoint)[2])
+    if kept.are_there():
+        return True
+    key = published(store, task_id)
+    return key is not None and (store.size(key) or 0) >= kept.size
+
+
+def _read(checkpoint: list[Any] | None) -> tuple[int, int, list[Any]]:
+    """Rows, rows that are not listed, and segments; of an earlier release the name and size of a file."""
+    if checkpoint is None:
+        return 0, 0, []
+    if isinstance(checkpoint[0], str):
+        name, size, rows, more = [*checkpoint, 0, 0][:4]
+        return rows, more, [(name, size)]
+    rows, more, kept = checkpoint
+    return rows, more, kept
 
 
 def _row(reject: Reject) -> tuple[object, ...]:

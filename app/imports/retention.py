@@ -5,6 +5,7 @@ from collections.abc import Callable
 from app.config import Settings
 from app.repository import import_order, imports, tasks
 from app.storage import Database
+from app.storage.store import store_of
 from app.task import ACTIVE, RETRIABLE
 from app.tasks.retention import AT_ONCE, DAY, entries, remove
 
@@ -33,5 +34,8 @@ def clean(database: Database, settings: Settings, now: float) -> None:
         active, kept = tasks.ids(connection, ACTIVE), tasks.ids(connection)
     for task_id in retriable:
         remove((settings.data_dir / "work" / task_id).glob("parse-*"), keep=set())
-    remove(entries(settings.uploads_dir), keep=active | retriable, newest=now - DAY)
-    remove(entries(settings.data_dir / "imports"), keep=kept)
+    remove(entries(settings.uploads_dir), keep=active | retriable, newest=now - DAY)  # also unfinished ones
+    store = store_of(settings)
+    store.sweep("uploads/", active | retriable, now - DAY)
+    store.sweep("work/", active | retriable, now - DAY)
+    store.sweep("imports/", kept)

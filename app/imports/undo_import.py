@@ -116,7 +116,7 @@ class _Undo:
 
     def _advance(self, rows: int) -> None:
         self._checkpoint.done += rows
-        self._checkpoint.rejects = self._rejects.checkpoint
+        self._checkpoint.rejects = self._rejects.save()
 
     def _finish(self) -> None:
         with self._attempt.database.read() as connection:

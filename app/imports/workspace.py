@@ -1,4 +1,4 @@
-"""What an import or undo keeps on disk between its attempts, so that they all merge the same rows.
+"""What an import or undo keeps between its attempts, so that they all merge the same rows.
 
 The checkpoint, in the database, tells the size and the checksum of each file: an attempt goes on only with
 the very files that the first one left.
@@ -8,6 +8,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +19,36 @@ from app.imports import rejects
 from app.imports.sizes import DEFAULT, Sizes
 from app.process import without_collections
 from app.storage import Database
-from app.storage.files import write_atomically
+from app.storage.store import store_of
 from app.task import Task
 
 
 class Workspace:
-    """The folder of a task, as one attempt uses it. `kept`: what its checkpoint has to keep, by name."""
+    """The files of a task, as one attempt uses them. `kept`: what its checkpoint has to keep, by name.
+
+    What other attempts need is in the store; `directory` is a folder of this machine for the rest.
+    """
 
     def __init__(self, settings: Settings, task: Task, sizes: Sizes = DEFAULT) -> None:
+        self.store = store_of(settings)
         self.directory = settings.data_dir / "work" / task.id
         self.kept: dict[str, Any] = {}
-        self._attempt, self._sizes = task.attempt, sizes
-        self._published = rejects.rejects_path(settings.data_dir, task.id)
+        self._task_id, self._attempt, self._sizes = task.id, task.attempt, sizes
+        self._folder = f"work/{task.id}/"
 
     def rejects(self, checkpoint: list[Any] | None) -> rejects.RejectFile:
-        """The file of rejects of an import, or of what an undo has kept."""
-        return rejects.RejectFile(self.directory, self._attempt, self._published, checkpoint, self._sizes)
+        """The rejects of an import, or what an undo has kept."""
+        return rejects.RejectFile(
+            self.store, self._task_id, self._attempt, self.directory, checkpoint, self._sizes
+        )
 
     def has_rejects(self, checkpoint: list[Any] | None) -> bool:
-        """Whether what counts of an earlier attempt's file is there; once published, it is only there."""
-        if not checkpoint:
-            return True
-        path = self.directory / checkpoint[0]
-        path = path if path.exists() else self._published
-        return path.is_file() and path.stat().st_size >= int(checkpoint[1])
+        """Whether what counts of an earlier attempt's rejects is there; once published, it is only there."""
+        return rejects.are_there(self.store, self._task_id, checkpoint)
+
+    def upload(self, key: str, told: Callable[[], object]) -> Path:
+        """The upload as a file of this machine. Raises `FileNotFoundError`."""
+        return self.store.local(key, self.directory, told)
 
     def parse_directory(self) -> Path:
         """A new folder for what this attempt parses; those of earlier ones are removed."""
@@ -57,31 +64,43 @@ class Workspace:
 
     def clear(self) -> None:
         """Remove everything: there is nothing to go on from."""
+        self.store.delete_all(self._folder)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def read(
-        self, database: Database, name: str, query: Callable[[Connection], Any], *, going_on: bool
+        self,
+        database: Database,
+        name: str,
+        query: Callable[[Connection], Any],
+        *,
+        before: dict[str, Any] | None,
     ) -> Any:
-        """What `query` found when it was first asked, kept in a file. `going_on`: from a checkpoint."""
-        path = self._path(name)
+        """What `query` found when it was first asked, which is kept. `before`: what a checkpoint has kept."""
         with without_collections():
-            if going_on and path.exists():
-                return json.loads(path.read_bytes())
+            if before is not None and (found := self._found(name, before.get(name))) is not None:
+                return json.loads(found)
             with database.read() as connection:
                 text = json.dumps(query(connection)).encode()
-            write_atomically(path, text)
             self.kept[name] = _described(text)
+            self.store.put(self._key(name, self.kept[name]), text)
             return json.loads(text)
 
     def has(self, kept: dict[str, Any]) -> bool:
         """Whether what an earlier attempt has kept is there, unchanged."""
-        return all(
-            self._path(name).is_file() and described in (None, _described(self._path(name).read_bytes()))
-            for name, described in kept.items()
-        )
+        return all(self._found(name, described) is not None for name, described in kept.items())
 
-    def _path(self, name: str) -> Path:
-        return self.directory / f"{name}.json"
+    def _found(self, name: str, described: list[Any] | None) -> bytes | None:
+        """`described`: None for what an import has kept that began in the first release."""
+        for key in (self._key(name, described), f"{self._folder}{name}.json"):
+            with suppress(FileNotFoundError):
+                text = self.store.read(key)
+                if described in (None, _described(text)):
+                    return text
+        return None
+
+    def _key(self, name: str, described: list[Any] | None) -> str:
+        """By the checksum: an attempt that was replaced without noticing it keeps something else."""
+        return f"{self._folder}{name}-{described[1][:16]}.json" if described else f"{self._folder}{name}.json"
 
 
 def _described(content: bytes) -> list[Any]:

@@ -5,19 +5,18 @@ import io
 import os
 import shutil
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from app.config import Settings
 from app.errors import AppError
 from app.imports import readers
-from app.imports.checkpoint import upload_path
+from app.imports.checkpoint import upload_key
 from app.imports.kinds import IMPORT
-from app.imports.rejects import rejects_path
+from app.imports.rejects import folder_of
 from app.repository.forgetting import without
 from app.repository.import_order import IMPORT_RATINGS, MERGE_USERS
-from app.storage.files import write_atomically
 from app.storage.locks import try_lock
+from app.storage.store import store_of
 from app.task import Task
 
 FORGOTTEN = "forgotten"
@@ -33,8 +32,11 @@ def may_hold(settings: Settings, task: Task, user_id: int) -> bool:
     params = IMPORT.params_of(task)
     if params.file is None or params.user_id == user_id:
         return True
+    if params.personal is not None:
+        return not params.personal
+    path = store_of(settings).path(upload_key(params.file))
     try:
-        return not readers.check(upload_path(settings, params.file), params.filename).personal
+        return path is None or not readers.check(path, params.filename).personal
     except (AppError, OSError):
         return True
 
@@ -42,16 +44,16 @@ def may_hold(settings: Settings, task: Task, user_id: int) -> bool:
 def remove_files(settings: Settings, task: Task) -> int:
     """Remove the upload of an ended task, and what its attempts have left; returns how many uploads."""
     shutil.rmtree(settings.data_dir / "work" / task.id, ignore_errors=True)
-    file = task.params.get("file")
-    upload = settings.uploads_dir / Path(file).name if file else None
-    if upload is None or not upload.is_file():
+    store, file = store_of(settings), task.params.get("file")
+    store.delete_all(f"work/{task.id}/")
+    if not file or store.size(upload_key(file)) is None:
         return 0
-    upload.unlink()
+    store.delete([upload_key(file)])
     return 1
 
 
 def remove_rejects(settings: Settings, task: Task) -> None:
-    shutil.rmtree(rejects_path(settings.data_dir, task.id).parent, ignore_errors=True)
+    store_of(settings).delete_all(folder_of(task.id))
 
 
 def remove_unfinished(settings: Settings) -> None:
@@ -67,18 +69,20 @@ def clear_rejects(settings: Settings, task: Task, user_id: int) -> int:
 
     Line, column and reason stay.
     """
-    path = rejects_path(settings.data_dir, task.id)
-    if not path.is_file() or str(user_id).encode() not in path.read_bytes():
-        return 0
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file)
-    shown = [dict(zip(header, row, strict=True)) for row in rows]
-    cleared = _cleared(shown, user_id)
-    if changed := sum(a != b for a, b in zip(shown, cleared, strict=True)):
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([header, *(row.values() for row in cleared)])
-        write_atomically(path, text.getvalue().encode())
-    return changed
+    store, most = store_of(settings), 0
+    for entry in list(store.entries(folder_of(task.id))):
+        content = store.read(entry.key)
+        if str(user_id).encode() not in content:
+            continue
+        header, *rows = csv.reader(io.StringIO(content.decode(), newline=""))
+        shown = [dict(zip(header, row, strict=True)) for row in rows]
+        cleared = _cleared(shown, user_id)
+        if changed := sum(a != b for a, b in zip(shown, cleared, strict=True)):
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerows([header, *(row.values() for row in cleared)])
+            store.put(entry.key, text.getvalue().encode())
+            most = max(most, changed)
+    return most
 
 
 def _cleared(rejects: Iterable[dict[str, Any]], user_id: int) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from app import brief
 from app.arrays import Mask
+from app.errors import Unavailable
 from app.recommender.model import Model
 from app.repository import models, movies, versions
 from app.serving.cold_start import ColdStartMovie, fold_in, with_cold_start_movies
@@ -17,6 +19,8 @@ from app.serving.model_store import ModelStore
 from app.serving.recommendations import Serving
 from app.storage import Database
 
+AGAIN = 1.0
+"""Seconds until a model that could not be read is tried again: no request but one waits for its store."""
 BRIEF = 4_000_000
 """Factors of a model up to which the event loop goes through them, in a millisecond."""
 
@@ -56,7 +60,7 @@ class ActiveModel:
         self._prepared: _Prepared | None = None
         self._coming: _Prepared | None = None
         self._foreseen = 0
-        self._unreadable = 0
+        self._unreadable, self._again_at = 0, 0.0
 
     def serve(self, connection: Connection) -> Serving:
         """What this transaction is served from: the previous model if the active one cannot be read."""
@@ -107,7 +111,7 @@ class ActiveModel:
                 return
             try:
                 base = self._store.read(row.checksum, version=row.version, created_at=row.created_at)
-            except CorruptModel as error:
+            except (CorruptModel, Unavailable) as error:
                 log.error("%s", error.detail)
                 return
             self._coming = _made(connection, base, active, None)
@@ -129,9 +133,12 @@ class ActiveModel:
             brief.leave()
             self._store.adopt(active.checksum, coming.base)
             self._prepared, self._coming = coming, None
+        if self._unreadable == active.version and time.monotonic() < self._again_at:
+            return None
         try:
             return self._store.load(active.checksum, version=active.version, created_at=active.created_at)
-        except CorruptModel as error:
+        except (CorruptModel, Unavailable) as error:
+            self._again_at = time.monotonic() + AGAIN
             if self._unreadable != active.version:
                 log.error("%s", error.detail)
                 self._unreadable = active.version

@@ -7,6 +7,7 @@ from sqlalchemy.engine import Connection
 from app.config import Settings
 from app.errors import Conflict
 from app.repository import models, ratings, tasks
+from app.serving.model_store import ModelStore
 from app.storage import Database
 from app.task import COMPLETE, QUEUED, Task
 from app.tasks.kinds import MODEL, Kind, later
@@ -57,8 +58,13 @@ def _due(database: Database, settings: Settings, now: float) -> RebuildParams | 
 def _clean(database: Database, settings: Settings, now: float) -> None:
     with database.write() as connection:
         checksums = models.forget(connection, keep=max(1, settings.keep_models))
+        active = models.active(connection)
+    store = ModelStore.of(settings)
     # One that was saved lately may still be to publish: its version is added after that.
+    store.sweep(checksums, now - DAY)
     remove(entries(settings.models_dir), keep={f"{checksum}.npz" for checksum in checksums}, newest=now - DAY)
+    if active is not None:
+        store.keep(active.checksum)
 
 
 REBUILD = Kind(

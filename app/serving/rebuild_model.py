@@ -56,19 +56,23 @@ def run(attempt: Attempt) -> None:
     result = built["result"]
     if "version" not in result:
         store.share(built["row"]["checksum"])  # before its version is there, for others to read it ahead
-        _add(attempt, built)
+        _add(attempt, store, built)
     gone, kept = set[str](), set[str]()
     with attempt.transaction(result=result, phase=None) as connection:
         if result["promoted"]:
             gone, kept = _serve(connection, result["version"], built["newest_rater"])
+    if result["promoted"]:
+        store.keep(built["row"]["checksum"])
     _clear(store, gone, kept)
 
 
-def _add(attempt: Attempt, built: dict[str, Any]) -> None:
+def _add(attempt: Attempt, store: ModelStore, built: dict[str, Any]) -> None:
     """Add the version, which is not served yet."""
     result = built["result"]
     with attempt.transaction(checkpoint=built) as connection:
         result["version"] = models.add(connection, **built["row"], created_at=attempt.clock())
+    if result["promoted"]:
+        store.announce(result["version"])
     if built["announced"]:
         time.sleep(ANNOUNCED)
 
@@ -155,6 +159,8 @@ def _serve_first(
     with attempt.transaction(message=reason) as connection:
         version = models.add(connection, **row, created_at=attempt.clock())
         gone, kept = _serve(connection, version, moment.newest_rater)
+    store.announce(version)
+    store.keep(row["checksum"])
     _clear(store, gone, kept)
     return replace(model, version=version)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from app.config import Settings
 from app.errors import ConfigurationError
+from app.storage import marker
 from app.storage.database import Database, database_of
 from app.storage.heartbeat import Heartbeat
 from app.storage.private import make_private
@@ -41,10 +42,15 @@ def open_database(
     """Open the database of `settings` and bring its schema up to date.
 
     `durable`: whether a commit on SQLite has to survive a power cut. `heartbeat`: a worker's, which waits
-    for locks without bound. Raises `ConfigurationError` for a scheme that no engine serves, `Unavailable`
-    if the database cannot be had, or another process brings it up to date.
+    for locks without bound. Raises `ConfigurationError` for a scheme that no engine serves and for a store of
+    another database, `Unavailable` if the database cannot be had, or another process brings it up to date.
     """
     make_private(settings.data_dir)
     database = engine_of(settings)(settings, durable=durable, heartbeat=heartbeat)
     database.migrate()
+    try:
+        marker.claim(database, settings)
+    except BaseException:
+        database.close()
+        raise
     return database

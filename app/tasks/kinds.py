@@ -7,7 +7,6 @@ the API and an idle worker stay small.
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, get_type_hints
 
 from sqlalchemy.engine import Connection
@@ -39,9 +38,9 @@ class Shown(NamedTuple):
 
 
 class ResultFile(NamedTuple):
-    """The file that a task has made, the name to save it under, and its media type."""
+    """The key of the file that a task has made, the name to save it under, and its media type."""
 
-    path: Path
+    key: str
     name: str
     media_type: str
 

@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 
 from app.config import Settings
 from app.dumps.dump_recommendations import run
-from app.dumps.kinds import DUMP_RECOMMENDATIONS, DumpParams, folder_of, path_of
+from app.dumps.kinds import DUMP_RECOMMENDATIONS, DumpParams, folder_of
 from app.main import create_app
 from app.repository import models, tasks
 from app.service import Service
@@ -153,6 +153,10 @@ def test_the_csv_has_titles_that_no_spreadsheet_takes_for_formulas(client: TestC
     assert {r["title"] for r in rows if r["movie_id"] == "50"} == {f"'{TITLE}"}
 
 
+def dumps_of(client: TestClient, task_id: str) -> Path:
+    return service_of(client).settings.data_dir / folder_of(task_id)
+
+
 def torn(path: Path) -> None:
     """As after a kill within a write."""
     with path.open("ab") as file:
@@ -171,18 +175,17 @@ def test_an_attempt_that_goes_on_doubles_and_loses_no_line(
     run_all(client)
     wanted = client.get(f"/tasks/{task_id}/result").content
     task_id, attempts = begin(client), 0
+    folder = dumps_of(client, task_id)
     while not stored(client, task_id).ended:
         attempt(client, 4, stop=attempts < 4)
         attempts += 1
         task = stored(client, task_id)
         assert task.done == (4 * attempts if attempts < 5 else 21)
-        path = path_of(service_of(client).settings, task)
-        assert path is not None
         if not task.ended:
-            left(path)
+            left(folder / (task.checkpoint or {})["segments"][-1][0])
     assert attempts == 5
     assert client.get(f"/tasks/{task_id}/result").content == wanted
-    assert [file.name for file in folder_of(service_of(client).settings, task_id).iterdir()] == ["5.jsonl"]
+    assert [file.name for file in dumps_of(client, task_id).iterdir()] == ["5.jsonl"]
 
 
 def test_all_of_it_comes_from_the_model_that_was_served_when_it_began(client: TestClient) -> None:
@@ -241,7 +244,7 @@ def test_a_cancelled_dump_leaves_no_file_and_starts_over(client: TestClient) -> 
         assert claim(connection, now=time.time(), lanes=("model",)) is not None
     attempt(client, 4, rest=cancel)
     assert stored(client, task_id).status == "cancelled"
-    assert not folder_of(service.settings, task_id).exists()
+    assert not dumps_of(client, task_id).exists()
     answer = client.get(f"/tasks/{task_id}/result")
     assert (answer.status_code, "retry" in answer.json()["detail"]) == (409, True)
 
@@ -259,10 +262,10 @@ def test_a_task_without_a_file_says_so_and_one_that_lost_it_too(client: TestClie
     with service.database.write() as connection:
         tasks.remove(connection, [stored(client, task_id)])
     clean(service.database, service.settings, now=time.time())
-    assert not folder_of(service.settings, task_id).exists()
+    assert not dumps_of(client, task_id).exists()
     task_id = begin(client)
     run_all(client)
-    folder_of(service.settings, task_id).rename(service.settings.data_dir / "elsewhere")
+    dumps_of(client, task_id).rename(service.settings.data_dir / "elsewhere")
     answer = client.get(f"/tasks/{task_id}/result")
     assert (answer.status_code, "POST /recommendations/dump" in answer.json()["detail"]) == (404, True)
 

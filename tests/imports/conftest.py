@@ -1,5 +1,6 @@
 """Fixtures: files that are imported on the spot, and what the database then holds."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -37,8 +38,17 @@ def queue(
     task_id: str = "",
     **params: Any,
 ) -> Task:
-    """A queued import of a file."""
-    described = {"file": None if path is None else str(path), "filename": filename, "size": 0, "sha256": ""}
+    """A queued import of a file, which comes into the data folder."""
+    if path is not None:
+        uploads = database._directory / "uploads"
+        uploads.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, uploads / path.name)
+    described = {
+        "file": None if path is None else f"uploads/{path.name}",
+        "filename": filename,
+        "size": 0,
+        "sha256": "",
+    }
     described |= {"user_id": None, "dry_run": False, "undo_of": None} | params
     with database.write() as connection:
         return tasks.create(connection, kind, described, now=NOW, task_id=task_id)

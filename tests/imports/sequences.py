@@ -23,7 +23,6 @@ from app.config import Settings
 from app.errors import AppError, Conflict, NotFound
 from app.imports.counts import settle
 from app.imports.kinds import ImportParams, UndoParams, has_begun
-from app.imports.rejects import rejects_path
 from app.imports.sizes import Sizes
 from app.movie import Movie
 from app.rating import Rating
@@ -47,6 +46,7 @@ from app.tasks.retry import missing_of, retry
 from app.tasks.start import queue, start
 from tests.catalogue import put_movies
 from tests.imports.conftest import adds_up, counts_are_right, perform, table
+from tests.imports.rejected import rejects_of
 
 BASE = 6
 """Films 1 to 6 are there at first; up to 9 may be imported."""
@@ -368,7 +368,7 @@ class Sequence:
         assert adds_up(task)
         result = task.result or {}
         assert result["read"] == self.lines[task.id]
-        rejects = rejects_path(self.settings.data_dir, task.id).read_text().splitlines()
+        rejects = (rejects_of(self.settings, task.id) or "").splitlines()
         assert len(rejects) - 1 == result["rejected"]
         written = 0 if result["dry_run"] else result["new"] + result["replaced"]
         assert self._written(task.seq) == written

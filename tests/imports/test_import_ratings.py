@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import pytest
 from app.config import Settings
 from app.imports import import_ratings
 from app.imports.mergers import RatingMerger
-from app.imports.rejects import rejects_path
 from app.imports.sizes import DEFAULT, Sizes
 from app.movie import Movie
 from app.rating import Rating
@@ -33,6 +33,7 @@ from tests.imports.conftest import (
     ratings,
     table,
 )
+from tests.imports.rejected import rejects_of
 
 pytestmark = pytest.mark.usefixtures("catalogue")
 UNKNOWN_TIME = "not a time that is known (epoch seconds, ISO 8601, or a date)"
@@ -86,8 +87,8 @@ def test_every_bad_row_is_rejected_by_itself_with_its_reason(
     more = "".join(f"{user},1,4,1000\n" for user in range(2, 102))  # one score off the scale is a mistake
     task = run_import(HEADER + "".join(row + "\n" for row, _ in rows) + more)
     expected = [(n, *bad) for n, (_, bad) in enumerate(rows, 2) if bad]
-    with rejects_path(engine_settings.data_dir, task.id).open(newline="") as file:
-        found = [(int(r["line"]), r["column"], r["reason"]) for r in csv.DictReader(file)]
+    file = io.StringIO(rejects_of(engine_settings, task.id) or "", newline="")
+    found = [(int(r["line"]), r["column"], r["reason"]) for r in csv.DictReader(file)]
     assert found == expected
     assert task.result is not None
     assert [r["line"] for r in task.result["rejects"]] == [row[0] for row in expected][:20]

@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from app.config import Settings
 from app.imports.kinds import MISSING
 from app.imports.names import search_key
-from app.imports.rejects import rejects_path
 from app.imports.sizes import Sizes
 from app.mark import Mark, Marked
 from app.movie import Movie
@@ -28,6 +27,7 @@ from app.storage import Database, open_database
 from app.tasks.lanes import next_due
 from tests.catalogue import put_movies
 from tests.imports.conftest import NOW, attempt, counts_are_right, perform, queue, table
+from tests.imports.rejected import rejects_of
 
 RATINGS = "user_id,movie_id,score,rated_at\n" + "".join(
     f"{user},{movie},{(user + movie) % 10 / 2 + 0.5},{1000 + (user * 7 + movie * 5) % 40}\n"
@@ -131,11 +131,10 @@ def outcome(database: Database, settings: Settings, task_id: str) -> dict[str, A
     with database.read() as connection:
         task = tasks.get(connection, task_id)
     assert task is not None
-    rejects = rejects_path(settings.data_dir, task_id)
     kept: dict[str, Any] = {name: table(database, name) for name in KEPT}
     kept |= {"status": task.status, "result": task.result, "error": task.error}
     kept |= {
-        "rejects": rejects.read_text() if rejects.exists() else None,
+        "rejects": rejects_of(settings, task_id),
         "counts": counts_are_right(database),
     }
     return kept | {"left": sorted(str(path) for path in (settings.data_dir / "work").glob("*"))}

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from app.config import Settings
 from app.imports.readers.lines import blocks
-from app.imports.rejects import Reject, RejectFile, rejects_path
+from app.imports.rejects import Reject, RejectFile, published
 from app.imports.sizes import DEFAULT, Sizes
 from app.imports.spreadsheets import escape, unescape
+from app.storage.folder_store import FolderStore
 from tests.imports.conftest import Import
+from tests.imports.rejected import rejects_of
 from tests.imports.test_export import is_formula
 
 HEADER = "user_id,movie_id,score\n"
@@ -56,8 +58,8 @@ def test_the_report_has_the_value_of_the_file_and_the_csv_a_safe_one(
     task = run_import(HEADER + "1,1,=1+1\n1,1,4\n")
     assert task.result is not None
     assert [row["value"] for row in task.result["rejects"]] == ["=1+1"]
-    with rejects_path(engine_settings.data_dir, task.id).open(newline="") as file:
-        assert [row["value"] for row in csv.DictReader(file)] == ["'=1+1"]
+    file = io.StringIO(rejects_of(engine_settings, task.id) or "", newline="")
+    assert [row["value"] for row in csv.DictReader(file)] == ["'=1+1"]
 
 
 def test_a_small_file_does_not_come_to_a_large_one(
@@ -68,39 +70,44 @@ def test_a_small_file_does_not_come_to_a_large_one(
     task = run_import(packed, "ratings.csv.gz")
     assert task.result is not None
     assert (task.result["read"], task.result["rejected"]) == (120_001, 120_000)
-    path = rejects_path(engine_settings.data_dir, task.id)
-    lines = path.read_text().splitlines()
+    text = rejects_of(engine_settings, task.id) or ""
+    lines = text.splitlines()
     assert (len(lines), lines[-1]) == (100_002, ',,,"and 20,000 more, which are not listed"')
-    assert path.stat().st_size < 4_000_000
+    assert len(text) < 4_000_000
 
 
 @pytest.mark.parametrize("room", [Sizes(rejects=3), Sizes(rejects_bytes=60)], ids=["rows", "bytes"])
 def test_what_is_left_out_is_counted_across_attempts(tmp_path: Path, room: Sizes) -> None:
-    published = tmp_path / "published"
+    store, scratch = FolderStore(tmp_path), tmp_path / "scratch"
     rejects = [Reject(line, "score", "9", "bad") for line in range(2, 10)]
-    first = RejectFile(tmp_path, 1, published, None, room)
+    first = RejectFile(store, "one", 1, scratch, None, room)
     assert first.add(rejects[:5]) == 5
-    checkpoint = first.checkpoint
-    first.add(rejects[5:])  # lost: the attempt is killed before its transaction
-    second = RejectFile(tmp_path, 2, published, checkpoint, room)
+    checkpoint = first.save()
+    first.add(rejects[5:])
+    first.save()  # lost: the attempt is killed before its transaction
+    second = RejectFile(store, "one", 2, scratch, checkpoint, room)
     assert second.add(rejects[5:]) == 3
+    checkpoint = second.save()
     second.publish(20)
-    third = RejectFile(
-        tmp_path, 3, published, second.checkpoint, room
-    )  # killed again, after it was published
-    (tmp_path / "rejects-2.csv").unlink(missing_ok=True)
+    store.delete_all("work/one/")  # killed again, after it was published
+    third = RejectFile(store, "one", 3, scratch, checkpoint, room)
     third.publish(20)
-    lines = published.read_text().splitlines()
+    key = published(store, "one")
+    assert key == "imports/one/rejects-3.csv"
+    lines = store.read(key).decode().splitlines()
     assert lines[0] == "line,column,value,reason"
     assert lines[1:-1] == [f"{line},score,9,bad" for line in range(2, 2 + len(lines) - 2)]
     assert lines[-1] == f',,,"and {8 - (len(lines) - 2)} more, which are not listed"'
 
 
 def test_a_checkpoint_of_an_earlier_release_is_understood(tmp_path: Path) -> None:
-    file = RejectFile(tmp_path, 1, tmp_path / "published", None, DEFAULT)
-    file.add([Reject(2, "score", "9", "bad")])
-    again = RejectFile(tmp_path, 2, tmp_path / "published", file.checkpoint[:2], DEFAULT)
-    assert len(again.publish(5)) == 1
+    """It names a file of the attempt, of which more may have been written."""
+    store, text = FolderStore(tmp_path), b"line,column,value,reason\n2,score,9,bad\n"
+    store.put("work/one/rejects-1.csv", text + b"3,score,9,lost\n")
+    for checkpoint in (["rejects-1.csv", len(text)], ["rejects-1.csv", len(text), 1, 0]):
+        again = RejectFile(store, "one", 2, tmp_path / "scratch", checkpoint, DEFAULT)
+        again.add([Reject(4, "score", "9", "bad")])
+        assert [row["line"] for row in again.publish(5)] == [2, 4]
 
 
 def test_short_lines_come_in_small_blocks() -> None:

@@ -1,6 +1,7 @@
 """Undoing an import: the state before it comes back, what was written since stays."""
 
 import csv
+import io
 from typing import Any
 
 import pytest
@@ -11,13 +12,13 @@ from app.config import Settings
 from app.errors import Conflict, NotFound
 from app.imports import undo
 from app.imports.kinds import has_begun
-from app.imports.rejects import rejects_path
 from app.rating import Rating
 from app.repository import movies, tasks
 from app.repository import ratings as rating_queries
 from app.storage import Database
 from app.task import Task
 from tests.imports.conftest import Import, Undo, counts_are_right, ratings, table
+from tests.imports.rejected import rejects_of
 
 pytestmark = pytest.mark.usefixtures("catalogue")
 HEADER = "user_id,movie_id,score,rated_at\n"
@@ -74,8 +75,8 @@ def test_later_writes_are_kept_and_listed(
     later = {(1, 1): (0.5, 5000), (2, 2): (0.5, 5000)}
     assert ratings(database) == {(1, 2): (2.0, 1000), (2, 1): (3.0, 1000), (3, 3): (3.0, 3000)} | later
     assert counts_are_right(database)
-    with rejects_path(engine_settings.data_dir, ended.id).open(newline="") as file:
-        assert [row["value"] for row in csv.DictReader(file)] == ["1,1", "2,2", "4,1"]
+    file = io.StringIO(rejects_of(engine_settings, ended.id) or "", newline="")
+    assert [row["value"] for row in csv.DictReader(file)] == ["1,1", "2,2", "4,1"]
 
 
 def test_movies_that_are_in_use_are_kept(run_import: Import, run_undo: Undo, database: Database) -> None:

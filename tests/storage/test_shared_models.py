@@ -23,6 +23,7 @@ from app.serving.kinds import REBUILD_MODEL
 from app.serving.model_file import CorruptModel
 from app.serving.model_store import ModelStore
 from app.storage import open_database
+from app.storage.folder_store import FolderStore
 from app.storage.redis import SharedModels
 from app.tasks import retention
 from app.tasks.start import start
@@ -61,12 +62,15 @@ def test_what_redis_holds_is_not_trusted(tmp_path: Path, redis_url: str) -> None
     shared = SharedModels(redis_url)
     shared.put("0" * 64, b"not a model")
     with pytest.raises(CorruptModel):
-        ModelStore(tmp_path, shared).load("0" * 64, version=1, created_at=0.0)
+        ModelStore(FolderStore(tmp_path), tmp_path / "copies", shared).load(
+            "0" * 64, version=1, created_at=0.0
+        )
 
 
 def test_a_model_that_saw_a_forgotten_person_leaves_redis_too(tmp_path: Path, redis_url: str) -> None:
-    shared, store = SharedModels(redis_url), ModelStore(tmp_path, SharedModels(redis_url))
-    store.path("1" * 64).write_bytes(b"a model")
+    shared, files = SharedModels(redis_url), FolderStore(tmp_path)
+    store = ModelStore(files, tmp_path / "copies", shared)
+    files.put(f"models/{'1' * 64}.npz", b"a model")
     store.share("1" * 64)
     assert shared.get("1" * 64) == b"a model"
     store.forget(["1" * 64, "2" * 64])
