@@ -83,11 +83,13 @@ LONG = (
     "repository/test_rating_batches.py",
     "repository/test_search.py",
     "storage/test_database.py",
+    "storage/test_machines.py",
     "storage/test_migrations.py",
     "storage/test_numbers_migration.py",
     "storage/test_private.py",
     "storage/test_schemas.py",
     "storage/test_shared_models.py",
+    "storage/test_store.py",
     "storage/test_waits.py",
     "tasks/test_embedded.py",
     "test_cli_people.py",
@@ -100,6 +102,7 @@ PROOFS = (
     "processes/test_backup.py",
     "processes/test_demo_kill.py",
     "processes/test_hook_storm.py",
+    "processes/test_machines.py",
     "processes/test_slow_clients.py",
 )
 """Files that CI leaves out, since others show the same in less time: `pytest -n 0 -m proof` runs them."""

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from app.backups.kinds import archives, folder_of
 from app.checks.finding import FAULT, GOOD, WARNING, Finding
 from app.config import Settings
-from app.errors import AppError
+from app.errors import AppError, ConfigurationError, Unavailable
 from app.repository import models, tasks
 from app.repository.models import Active
 from app.serving.model_store import ModelStore
-from app.storage import Database, lock_directory
+from app.storage import Database, lock_directory, marker
 from app.storage.heartbeat import Beat, lives, read_beat, record_of
 from app.storage.locks import is_held
 from app.storage.revisions import head_revision
@@ -128,13 +128,24 @@ def _problem_of(active: Active, settings: Settings) -> str:
     return "" if digest.hexdigest() == active.checksum else f"{key} is not what was saved (by its SHA-256)"
 
 
+def of_mark(database: Database, settings: Settings) -> Iterator[Finding]:
+    """Whether the store is that of the database; a store that cannot be had is told by `of_store`."""
+    try:
+        with database.read() as connection:
+            marker.check(connection, settings)
+    except ConfigurationError as error:
+        yield Finding("store", FAULT, error.detail, "See docs/store.md.")
+    except Unavailable:
+        return
+
+
 def of_store(settings: Settings) -> Iterator[Finding]:
     """What is kept outside of database and data folder."""
     if settings.store:
         try:
             store_of(settings).check()
         except AppError as error:
-            yield Finding("store", FAULT, error.detail, "docs/store.md says what a store needs.")
+            yield Finding("store", FAULT, error.detail, "See docs/store.md.")
         else:
             yield Finding("store", GOOD, f"The store {settings.store} answers.")
     if settings.redis_url:

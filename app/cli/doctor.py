@@ -45,6 +45,7 @@ def examine(settings: Settings, seconds: float = data.LONGEST) -> Iterator[Findi
     if not engine.exists(settings):
         yield from machine.of_clock(time.time(), None)
         yield Finding("database", GOOD, "There is no database yet; the first start makes it.")
+        yield from _tried("store", lambda: data.of_store(settings), settings)
         return
     yield from _of_database(engine(settings), settings, seconds)
     yield from _tried("store", lambda: data.of_store(settings), settings)
@@ -70,6 +71,7 @@ def _of_database(database: Database, settings: Settings, seconds: float) -> Iter
         yield from _tried("clock", lambda: machine.of_clock(time.time(), _newest(database)), settings)
         yield from _tried("locks", lambda: data.of_locks(settings, settings.worker_patience), settings)
         yield from _tried("worker", lambda: data.of_worker(database, settings, time.time()), settings)
+        yield from _tried("store", lambda: data.of_mark(database, settings), settings)
         yield from _tried("model", lambda: data.of_model(database, settings), settings)
     finally:
         database.close()

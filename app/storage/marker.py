@@ -44,35 +44,56 @@ def claim(database: Database, settings: Settings) -> None:
     """
     with database.read() as connection:
         known = _known(connection)
-    if settings.store:
-        store = store_of(settings)
-        try:
-            store.check()
-            _claim(database, store, known or _noted(database, store))
-        except Unavailable as error:
-            log.warning("%s", error.detail)
-    elif known is not None and known.is_marked:
+    if not settings.store:
+        _refuse_folder(known)
+        return
+    store = store_of(settings)
+    try:
+        store.check()
+        _claim(database, store, known or _noted(database, store))
+    except Unavailable as error:
+        log.warning("%s", error.detail)
+
+
+def check(connection: Connection, settings: Settings) -> None:
+    """Raises as `claim` does, and claims nothing."""
+    known = _known(connection)
+    if not settings.store:
+        _refuse_folder(known)
+        return
+    store = store_of(settings)
+    store.check()
+    mark = _mark_of(store)
+    if known is not None or mark is not None:
+        _refuse_other(store, known or _Known("", "", False), mark)
+
+
+def _refuse_folder(known: _Known | None) -> None:
+    if known is not None and known.is_marked:
         raise ConfigurationError(
-            f"The files of this database are in {known.address}, not in the data folder. Set "
-            "MATINEE_STORE to that."
+            f"The files of this database are in {known.address}, not in the data folder. Set MATINEE_STORE "
+            "to that."
+        )
+
+
+def _refuse_other(store: Store, known: _Known, mark: str | None) -> None:
+    if mark is None and known.is_marked:
+        raise ConfigurationError(
+            f"The files of this database are in {known.address}, not in {store.where}. Correct "
+            f"MATINEE_STORE; if the files were moved there, move {KEY} along."
+        )
+    if mark not in (None, known.mark):
+        raise ConfigurationError(
+            f"The store {store.where} belongs to another database. Correct MATINEE_STORE or "
+            f"MATINEE_DATABASE_URL; if that database is gone, delete what is there, with {KEY}."
         )
 
 
 def _claim(database: Database, store: Store, known: _Known) -> None:
     mark = _mark_of(store)
-    if mark is None and not known.is_marked:
-        store.put(KEY, json.dumps({"mark": known.mark}).encode())
-        mark = known.mark
+    _refuse_other(store, known, mark)
     if mark is None:
-        raise ConfigurationError(
-            f"The files of this database are in {known.address}, not in {store.where}. Correct "
-            f"MATINEE_STORE; if the files were moved there, move {KEY} along."
-        )
-    if mark != known.mark:
-        raise ConfigurationError(
-            f"The store {store.where} belongs to another database. Correct MATINEE_STORE or "
-            f"MATINEE_DATABASE_URL; if that database is gone, delete what is there, with {KEY}."
-        )
+        store.put(KEY, json.dumps({"mark": known.mark}).encode())
     if not known.is_marked:
         with database.write() as connection:
             claimed = {"is_marked": True, "address": store.where}

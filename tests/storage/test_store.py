@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,8 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.checks.finding import FAULT
+from app.cli.commands import main
+from app.cli.doctor import examine
 from app.config import Settings
 from app.errors import ConfigurationError, Unavailable
+from app.storage import open_database
 from app.storage.folder_store import FolderStore
 from app.storage.segments import Segments
 from app.storage.store import PART, Store, store_of
@@ -142,6 +147,9 @@ def test_a_put_that_is_killed_is_not_there(store: Store, tmp_path: Path) -> None
 PUT = """
 import sys
 from pathlib import Path
+from app.checks.finding import FAULT
+from app.cli.commands import main
+from app.cli.doctor import examine
 from app.config import Settings
 from app.storage.store import store_of
 from app.storage.files import write_pieces
@@ -196,3 +204,21 @@ class TestOfS3:
             store.check()
         with pytest.raises(Unavailable, match="refuses these credentials"):  # may be mended while it runs
             store.put("a", b"")
+
+    def test_the_doctor_and_a_start_say_what_is_wrong(
+        self, s3_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ours = Settings(data_dir=tmp_path / "data", store=s3_address)
+        open_database(ours).close()
+        assert [one.text for one in examine(ours) if one.check == "store"] == [
+            f"The store {s3_address} answers."
+        ]
+        other = replace(ours, store=f"{s3_address}/other")
+        found = [one for one in examine(other) if one.check == "store"]
+        assert ["not in s3:" in one.text for one in found] == [True, False]
+        for name in ("MATINEE_STORE", "MATINEE_DATA_DIR"):
+            monkeypatch.setenv(name, other.to_environment()[name])
+        assert main(["worker"]) == 1
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+        (fault,) = [one for one in examine(replace(ours, data_dir=tmp_path / "new")) if one.state == FAULT]
+        assert "AWS_SECRET_ACCESS_KEY" in fault.text
