@@ -25,7 +25,7 @@ WRITE_SIZE = 1 << 18
 DISK = ThreadPoolExecutor(4, thread_name_prefix="upload")
 """Threads of their own: a stalled disk must not block those of other requests."""
 TO_STORE = ThreadPoolExecutor(4, thread_name_prefix="store")
-"""The same for a store that may be far away: those who wait for it hold up nobody who sends a file."""
+"""The same for a store that may be far away: its waits must not block uploads that are received."""
 CSV_TYPES = (
     *("text/csv", "application/csv", "text/plain", "application/octet-stream", "text/tab-separated-values"),
     *("text/x-csv", "application/x-csv", "text/comma-separated-values", "application/vnd.ms-excel"),

@@ -129,7 +129,7 @@ def _problem_of(active: Active, settings: Settings) -> str:
 
 
 def of_mark(database: Database, settings: Settings) -> Iterator[Finding]:
-    """Whether the store is that of the database; a store that cannot be had is told by `of_store`."""
+    """Whether the store is that of the database; a store that cannot be reached is reported by `of_store`."""
     try:
         with database.read() as connection:
             marker.check(connection, settings)

@@ -25,7 +25,7 @@ class ModelStore:
     """Reads and writes model files, and keeps the last loaded model in memory; threads may share it.
 
     `copies`: a folder of this machine for those of a store that is elsewhere. `carried`: how the files reach
-    machines that do not see the store; `announced`: how those that do are told.
+    machines that do not see the store; `announced`: how those that do learn of one.
     """
 
     def __init__(

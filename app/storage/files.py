@@ -17,7 +17,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
-    """As `write_atomically`, of what comes piece by piece; what that raises leaves nothing behind."""
+    """As `write_atomically`, of what comes piece by piece; after what that raises nothing is left."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:

@@ -117,7 +117,7 @@ def _noted(database: Database, store: Store) -> _Known:
 
 
 def forget(connection: Connection) -> None:
-    """The next process that opens the database claims its store anew, as after a restore."""
+    """The next process that opens the database claims its store, as after a restore."""
     connection.execute(stores.delete())
 
 

@@ -67,7 +67,7 @@ class SharedModels:
 
 
 class Announcements:
-    """Versions of the model that are about to be served, told to every process that listens."""
+    """Versions of the model that are about to be served, for every process that listens."""
 
     def __init__(self, url: str) -> None:
         self._redis, self._errors = _client(url)
@@ -111,7 +111,7 @@ def _reach(client: Any, errors: type[Exception]) -> None:
 
 @contextmanager
 def _telling(errors: type[Exception]) -> Iterator[None]:
-    """Go on without Redis, and say so once until it answers again."""
+    """Go on without Redis, and say so once until it can be reached again."""
     try:
         yield
     except errors as error:

@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
 
 def _nothing() -> None:
-    """Nobody has to be told."""
+    """The default: there is no progress to report."""
 
 
 class Store(ABC):
