@@ -13,6 +13,7 @@ from app.measures import Measures
 from app.people.door import Door
 from app.people.key_uses import KeyUses
 from app.people.logins import Logins
+from app.people.traces import remove_unfinished
 from app.serving.active_model import ActiveModel
 from app.serving.heavy import Heavy
 from app.serving.model_store import ModelStore
@@ -59,6 +60,8 @@ class Service:
                 if self.settings.embedded_worker and self._worker is None:
                     self._worker = EmbeddedWorker(self.settings)  # it starts while the schema is made
                 self._database = open_database(self.settings)
+                if self.settings.store:  # no worker may ever clean the data folder of this machine
+                    remove_unfinished(self.settings)
                 self._listen()
             return self._database
         finally:
@@ -67,7 +70,7 @@ class Service:
     def _listen(self) -> None:
         """Read models ahead that are announced: the first request for one does not wait for its file."""
         if self._announced is not None:
-            self._closed.clear()
+            self._closed = threading.Event()
             listen, arguments = self._announced.listen, (self._read_ahead, self._closed)
             threading.Thread(target=listen, args=arguments, daemon=True).start()
 

@@ -51,8 +51,11 @@ def _join(connection: Connection, params: DumpParams) -> Task | None:
 
 def _clean(database: Database, settings: Settings, _now: float) -> None:
     """A file is kept as long as its task; what was not completed is done again from the start."""
-    with database.read() as connection:
-        kept = tasks.ids(connection, (*ACTIVE, COMPLETE))
+
+    def kept() -> set[str]:
+        with database.read() as connection:
+            return tasks.ids(connection, (*ACTIVE, COMPLETE))
+
     store_of(settings).sweep("dumps/", kept)
 
 

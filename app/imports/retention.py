@@ -1,6 +1,7 @@
 """What imports keep, and when it goes: what their undo needs, uploads, and files of rejects."""
 
 from collections.abc import Callable
+from functools import partial
 
 from app.config import Settings
 from app.repository import import_order, imports, tasks
@@ -31,11 +32,16 @@ def clean(database: Database, settings: Settings, now: float) -> None:
     """Delete uploads that no task can need again, what attempts left, and the rejects of tasks gone."""
     with database.read() as connection:
         retriable = tasks.ids(connection, RETRIABLE, since=now - DAY)
-        active, kept = tasks.ids(connection, ACTIVE), tasks.ids(connection)
+        active = tasks.ids(connection, ACTIVE)
     for task_id in retriable:
         remove((settings.data_dir / "work" / task_id).glob("parse-*"), keep=set())
     remove(entries(settings.uploads_dir), keep=active | retriable, newest=now - DAY)  # also unfinished ones
     store = store_of(settings)
     store.sweep("uploads/", active | retriable, now - DAY)
     store.sweep("work/", active | retriable, now - DAY)
-    store.sweep("imports/", kept)
+    store.sweep("imports/", partial(_all, database))
+
+
+def _all(database: Database) -> set[str]:
+    with database.read() as connection:
+        return tasks.ids(connection)

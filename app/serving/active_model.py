@@ -61,6 +61,7 @@ class ActiveModel:
         self._coming: _Prepared | None = None
         self._foreseen = 0
         self._unreadable, self._again_at = 0, 0.0
+        self._trying = threading.Lock()
 
     def serve(self, connection: Connection) -> Serving:
         """What this transaction is served from: the previous model if the active one cannot be read."""
@@ -133,8 +134,18 @@ class ActiveModel:
             brief.leave()
             self._store.adopt(active.checksum, coming.base)
             self._prepared, self._coming = coming, None
-        if self._unreadable == active.version and time.monotonic() < self._again_at:
+        if (model := self._store.held(active.checksum, active.version)) is not None:
+            return model
+        if self._unreadable != active.version:
+            return self._read(active)
+        if time.monotonic() < self._again_at or not self._trying.acquire(blocking=False):
             return None
+        try:
+            return self._read(active)
+        finally:
+            self._trying.release()
+
+    def _read(self, active: models.Active) -> Model | None:
         try:
             return self._store.load(active.checksum, version=active.version, created_at=active.created_at)
         except (CorruptModel, Unavailable) as error:

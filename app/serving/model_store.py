@@ -95,8 +95,7 @@ class ModelStore:
         Raises `CorruptModel` if its file is missing or damaged, or another thread is not done with reading
         it; `Unavailable` if the store cannot be reached.
         """
-        model = self._loaded
-        if model is not None and self._checksum == checksum and model.version == version:
+        if (model := self.held(checksum, version)) is not None:
             return model
         brief.leave()
         if not self._lock.acquire(timeout=PATIENCE):
@@ -108,6 +107,12 @@ class ModelStore:
             return self._loaded
         finally:
             self._lock.release()
+
+    def held(self, checksum: str, version: int) -> Model | None:
+        """The model of that checksum, if it is the loaded one."""
+        model = self._loaded
+        is_it = model is not None and self._checksum == checksum and model.version == version
+        return model if is_it else None
 
     def adopt(self, checksum: str, model: Model) -> None:
         """Keep a model that was read ahead as the loaded one."""

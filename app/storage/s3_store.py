@@ -17,8 +17,9 @@ from app.storage.store import PART, Entry, Store, Told, _nothing
 
 PROBE = "matinee-store.json"
 """Looked for by `check`; the body of the answer tells a bucket that is missing from a file that is."""
-CONNECT, REQUEST, RETRIES = timedelta(seconds=2), timedelta(seconds=30), timedelta(seconds=10)
-"""For a connection, for a request with its body (a part at most), and for all attempts at it."""
+CONNECT, REQUEST, RETRIES = timedelta(seconds=2), timedelta(seconds=15), timedelta(seconds=10)
+"""For a connection, for a request with its body (a part at most), and for the last attempt to begin: together
+less than a worker may be silent."""
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=0.1), timedelta(seconds=1)
 """Between two attempts."""
 AT_ONCE = 2

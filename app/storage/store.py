@@ -108,15 +108,23 @@ class Store(ABC):
         """Delete every file whose key begins with a folder, such as `work/TASK/`."""
         self.delete([entry.key for entry in self._every(folder)])
 
-    def sweep(self, folder: str, keep: Collection[str], before: float | None = None) -> None:
-        """Delete what is under names of a folder that are not kept; with `before`, if it is that old."""
+    def sweep(
+        self,
+        folder: str,
+        keep: Collection[str] | Callable[[], Collection[str]],
+        before: float | None = None,
+    ) -> None:
+        """Delete what is under names of a folder that are not kept; with `before`, if it is that old.
+
+        A function that says what to keep is called once the folder was listed: what comes meanwhile stays.
+        """
+        found = list(self._every(folder))
+        kept = keep() if callable(keep) else keep
         self.delete(
-            [
-                entry.key
-                for entry in self._every(folder)
-                if entry.key[len(folder) :].partition("/")[0] not in keep
-                and (before is None or entry.modified <= before)
-            ]
+            entry.key
+            for entry in found
+            if entry.key[len(folder) :].partition("/")[0] not in kept
+            and (before is None or entry.modified <= before)
         )
 
     def _every(self, folder: str) -> Iterator[Entry]:

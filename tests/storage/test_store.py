@@ -106,6 +106,17 @@ def test_what_nothing_names_is_swept_by_age(store: Store) -> None:
     assert keys(store, "work/") == ["work/kept/a"]
 
 
+def test_what_comes_while_a_folder_is_swept_stays(store: Store) -> None:
+    store.put("imports/old/rejects-1.csv", b"x")
+
+    def kept() -> set[str]:  # a task that is not known here is made meanwhile
+        store.put("imports/new/rejects-1.csv", b"x")
+        return set()
+
+    store.sweep("imports/", kept)
+    assert keys(store, "imports/") == ["imports/new/rejects-1.csv"]
+
+
 @given(st.lists(st.tuples(st.binary(max_size=9), st.sampled_from(STEPS)), max_size=12))
 @settings(max_examples=40)
 def test_segments_hold_what_was_saved_and_nothing_else(steps: list[tuple[bytes, str]]) -> None:
