@@ -48,6 +48,22 @@ def _factors(text: str) -> str:
 
 
 Factors = Annotated[str, BeforeValidator(str), _checked(_factors)]
+
+
+def _lease(seconds: object) -> object:
+    try:
+        is_short = 0 < float(str(seconds)) < 2
+    except ValueError:
+        return seconds
+    if is_short:
+        raise ValueError(
+            "set it to 2 seconds or more: a worker that only pauses, as for a slow disk or a collection of "
+            "garbage, would lose its tasks to others"
+        )
+    return seconds
+
+
+Lease = Annotated[float, BeforeValidator(_lease)]
 Proxies = Annotated[str, _checked(network.networks)]
 Origins = Annotated[str, _checked(network.origins)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -138,6 +154,13 @@ class Settings:
         "a worker silent for so many times its longest step is killed and replaced",
         gt=0,
         le=1_000_000_000,
+    )
+    lease: Lease = _setting(
+        15.0,
+        "seconds",
+        "on PostgreSQL another worker takes up the task of one that is not heard of for so long",
+        ge=2,
+        le=600,
     )
     task_attempts: int = _setting(
         4, "attempts", "how often a task that fails for a passing reason is tried in a row", ge=1

@@ -89,6 +89,7 @@ LONG = (
     "storage/test_shared_models.py",
     "storage/test_waits.py",
     "tasks/test_embedded.py",
+    "tasks/test_leases.py",
     "test_cli_people.py",
     "test_deploy.py",
     "web/test_accessibility.py",
