@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sqlalchemy.engine import Connection
 
@@ -51,16 +51,17 @@ def claim(
     return tasks.move(connection, task, RUNNING, values, now=now)
 
 
-def recover(database: Database, settings: Settings, lanes: Iterable[str], worker: str) -> None:
-    """Have `worker` take up the tasks of these lanes whose leases have run out, if there are any."""
-    wanted = [kind for lane in lanes for kind in names(lane)]
-    with database.read() as connection:
-        left = leases.run_out(connection, wanted)
-    if not left:
-        return
+def left_behind(connection: Connection, lanes: Iterable[str] = LANES) -> list[Task]:
+    """The tasks of these lanes at work whose leases have run out."""
+    return leases.run_out(connection, [kind for lane in lanes for kind in names(lane)])
+
+
+def recover(database: Database, settings: Settings, left: Collection[Task], worker: str) -> None:
+    """Have `worker` take up tasks whose leases have run out, unless another one is faster."""
     for gone in {task.worker for task in left if task.worker}:
         # One that only stands still may hold locks in a transaction that it does not end.
         if ended := database.workers.end_sessions(database, gone, settings.lease / 2):
             log.warning("%d sessions of worker %s, whose lease ran out, were ended", ended, gone)
+    kinds = {task.kind for task in left}
     with database.write() as connection:
-        leases.recover(connection, wanted, crashes=settings.task_crashes, now=time.time(), by=worker)
+        leases.recover(connection, kinds, crashes=settings.task_crashes, now=time.time(), by=worker)

@@ -23,7 +23,7 @@ from app.storage.workers import RUNNER
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
 from app.tasks.kinds import LANES, MODEL, OUTSIDE, RATINGS, kinds, names
-from app.tasks.lanes import claim, next_due, recover
+from app.tasks.lanes import claim, left_behind, next_due, recover
 from app.tasks.schedule import Schedule
 from app.tasks.watch import Line, Watch
 from app.tasks.watchdog import Watchdog
@@ -149,10 +149,12 @@ def run_next(
 ) -> bool:
     """Claim the task of the line's lanes that is due and run it; False if there is none."""
     line = line or Line(*LANES)
-    recover(database, settings, line.lanes, name)
     with database.read() as connection:
-        if next_due(connection, now=time.time(), lanes=line.lanes) is None:
+        left = left_behind(connection, line.lanes)
+        if not left and next_due(connection, now=time.time(), lanes=line.lanes) is None:
             return False
+    if left:
+        recover(database, settings, left, name)
     try:
         with database.write() as connection:
             task = claim(connection, now=time.time(), worker=name, lanes=line.lanes, lease=settings.lease)

@@ -32,7 +32,7 @@ from app.task import AT_WORK, CANCELLED, CANCELLING, COMPLETE, QUEUED, RUNNING, 
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
 from app.tasks.kinds import OUTSIDE, RATINGS, Kind, names, register, unregister
-from app.tasks.lanes import claim, recover
+from app.tasks.lanes import claim, left_behind, recover
 from app.tasks.start import start
 from app.tasks.watch import Line, Watch
 from app.tasks.worker import Worker, run_next
@@ -66,7 +66,9 @@ def left(database: Database, task: Task) -> float:
 
 
 def taken_up(database: Database, settings: Settings, by: str = "h:2") -> None:
-    recover(database, settings, (RATINGS,), by)
+    with database.read() as connection:
+        tasks_left = left_behind(connection, (RATINGS,))
+    recover(database, settings, tasks_left, by)
 
 
 def test_a_task_is_taken_up_when_its_lease_has_run_out_and_no_sooner(
