@@ -1,7 +1,8 @@
 """Leases: until when a task at work belongs to its worker, by the clock of the database.
 
-Each write of an attempt extends its lease. One that has run out ends nothing by itself: whoever looks for
-work takes the task up, under the next attempt number, and the attempt before it can then write no more.
+Each write of an attempt extends its lease. One that has run out ends nothing by itself: the next worker that
+looks for work takes the task up, under the next attempt number, and the attempt before it can then write no
+more.
 """
 
 from collections.abc import Collection

@@ -31,7 +31,7 @@ class Why(NamedTuple):
 def tell(connection: Connection, before: Task | None, task: Task, now: float, why: Why | None = None) -> None:
     """Tell of a change, in its transaction; the line is written once that is committed.
 
-    `before`: None if the task is new. Workers are told of what is theirs to do.
+    `before`: None if the task is new. What is for workers to do is announced to them.
     """
     data = {"status": task.status, "attempt": task.attempt, "worker": task.worker}
     task_events.tell(connection, task, "status", data, now=now)

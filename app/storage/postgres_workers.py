@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app import process
 from app.storage.locks import try_lock
@@ -98,7 +98,7 @@ class PostgresWorkers(Workers):
                     return
                 with _session(database) as connection:
                     _listen(connection, heard, closing)
-            except (DBAPIError, psycopg.Error) as error:
+            except (SQLAlchemyError, psycopg.Error) as error:
                 log.warning("no wake-ups come from PostgreSQL until it is reached again: %s", _first(error))
                 heard()  # what was announced meanwhile
                 closing.wait(RECONNECT)
@@ -158,12 +158,12 @@ def _remove(lock: Path) -> None:
 
 @contextmanager
 def _session(database: "Database") -> Iterator[Connection]:
-    """A session outside of transactions, which nobody gets after this."""
+    """A session outside of transactions, which is closed after this."""
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         try:
             yield connection
         finally:
-            with contextlib.suppress(DBAPIError):
+            with contextlib.suppress(SQLAlchemyError):
                 connection.invalidate()
 
 

@@ -44,7 +44,7 @@ class Workers:
             yield database.lock_file(place)
 
     def left(self, database: "Database") -> Collection[str] | None:  # noqa: ARG002
-        """The workers of this machine that are gone, each told once; None: all but the caller."""
+        """The workers of this machine that are gone, each once; None: all but the caller."""
         return None
 
     def locks(self, directory: Path, name: str) -> list[Path]:

@@ -10,18 +10,20 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app import logs, traces
 from app.config import Settings
+from app.errors import Unavailable
 from app.process import be_nice, worker_name
 from app.repository import leases
 from app.storage import Database, open_database
+from app.storage.failures import explain
 from app.storage.heartbeat import Heartbeat, record_of
 from app.storage.private import be_private
 from app.storage.workers import RUNNER
 from app.tasks.attempt import Attempt
-from app.tasks.execution import execute
+from app.tasks.execution import execute, is_transient
 from app.tasks.kinds import LANES, MODEL, OUTSIDE, RATINGS, kinds, names
 from app.tasks.lanes import claim, left_behind, next_due, recover
 from app.tasks.schedule import Schedule
@@ -109,10 +111,24 @@ class Worker:
 
     def _work(self, line: Line, database: Database, idle: Callable[[], object] = lambda: None) -> None:
         while not self._stop.is_set():
-            if not run_next(database, self.settings, line, name=self.name, stopping=self._stop.is_set):
+            if not self._run_next(line, database):
                 idle()
                 line.awake.wait(database.workers.idle)
                 line.awake.clear()
+
+    def _run_next(self, line: Line, database: Database) -> bool:
+        """Run a task if one is due. A database of many workers may go away meanwhile, and come back.
+
+        Of an attempt whose end could not be written the lease runs out. With one worker at a time what is
+        raised here ends it, and the next one takes up what it left.
+        """
+        try:
+            return run_next(database, self.settings, line, name=self.name, stopping=self._stop.is_set)
+        except (Unavailable, DBAPIError) as error:
+            if not (database.workers.many and is_transient(error)):
+                raise
+            log.warning("no task is looked for until the database is back: %s", explain(error))
+            return False
 
     def _look(self, schedule: Schedule) -> None:
         try:

@@ -84,7 +84,7 @@ class Cluster:
     def goes_on(self, task_id: str) -> None:
         """Until it has counted more than now, or ended."""
         before = self.row(task_id).done
-        poll(lambda: (row := self.row(task_id)).done > before or row.ended, within=60)
+        poll(lambda: (row := self.row(task_id)).done > before or row.ended, within=180)
 
     def holder(self, task: Task) -> subprocess.Popen[bytes]:
         return next(one for one in self.workers if str(task.worker).endswith(f":{one.pid}"))

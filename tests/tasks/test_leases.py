@@ -324,6 +324,24 @@ def _end_every_session(database: Database) -> None:
         connection.execute(sa.text(text)).all()
 
 
+def test_a_worker_outlives_the_end_of_every_session(database: Database, engine_settings: Settings) -> None:
+    if not database.workers.many:
+        pytest.skip("there are no sessions to end")
+    worker = Worker(replace(engine_settings, shutdown_grace=3_600.0), re_exec=lambda: None)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        for _ in range(2):
+            task = start(database, REBUILD_MODEL)
+            poll(lambda task=task: found(database, task).ended, within=60)  # type: ignore[misc]
+            _end_every_session(database)
+    finally:
+        worker.stop()
+        thread.join(30)
+    assert not thread.is_alive()
+    assert worker._error is None
+
+
 def test_a_session_that_hears_nothing_is_noticed(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
