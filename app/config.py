@@ -23,6 +23,7 @@ from app.setting_values import (
     ROOT_PATH,
     SECRET,
     Factors,
+    Lease,
     LogFormat,
     LogLevel,
     Origins,
@@ -126,6 +127,13 @@ class Settings:
         "a worker silent for so many times its longest step is killed and replaced",
         gt=0,
         le=1_000_000_000,
+    )
+    lease: Lease = _setting(
+        15.0,
+        "seconds",
+        "on PostgreSQL another worker takes up the task of one that is not heard of for so long",
+        ge=2,
+        le=600,
     )
     task_attempts: int = _setting(
         4, "attempts", "how often a task that fails for a passing reason is tried in a row", ge=1

@@ -3,6 +3,7 @@
 import functools
 import gc
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -45,6 +46,11 @@ def without_collections() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def worker_name(pid: int | None = None) -> str:
+    """What a process of this machine, by default this one, is called as a worker."""
+    return f"{socket.gethostname()}:{pid or os.getpid()}"
 
 
 def be_nice(priority: int) -> None:

@@ -37,6 +37,20 @@ def _store(text: str) -> str:
     return text
 
 
+def _lease(seconds: object) -> object:
+    try:
+        is_short = 0 < float(str(seconds)) < 2
+    except ValueError:
+        return seconds
+    if is_short:
+        raise ValueError(
+            "set it to 2 seconds or more: a worker that only pauses, as for a slow disk or a collection of "
+            "garbage, would lose its tasks to others"
+        )
+    return seconds
+
+
+Lease = Annotated[float, BeforeValidator(_lease)]
 Factors = Annotated[str, BeforeValidator(str), _checked(_factors)]
 Store = Annotated[str, _checked(_store)]
 Proxies = Annotated[str, _checked(network.networks)]

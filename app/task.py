@@ -39,7 +39,8 @@ class Task:
     and `checkpoint` are JSON, whose shape the task's kind knows (`app.tasks.kinds`).
     `undo_refused` says why an import cannot be undone although it wrote something. `owner`: the person who
     asked for it, if known. `request_id`: of the request that started it, `traceparent`: of the span of that
-    (W3C Trace Context).
+    (W3C Trace Context). While it is at work in its `lane`, it belongs to its `worker` as long as that has the
+    lease, `leased_until` a time by the clock of the database.
     """
 
     seq: int
@@ -68,6 +69,8 @@ class Task:
     owner: int | None = None
     request_id: str | None = None
     traceparent: str | None = None
+    lane: str | None = None
+    leased_until: float | None = None
 
     @property
     def eta(self) -> float | None:

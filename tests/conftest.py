@@ -92,6 +92,7 @@ LONG = (
     "storage/test_store.py",
     "storage/test_waits.py",
     "tasks/test_embedded.py",
+    "tasks/test_leases.py",
     "test_cli_people.py",
     "test_deploy.py",
     "web/test_accessibility.py",
@@ -104,6 +105,7 @@ PROOFS = (
     "processes/test_hook_storm.py",
     "processes/test_machines.py",
     "processes/test_slow_clients.py",
+    "processes/test_workers.py",
 )
 """Files that CI leaves out, since others show the same in less time: `pytest -n 0 -m proof` runs them."""
 LONG_ON_POSTGRES = ("imports", "tasks", "api", "people", "test_cli_people.py", "backups")

@@ -8,7 +8,7 @@ from app.config import Settings
 from app.imports import undo_import
 from app.imports.kinds import UNDO, UndoParams
 from app.imports.sizes import Sizes
-from app.repository import tasks
+from app.repository import leases, tasks
 from app.storage import Database
 from app.task import Task
 from app.tasks.execution import execute
@@ -59,7 +59,7 @@ def run_killed(database: Database, settings: Settings, task: Task, work: Work, a
         work(first, SMALL)
     except Killed:
         with database.write() as connection:
-            tasks.recover(connection, crashes=5, now=NOW)
+            leases.take_up(connection, None, crashes=5, now=NOW)
         return run(database, settings, task, work)
     return found(database, task)
 

@@ -14,7 +14,7 @@ from app import logs
 from app.config import Settings
 from app.logs.formats import Json, Text
 from app.logs.target import Target
-from app.repository import tasks
+from app.repository import leases, tasks
 from app.storage import Database
 from app.task import QUEUED
 from app.tasks.attempt import Attempt, Stopped
@@ -194,7 +194,7 @@ def test_the_lines_of_a_task_tell_where_it_stopped_and_who_went_on(
     execute(attempt("h:1"), stop)
     attempt("h:812")
     with database.write() as connection:
-        tasks.recover(connection, crashes=5, now=15.0, by="h:815")
+        leases.take_up(connection, None, crashes=5, now=15.0, by="h:815")
     execute(attempt("h:815"), complete)
     lines = of(caplog, "tasks")
     told = [one.getMessage().removeprefix(f"task {task.id} (rebuild_model) ") for one in lines]

@@ -14,13 +14,12 @@ from app.errors import AppError, ConfigurationError, Unavailable
 from app.repository import models, tasks
 from app.repository.models import Active
 from app.serving.model_store import ModelStore
-from app.storage import Database, lock_directory, marker
+from app.storage import Database, held_places, marker
 from app.storage.heartbeat import Beat, lives, read_beat, record_of
 from app.storage.locks import is_held
 from app.storage.revisions import head_revision
 from app.storage.store import store_of
 from app.task import AT_WORK, FAILED, QUEUED
-from app.tasks.kinds import OUTSIDE
 
 LONGEST = 10.0
 """Seconds for the engine's own check of a database, by default."""
@@ -53,9 +52,7 @@ def of_integrity(database: Database, seconds: float) -> Iterator[Finding]:
 
 def of_locks(settings: Settings, patience: float) -> Iterator[Finding]:
     """Locks are the system's: those of a dead process are free. What can be stale is a process."""
-    folder = lock_directory(settings)
-    for name in ("runner", OUTSIDE, "migrate"):
-        lock = folder / f"{name}.lock"
+    for lock in held_places(settings):
         beat = read_beat(record_of(lock)) if is_held(lock) else None
         if beat is None or not lives(beat):
             continue
@@ -75,21 +72,19 @@ def of_locks(settings: Settings, patience: float) -> Iterator[Finding]:
 
 
 def of_worker(database: Database, settings: Settings, now: float) -> Iterator[Finding]:
-    runner = lock_directory(settings) / "runner.lock"
-    beat: Beat | None = read_beat(record_of(runner))
-    runs = beat is not None and lives(beat)
+    beats = [beat for lock in held_places(settings) if (beat := read_beat(record_of(lock))) and lives(beat)]
+    connected = database.workers.connected(database)
     with database.read() as connection:
         counts = tasks.counts(connection)
         failed = tasks.listing(connection, limit=20, status=FAILED)
     waiting = counts[QUEUED] + sum(counts[status] for status in AT_WORK)
-    if waiting and not runs:
+    if waiting and not beats and not connected:
         text = f"No worker runs, and {waiting} tasks wait for one."
         yield Finding(
             "worker", FAULT, text, "Start `matinee serve`, or where its worker is off `matinee worker`."
         )
-    elif runs and beat is not None:
-        what = f"works on {beat.kind} {beat.task}" if beat.task else "waits"
-        yield Finding("worker", GOOD, f"Process {beat.pid} {what}; {waiting} tasks have not ended.")
+    elif beats or connected:
+        yield Finding("worker", GOOD, f"{_at_work(beats, connected)}; {waiting} tasks have not ended.")
     else:
         yield Finding("worker", GOOD, "No worker runs, and no task waits for one.")
     lately = [task for task in failed if now - (task.finished_at or 0) < DAY]
@@ -97,6 +92,21 @@ def of_worker(database: Database, settings: Settings, now: float) -> Iterator[Fi
         detail = (lately[0].error or {}).get("detail", "")
         text = f"{len(lately)} tasks failed within a day, the last one ({lately[0].kind}): {detail}"
         yield Finding("worker", WARNING, text, f"GET /tasks/{lately[0].id}, or the page Activity, has more.")
+
+
+def _at_work(beats: list[Beat], connected: list[str]) -> str:
+    busy = [beat for beat in beats if beat.task]
+    here = [f"Process {beat.pid} works on {beat.kind} {beat.task}" for beat in busy]
+    here = here or [f"Process {beats[0].pid} waits"] if beats else ["No worker runs on this machine"]
+    return "; ".join(here + ([f"connected are {', '.join(connected)}"] if connected else []))
+
+
+def of_pooler(database: Database) -> Iterator[Finding]:
+    """Whether sessions of the database are what they seem."""
+    if database.workers.is_pooled(database):
+        text = "A pooler gives each transaction another session: wake-ups and locks of sessions do not work."
+        advice = "Set MATINEE_DATABASE_URL to PostgreSQL itself, or the pooler to pool by session."
+        yield Finding("pooler", WARNING, text, advice)
 
 
 def of_model(database: Database, settings: Settings) -> Iterator[Finding]:

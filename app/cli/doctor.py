@@ -72,6 +72,7 @@ def _of_database(database: Database, settings: Settings, seconds: float) -> Iter
         yield from _tried("locks", lambda: data.of_locks(settings, settings.worker_patience), settings)
         yield from _tried("worker", lambda: data.of_worker(database, settings, time.time()), settings)
         yield from _tried("store", lambda: data.of_mark(database, settings), settings)
+        yield from _tried("pooler", lambda: data.of_pooler(database), settings)
         yield from _tried("model", lambda: data.of_model(database, settings), settings)
     finally:
         database.close()

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from app import logs
 from app.repository import task_events, task_totals
-from app.storage.database import after_commit
+from app.storage.database import after_commit, database_of
 from app.task import CANCELLED, CANCELLING, COMPLETE, FAILED, QUEUED, RUNNING, Task
 
 log = logging.getLogger("matinee.tasks")
@@ -31,11 +31,13 @@ class Why(NamedTuple):
 def tell(connection: Connection, before: Task | None, task: Task, now: float, why: Why | None = None) -> None:
     """Tell of a change, in its transaction; the line is written once that is committed.
 
-    `before`: None if the task is new.
+    `before`: None if the task is new. What is for workers to do is announced to them.
     """
     data = {"status": task.status, "attempt": task.attempt, "worker": task.worker}
     task_events.tell(connection, task, "status", data, now=now)
     task_totals.note(connection, task, now)
+    if task.status in (QUEUED, CANCELLING):
+        database_of(connection).workers.announce(connection)
     text, own = _text(before, task, now, why), _fields(task)
     level = logging.WARNING if why is not None and why.is_fault else logging.INFO
     after_commit(connection, lambda: log.log(level, "task %s (%s) %s", task.id, task.kind, text, extra=own))

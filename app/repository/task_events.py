@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.storage.schema import task_events
+from app.storage.task_tables import task_events
 from app.task import Task
 
 

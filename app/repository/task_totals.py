@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.storage.database import database_of
-from app.storage.totals import task_totals
+from app.storage.task_tables import task_totals
 from app.task import ENDED, RUNNING, Task
 
 ATTEMPTS, FENCED, ROWS = "attempts", "fenced", "rows"

@@ -14,17 +14,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app import logs, traces
-from app.errors import Conflict, WorkerDied
+from app.errors import Conflict
 from app.repository import imports, task_changes, task_events
 from app.repository.task_changes import Why
-from app.storage.database import serialize
+from app.storage.database import Database, database_of, serialize
 from app.storage.schema import idempotency_keys, tasks
 from app.task import (
     ACTIVE,
     AT_WORK,
     CANCELLED,
     CANCELLING,
-    FAILED,
     MOVES,
     QUEUED,
     RETRIABLE,
@@ -129,7 +128,8 @@ def due(
     if not in_order:
         query = query.where((tasks.c.not_before <= now) | (tasks.c.not_before > until))
     query = query.order_by(tasks.c.seq).limit(1)
-    task = _first(connection, query.with_for_update(skip_locked=True) if lock else query)
+    # Where the order counts, one that is being claimed is waited for, and not overtaken.
+    task = _first(connection, query.with_for_update(skip_locked=not in_order) if lock else query)
     return None if task is not None and now < task.not_before <= until else task
 
 
@@ -184,53 +184,35 @@ def leave(
         return move(connection, task, CANCELLED, {"finished_at": now}, now=now, sources=(CANCELLING,))
 
 
-def advance(connection: Connection, task: Task, values: dict[str, Any]) -> Task:
-    """Write `values`, but no status, into the row of this attempt; returns the row. Raises `Fenced`."""
+def advance(
+    connection: Connection, task: Task, values: dict[str, Any], *, lease: float | None = None
+) -> Task:
+    """Write `values`, but no status, into the row of this attempt; returns the row. Raises `Fenced`.
+
+    `lease`: seconds from now to which its lease is extended.
+    """
     if "status" in values:
         raise IllegalMove("a status is changed by `move` alone")
-    mine = {"mine": task.seq, "fence": task.attempt}
-    advanced = _first(connection, _advance(tuple(values)), mine | values)
+    mine = {"mine": task.seq, "fence": task.attempt} | ({} if lease is None else {"lease": lease})
+    statement = _advance(type(database_of(connection)), tuple(values), lease is not None)
+    advanced = _first(connection, statement, mine | values)
     if advanced is None:
         raise Fenced(f"attempt {task.attempt} of task {task.id} was replaced")
     return advanced
 
 
 @functools.cache
-def _advance(names: tuple[str, ...]) -> Any:
+def _advance(engine: type[Database], names: tuple[str, ...], extends: bool) -> Any:
     """Built once for each set of columns: an import advances a hundred times a second."""
     columns = (tasks.c.seq, tasks.c.attempt, tasks.c.status)
     mine = (columns[0] == sa.bindparam("mine"), columns[1] == sa.bindparam("fence"))
     values = {name: sa.bindparam(name, type_=tasks.c[name].type) for name in names}
     statement = tasks.update().where(*mine, columns[2].in_(AT_WORK))
+    if extends:
+        statement = statement.values(
+            leased_until=engine.workers.now() + sa.bindparam("lease", type_=sa.Double)
+        )
     return statement.values({"attempt": sa.bindparam("fence")} | values).returning(*tasks.c)
-
-
-def recover(connection: Connection, *, crashes: int, now: float, by: str = "") -> list[Task]:
-    """Take up what a worker that died has left: back to queued, or failed after `crashes` without progress.
-
-    `by`: the worker that takes it up.
-
-    Only for the holder of the runner lock, before its first claim.
-    """
-    query = sa.select(tasks).where(tasks.c.status.in_(AT_WORK)).with_for_update()
-    left = [Task(**row) for row in connection.execute(query).mappings().all()]
-    for task in left:
-        if task.status == RUNNING:
-            text = f"worker {task.worker} died"
-            task_events.tell(connection, task, "log", {"level": "error", "text": text}, now=now)
-        died = Why(f"was left when worker {task.worker} was killed", who=f"worker {by}")
-        to = QUEUED
-        values: dict[str, Any] = {"crashes": task.crashes + 1}
-        if task.crashes + 1 >= crashes:
-            error = _worker_died(task.crashes + 1, task_events.history(connection, task))
-            to, values = FAILED, values | {"finished_at": now, "error": error}
-        leave(connection, task, to, values, now=now, why=died)
-    return left
-
-
-def _worker_died(times: int, what: list[dict[str, Any]]) -> dict[str, Any]:
-    detail = f"The worker died {times} times in a row on this task without progress; see its log for why."
-    return WorkerDied(detail, errors=what).problem()
 
 
 def request_cancel(connection: Connection, task_id: str, *, now: float) -> Task | None:

@@ -8,8 +8,17 @@ from app.storage import marker
 from app.storage.database import Database, database_of
 from app.storage.heartbeat import Heartbeat
 from app.storage.private import make_private
+from app.storage.workers import MIGRATE, OUTSIDE, RUNNER
 
-__all__ = ["Database", "database_of", "engine_of", "lock_directory", "open_database"]
+__all__ = [
+    "Database",
+    "database_of",
+    "engine_of",
+    "held_places",
+    "lock_directory",
+    "open_database",
+    "places_of",
+]
 
 
 def engine_of(settings: Settings) -> type[Database]:
@@ -34,6 +43,22 @@ def engine_of(settings: Settings) -> type[Database]:
 def lock_directory(settings: Settings) -> Path:
     """Where this machine keeps the locks and heartbeats of the database."""
     return engine_of(settings).lock_directory(settings)
+
+
+def places_of(settings: Settings, worker: str) -> list[Path]:
+    """The locks that a worker of this machine may hold, that of its main thread first."""
+    engine = engine_of(settings)
+    directory = engine.lock_directory(settings)
+    names = [engine.workers.place(name, worker) for name in (RUNNER, OUTSIDE)]
+    return [directory / f"{name}.lock" for name in (*names, MIGRATE)]
+
+
+def held_places(settings: Settings) -> list[Path]:
+    """The locks that workers of this machine, whichever they are, may hold."""
+    engine = engine_of(settings)
+    directory = engine.lock_directory(settings)
+    found = [lock for name in (RUNNER, OUTSIDE) for lock in engine.workers.locks(directory, name)]
+    return [*found, directory / f"{MIGRATE}.lock"]
 
 
 def open_database(

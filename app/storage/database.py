@@ -24,6 +24,7 @@ from app.storage.failures import unavailable
 from app.storage.heartbeat import Heartbeat
 from app.storage.revisions import head_revision, upgrade
 from app.storage.title_terms import TitleTerms
+from app.storage.workers import Workers
 
 PATIENCE = 5.0
 """Seconds that a request waits for a lock or a connection at most."""
@@ -36,10 +37,8 @@ precondition: ContextVar[Callable[[Connection], None] | None] = ContextVar("prec
 class Database(ABC):
     """An open database. `read` and `write` each are one transaction; `write` commits or rolls back whole.
 
-    Every wait is bounded by `PATIENCE`, except with a `heartbeat`: a worker waits as long as it takes, and
-    its heart beats meanwhile. Both raise `Unavailable` when the database cannot be had.
-
-    A repository function finds the database of its connection by `database_of`.
+    Waits are bounded by `PATIENCE`, except with a `heartbeat`: a worker waits as long as it takes, and its
+    heart beats meanwhile. Both raise `Unavailable` when the database cannot be had.
     """
 
     values_at_once: ClassVar[int]
@@ -48,6 +47,7 @@ class Database(ABC):
     """The index by which titles are searched."""
     copies: ClassVar[Copies]
     """How the whole database is copied, for backups."""
+    workers: ClassVar[Workers]
 
     def __init__(
         self, settings: Settings, *, durable: bool = True, heartbeat: Heartbeat | None = None
@@ -77,9 +77,8 @@ class Database(ABC):
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads; it never waits for writers.
-
-        In the event loop it raises `TooLong` where it might wait for anything, or a query takes long.
+        """A transaction that only reads; it never waits for writers. In the event loop it raises `TooLong`
+        where it might wait for anything, or a query takes long.
         """
         self.beat()
         with traces.span("database.read"), self._translated(), self._reading() as connection:
@@ -259,6 +258,7 @@ class Database(ABC):
                 "Install that release, or set MATINEE_DATA_DIR or MATINEE_DATABASE_URL to another database."
             )
         with self.exclusive("migrate"), self.write() as connection:
+            self.serialize(connection, "migration")  # also if the session of the lock ends
             self.unbounded(connection)
             upgrade(connection)
 

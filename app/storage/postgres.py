@@ -1,5 +1,6 @@
 """PostgreSQL, by psycopg 3: locks are advisory ones, and writers need no lock of all."""
 
+import contextlib
 import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from app.storage.failures import unavailable
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import locked
 from app.storage.postgres_copies import PostgresCopies
+from app.storage.postgres_workers import PostgresWorkers, application_name
 from app.storage.schema import rating_before_images, ratings
 from app.storage.title_terms import PostgresTitleTerms
 
@@ -42,11 +44,14 @@ class PostgresDatabase(Database):
 
     titles = PostgresTitleTerms()
     copies = PostgresCopies()
+    workers = PostgresWorkers()
     values_at_once = 10_000
     """A statement takes 65,535 parameters."""
 
     def _create_engine(self, settings: Settings) -> Engine:
         given = sa.make_url(settings.url).query
+        options: dict[str, Any] = {name: value for name, value in NETWORK.items() if name not in given}
+        options["application_name"] = "matinee" if self.heartbeat is None else application_name()
         engine = sa.create_engine(
             settings.url,
             pool_size=8,
@@ -54,7 +59,7 @@ class PostgresDatabase(Database):
             pool_timeout=PATIENCE,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={name: value for name, value in NETWORK.items() if name not in given},
+            connect_args=options,
         )
         if self.heartbeat is None:
             sa.event.listen(engine, "connect", _bound)
@@ -126,13 +131,19 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
-        key = _lock_number(name)
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(sa.select(sa.func.pg_advisory_lock(key)))
+        """For as long as a transaction of its own, since a pooler may not keep sessions apart.
+
+        Who must not lose it when that session ends calls `serialize` in what it writes.
+        """
+        with self.engine.connect() as connection:
+            transaction = connection.begin()
+            connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            self.serialize(connection, name)
             try:
                 yield
             finally:
-                connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+                with contextlib.suppress(sa.exc.DBAPIError):
+                    transaction.rollback()
 
     def _meaning(self, error: BaseException, _lost: bool) -> AppError | None:
         if isinstance(error, psycopg.errors.LockNotAvailable):

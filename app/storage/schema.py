@@ -55,6 +55,8 @@ ratings = sa.Table(
     sqlite_with_rowid=False,
 )
 
+_AT_WORK = sa.text("status IN ('running', 'cancelling')")
+
 tasks = sa.Table(
     "tasks",
     metadata,
@@ -84,21 +86,12 @@ tasks = sa.Table(
     sa.Column("owner", sa.BigInteger),  # the person who asked for it, if known
     sa.Column("request_id", sa.Text),  # of the request that started it
     sa.Column("traceparent", sa.Text),  # of the span of that request (W3C Trace Context)
+    sa.Column("lane", sa.Text),  # in which it runs, or ran last
+    sa.Column("leased_until", sa.Double),  # by the clock of the database: until then its worker has it
+    sa.Index("ix_tasks_lane", "lane", unique=True, sqlite_where=_AT_WORK, postgresql_where=_AT_WORK),
     sa.Index(None, "status", "seq"),
     sa.Index(None, "kind", "seq"),
     sa.Index(None, "owner", "seq"),
-    sqlite_autoincrement=True,
-)
-
-task_events = sa.Table(
-    "task_events",
-    metadata,
-    sa.Column("number", Key, primary_key=True, autoincrement=True),
-    sa.Column("task_seq", sa.BigInteger, nullable=False),
-    sa.Column("at", sa.Double, nullable=False),
-    sa.Column("type", sa.Text, nullable=False),  # status, progress, log
-    sa.Column("data", sa.JSON, nullable=False),
-    sa.Index(None, "task_seq", "number"),
     sqlite_autoincrement=True,
 )
 

@@ -29,6 +29,7 @@ from app.storage.locks import WriteLock, file_lock, locked
 from app.storage.private import close
 from app.storage.sqlite_connections import BUSY_MS, begin_reading, code_of, use_wal, waiting_at_most
 from app.storage.sqlite_copies import SQLiteCopies, file_of
+from app.storage.workers import Workers
 
 CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
 """Changed rows after which a worker checkpoints the WAL; few while others write, who share the disk."""
@@ -56,6 +57,7 @@ class SQLiteDatabase(Database):
 
     titles = title_terms.SQLiteTitleTerms()
     copies = SQLiteCopies()
+    workers = Workers()
     values_at_once = 900
     """By default a statement takes 32,766 parameters, before version 3.32 it took 999."""
 

@@ -49,6 +49,8 @@ class Attempt:
         self.settings = settings
         self.clock = clock
         self.phases = Phases()
+        self.lost = False
+        """Another worker may have it: it ends at its next safe point. Set by the thread that watches."""
         self._stopping = stopping
         self._pending: dict[str, Any] = {}
         self._reported = self._told = 0.0
@@ -70,6 +72,7 @@ class Attempt:
         `progress` takes phase, done, total, unit, message and checkpoint. Raises `tasks.Fenced` (rolled back)
         if the attempt was replaced; once it is committed, `Cancelled` or `Stopped` if it has to end here.
         """
+        self._check_lease()
         with self.database.write() as connection:
             yield connection
             now = self.clock()
@@ -77,7 +80,7 @@ class Attempt:
             if "checkpoint" in progress or result is not None:  # the next attempt has less to do
                 values |= {"crashes": 0, "failures": 0}
             if result is None:
-                row = tasks.advance(connection, self.task, values)
+                row = tasks.advance(connection, self.task, values, lease=self.settings.lease)
             else:
                 values |= {"result": result, "finished_at": now}
                 row = tasks.move(connection, self.task, COMPLETE, values, now=now)
@@ -127,9 +130,14 @@ class Attempt:
     def report(self, **progress: Any) -> None:
         """Tell how far it is; written at most every `REPORT_EVERY` seconds. Raises as `transaction` does."""
         self.note(**progress)
+        self._check_lease()
         if "phase" in progress or self.clock() - self._reported >= REPORT_EVERY or self._stopping():
             with self.transaction():
                 pass
+
+    def _check_lease(self) -> None:
+        if self.lost:
+            raise tasks.Fenced(f"attempt {self.task.attempt} of task {self.task.id} has lost its lease")
 
     def _safe_point(self, status: str) -> None:
         if status == CANCELLING:

@@ -12,10 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.config import Settings
-from app.process import processors_besides_the_api
-from app.storage import lock_directory
+from app.process import processors_besides_the_api, worker_name
+from app.storage import engine_of, places_of
 from app.storage.heartbeat import record_of
-from app.tasks.kinds import OUTSIDE
 from app.tasks.watchdog import Watchdog
 
 LOOK_EVERY = 0.25
@@ -60,10 +59,8 @@ class EmbeddedWorker:
         self._delay, self._due, self._started = FIRST_DELAY, 0.0, 0.0
         self._ended = 0  # workers in a row that did not live for long
         self._trouble = ""
-        self._dogs = [
-            Watchdog(record_of(lock_directory(settings) / f"{name}.lock"), settings.worker_patience)
-            for name in ("runner", OUTSIDE, "migrate")
-        ]
+        self._has_own_places = engine_of(settings).workers.many
+        self._dogs = self._dogs_of(None)
         self._thread: threading.Thread | None = None
         self._keep_running()
         self._supervise()
@@ -98,6 +95,11 @@ class EmbeddedWorker:
                 process.kill()
                 process.wait()
         atexit.unregister(self.close)
+
+    def _dogs_of(self, pid: int | None) -> list[Watchdog]:
+        """For the places of a worker, and the lock that it may hold before it has them."""
+        places = places_of(self._settings, worker_name(pid))
+        return [Watchdog(record_of(lock), self._settings.worker_patience) for lock in places]
 
     def _supervise(self) -> None:
         """See that the thread runs: the system may have had none to give before."""
@@ -159,6 +161,8 @@ class EmbeddedWorker:
                 return
             try:
                 self._process, self._started = _spawn(self._settings), now
+                if self._has_own_places:
+                    self._dogs = self._dogs_of(self._process.pid)
             except Exception as error:  # no descriptors, no memory, no processes: there may be some later
                 self._trouble = f"the worker cannot be started: {error}"
                 log.error("%s; it is tried again", self._trouble)

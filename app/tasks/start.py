@@ -30,6 +30,7 @@ def queue(
     `max_queue` tasks wait, and what the kind's `join` raises.
     """
     params = kind_of(kind).params() if params is None else params
+    tasks.hold(connection)  # of two at once the second finds the task of the first
     if joined := kind_of(kind).join(connection, params):
         return joined
     if tasks.counts(connection)[QUEUED] >= max_queue:

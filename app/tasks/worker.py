@@ -3,50 +3,38 @@
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app import logs, traces
 from app.config import Settings
-from app.process import be_nice
-from app.repository import tasks
+from app.errors import Unavailable
+from app.process import be_nice, worker_name
+from app.repository import leases
 from app.storage import Database, open_database
-from app.storage.heartbeat import Heartbeat
+from app.storage.failures import explain
+from app.storage.heartbeat import Heartbeat, record_of
 from app.storage.private import be_private
-from app.task import CANCELLING
+from app.storage.workers import RUNNER
 from app.tasks.attempt import Attempt
-from app.tasks.execution import execute
+from app.tasks.execution import execute, is_transient
 from app.tasks.kinds import LANES, MODEL, OUTSIDE, RATINGS, kinds, names
-from app.tasks.lanes import claim, next_due
+from app.tasks.lanes import claim, left_behind, next_due, recover
 from app.tasks.schedule import Schedule
-
-IDLE = 0.5
-"""Seconds between two looks into the queue; a wake-up through the pipe cuts it short."""
-
-CANCEL_GRACE = 0.6
-"""Seconds that a cancelled task has to reach a safe point before a re-exec ends it."""
-
-WATCH = 0.2
-"""Seconds between two looks at whether the running task was cancelled."""
+from app.tasks.watch import Line, Watch
+from app.tasks.watchdog import Watchdog
 
 log = logging.getLogger("matinee.worker")
 
 
-class Line:
-    """One of the worker's threads, and the lanes whose tasks it runs."""
-
-    def __init__(self, *lanes: str) -> None:
-        self.lanes = lanes
-        self.awake = threading.Event()
-        self.attempt: Attempt | None = None
-
-
 class Worker:
-    """Runs tasks until `stop` is called. Only one of them per database: the holder of the runner lock.
+    """Runs tasks until `stop` is called; on SQLite only one of them at a time, which holds the runner lock.
 
     Imports, undos and rebuilds run one at a time in the main thread: two that compute at once would take
     from the API the processor that is left to it. What waits for other services more than it computes runs
@@ -55,7 +43,7 @@ class Worker:
 
     def __init__(self, settings: Settings, *, re_exec: Callable[[], None]) -> None:
         self.settings = settings
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.name = worker_name()
         self.main, self.beside = Line(RATINGS, MODEL), Line(OUTSIDE)
         self._re_exec = re_exec
         self._heartbeat = Heartbeat()
@@ -86,14 +74,16 @@ class Worker:
     def run(self) -> None:
         """Raises what ended the thread beside, once the main thread's task is back in the queue."""
         database = open_database(self.settings, durable=False, heartbeat=self._heartbeat)
-        with database.exclusive("runner"):
+        left = database.workers.left(database)
+        with self._at_work(self.main, database, RUNNER):
             log.info("worker %s runs tasks", self.name)
             schedule = Schedule(database, self.settings)  # before anything is written at this clock's time
-            self._take_up(database)
+            self._take_up(database, left)
             beside = threading.Thread(target=self._run_beside, daemon=True)
             if names(OUTSIDE):
                 beside.start()
-            threading.Thread(target=self._watch, args=(database,), daemon=True).start()
+            for watch in (self._watch, self._listen):
+                threading.Thread(target=watch, args=(database,), daemon=True).start()
             self._work(self.main, database, idle=lambda: self._look(schedule))
             if beside.ident is not None:
                 beside.join()
@@ -102,23 +92,43 @@ class Worker:
             raise self._error
 
     def _run_beside(self) -> None:
-        """Under a lock of its own, beside which its heartbeat is kept."""
+        """In a place of its own, beside which its heartbeat is kept."""
         self._heartbeat.stand_aside()
         try:
             database = open_database(self.settings, durable=False, heartbeat=Heartbeat())
-            with database.exclusive(OUTSIDE):
+            with self._at_work(self.beside, database, OUTSIDE):
                 self._work(self.beside, database)
             database.close()
         except BaseException as error:  # the worker ends, as for one of the main thread
             self._error = error
             self.stop()
 
+    @contextmanager
+    def _at_work(self, line: Line, database: Database, place: str) -> Iterator[None]:
+        with database.workers.at_work(database, place, self.name) as lock:
+            line.dog = Watchdog(record_of(lock), self.settings.worker_patience)
+            yield
+
     def _work(self, line: Line, database: Database, idle: Callable[[], object] = lambda: None) -> None:
         while not self._stop.is_set():
-            if not run_next(database, self.settings, line, name=self.name, stopping=self._stop.is_set):
+            if not self._run_next(line, database):
                 idle()
-                line.awake.wait(IDLE)
+                line.awake.wait(database.workers.idle)
                 line.awake.clear()
+
+    def _run_next(self, line: Line, database: Database) -> bool:
+        """Run a task if one is due. A database of many workers may go away meanwhile, and come back.
+
+        Of an attempt whose end could not be written the lease runs out. With one worker at a time what is
+        raised here ends it, and the next one takes up what it left.
+        """
+        try:
+            return run_next(database, self.settings, line, name=self.name, stopping=self._stop.is_set)
+        except (Unavailable, DBAPIError) as error:
+            if not (database.workers.many and is_transient(error)):
+                raise
+            log.warning("no task is looked for until the database is back: %s", explain(error))
+            return False
 
     def _look(self, schedule: Schedule) -> None:
         try:
@@ -126,36 +136,23 @@ class Worker:
         except Exception as error:
             log.warning("what is due by schedule is looked at again later: %s", error)
 
-    def _take_up(self, database: Database) -> None:
+    def _take_up(self, database: Database, left: Collection[str] | None) -> None:
+        """What workers of this machine have left that are gone; leases tell of what others leave."""
         with database.write() as connection:
-            tasks.recover(connection, crashes=self.settings.task_crashes, now=time.time(), by=self.name)
+            crashes = self.settings.task_crashes
+            leases.take_up(connection, left, crashes=crashes, now=time.time(), by=self.name)
         for kind in kinds():
             kind.tidy(database)
 
     def _watch(self, database: Database) -> None:
-        """Some phases have no safe point for a while; a cancel is not kept waiting for them.
-
-        The task of the other thread, if there is one, is recovered and goes on from its checkpoint.
-        """
         self._heartbeat.stand_aside()
-        since: dict[Attempt, float] = {}
-        while not self._stop.wait(WATCH):
-            now = time.monotonic()
-            at_work = filter(None, (self.main.attempt, self.beside.attempt))
-            since = {one: since.get(one, now) for one in at_work if self._is_cancelled(database, one)}
-            for attempt, at in since.items():
-                if now - at >= CANCEL_GRACE and attempt in (self.main.attempt, self.beside.attempt):
-                    log.warning("task %s has no safe point; re-exec without it", attempt.task.id)
-                    self._re_exec()
+        watch = Watch(database, self.settings, (self.main, self.beside), self._re_exec)
+        while not self._stop.wait(database.workers.watch):
+            watch.look()
 
-    def _is_cancelled(self, database: Database, attempt: Attempt) -> bool:
-        try:
-            with database.read() as connection:
-                task = tasks.get(connection, attempt.task.id)
-        except Exception as error:  # the next look may find the database again
-            log.warning("task %s is not watched for a cancel: %s", attempt.task.id, error)
-            return False
-        return task is not None and (task.status, task.attempt) == (CANCELLING, attempt.task.attempt)
+    def _listen(self, database: Database) -> None:
+        self._heartbeat.stand_aside()
+        database.workers.listen(database, self.wake, self._stop)
 
 
 def run_next(
@@ -169,10 +166,16 @@ def run_next(
     """Claim the task of the line's lanes that is due and run it; False if there is none."""
     line = line or Line(*LANES)
     with database.read() as connection:
-        if next_due(connection, now=time.time(), lanes=line.lanes) is None:
+        left = left_behind(connection, line.lanes)
+        if not left and next_due(connection, now=time.time(), lanes=line.lanes) is None:
             return False
-    with database.write() as connection:
-        task = claim(connection, now=time.time(), worker=name, lanes=line.lanes)
+    if left:
+        recover(database, settings, left, name)
+    try:
+        with database.write() as connection:
+            task = claim(connection, now=time.time(), worker=name, lanes=line.lanes, lease=settings.lease)
+    except IntegrityError:
+        return False
     if task is None:
         return False
     line.attempt = Attempt(task, database, settings, stopping=stopping)

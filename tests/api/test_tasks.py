@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from app.config import Settings
 from app.main import create_app
-from app.repository import tasks
+from app.repository import leases, tasks
 from app.service import Service
 from app.user import Role
 from tests.house import House
@@ -183,7 +183,7 @@ def test_a_zombie_cannot_complete_what_was_taken_from_it(
         calls.append(attempt.task.attempt)
         if len(calls) == 1:  # while it stalls, another worker takes over and finishes
             with service.database.write() as connection:
-                tasks.recover(connection, crashes=9, now=time.time())
+                leases.take_up(connection, None, crashes=9, now=time.time())
             run_tasks()
         real(attempt)
 

@@ -26,7 +26,7 @@ from app.imports.kinds import ImportParams, UndoParams, has_begun
 from app.imports.sizes import Sizes
 from app.movie import Movie
 from app.rating import Rating
-from app.repository import import_order, movies, tasks
+from app.repository import import_order, leases, movies, tasks
 from app.repository import ratings as rating_queries
 from app.repository.import_order import IMPORT_RATINGS, UNDO_IMPORT
 from app.storage import Database, open_database
@@ -255,7 +255,7 @@ class Sequence:
     def take_up(self, killed: Attempt) -> None:
         """A worker starts where one died, which then wakes up and tries to go on."""
         with self.database.write() as connection:
-            tasks.recover(connection, crashes=3, now=self.now)
+            leases.take_up(connection, None, crashes=3, now=self.now)
         settle(self.database, self.database.write)
         retention.clean(self.database, self.settings, now=self.now)
         with pytest.raises(tasks.Fenced), killed.transaction(done=0):

@@ -18,7 +18,7 @@ from app.imports.sizes import Sizes
 from app.mark import Mark, Marked
 from app.movie import Movie
 from app.rating import Rating
-from app.repository import aliases, marks, movies, plays, tasks, waiting
+from app.repository import aliases, leases, marks, movies, plays, tasks, waiting
 from app.repository import ratings as rating_queries
 from app.repository.import_order import UNDO_IMPORT
 from app.repository.plays import Play
@@ -154,7 +154,7 @@ def run_to_end(database: Database, settings: Settings, fuses: list[int]) -> int:
         except Killed:
             kills += 1
             with database.write() as connection:
-                tasks.recover(connection, crashes=1000, now=NOW)
+                leases.take_up(connection, None, crashes=1000, now=NOW)
     return kills
 
 

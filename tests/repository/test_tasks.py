@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy.engine import Connection
 
-from app.repository import tasks
+from app.repository import leases, tasks
 from app.repository.import_order import IMPORT_RATINGS, UNDO_IMPORT
 from app.serving.kinds import REBUILD_MODEL
 from app.storage import Database
@@ -64,7 +64,7 @@ def test_an_attempt_that_was_replaced_changes_nothing(database: Database) -> Non
     queue(database)
     zombie = claimed(database)
     with database.write() as connection:
-        tasks.recover(connection, crashes=9, now=1.0)
+        leases.take_up(connection, None, crashes=9, now=1.0)
     newer = claimed(database)
     assert newer.attempt == zombie.attempt + 1
     with pytest.raises(tasks.Fenced), database.write() as connection:
@@ -108,7 +108,7 @@ def test_a_task_that_keeps_killing_its_worker_is_failed(database: Database) -> N
     for _ in range(3):
         claimed(database)
         with database.write() as connection:
-            tasks.recover(connection, crashes=3, now=2.0)
+            leases.take_up(connection, None, crashes=3, now=2.0)
     found = find(database, task)
     assert found.status == "failed"
     assert found.error is not None
@@ -125,7 +125,7 @@ def test_cancelling_a_queued_task_ends_it_and_a_running_one_at_its_safe_point(da
     assert find(database, first).status == "cancelling"
     with database.write() as connection:
         assert tasks.advance(connection, running, {"done": 5}).status == "cancelling"
-        tasks.recover(connection, crashes=3, now=4.0)
+        leases.take_up(connection, None, crashes=3, now=4.0)
     assert find(database, first).status == "cancelled"
 
 

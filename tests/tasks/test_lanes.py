@@ -10,10 +10,11 @@ import pytest
 
 from app.config import Settings
 from app.errors import Invalid
+from app.process import worker_name
 from app.repository import tasks
 from app.repository.import_order import IMPORT_RATINGS
 from app.serving.kinds import REBUILD_MODEL
-from app.storage import Database, lock_directory
+from app.storage import Database, places_of
 from app.storage.heartbeat import read_beat, record_of
 from app.task import CANCELLED, COMPLETE, FAILED, QUEUED, RUNNING
 from app.tasks import kinds
@@ -105,7 +106,7 @@ def test_what_is_outside_runs_while_an_import_does(
         with worker_of(patient):
             for task_id in made:
                 wait_for(database, task_id, COMPLETE)
-            beat = read_beat(record_of(lock_directory(patient) / f"{OUTSIDE}.lock"))
+            beat = read_beat(record_of(places_of(patient, worker_name())[1]))
             assert beat is not None  # each thread has a record
 
 
@@ -127,8 +128,7 @@ def test_an_import_runs_while_what_is_outside_hangs_and_a_stop_ends_both(
             for task_id in (imported, rebuilt):
                 wait_for(database, task_id, COMPLETE, FAILED)
             assert status_of(database, hanging) == RUNNING
-            records = (lock_directory(patient) / f"{name}.lock" for name in ("runner", OUTSIDE))
-            working, outside = (read_beat(record_of(lock)) for lock in records)
+            working, outside = (read_beat(record_of(lock)) for lock in places_of(patient, worker_name())[:2])
             assert working is not None
             assert outside is not None
             assert working.task != hanging == outside.task
@@ -155,7 +155,7 @@ def test_a_cancel_without_a_safe_point_is_seen_in_both_threads(
         worker.beside.attempt = Attempt(claimed, database, engine_settings)
         with pytest.raises(ReExec):
             worker._watch(database)
-        worker._take_up(database)
+        worker._take_up(database, None)
         assert status_of(database, task.id) == CANCELLED
 
 
@@ -166,7 +166,7 @@ def test_a_worker_that_died_leaves_both_threads_tasks_to_the_next(
         made = [start(database, name).id for name in (IMPORT_RATINGS, kind)]
         with database.write() as connection:
             assert [claim(connection, now=1.0) is not None for _ in made] == [True, True]
-        Worker(engine_settings, re_exec=lambda: None)._take_up(database)
+        Worker(engine_settings, re_exec=lambda: None)._take_up(database, None)
         assert [status_of(database, task_id) for task_id in made] == [QUEUED, QUEUED]
 
 
@@ -207,4 +207,4 @@ def test_without_a_kind_that_is_outside_no_second_thread_runs(
     task = start(database, REBUILD_MODEL)
     with worker_of(patient):
         wait_for(database, task.id, COMPLETE, FAILED)
-        assert not (lock_directory(patient) / f"{OUTSIDE}.lock").exists()
+        assert not places_of(patient, worker_name())[1].exists()

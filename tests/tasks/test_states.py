@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from app.config import Settings
 from app.errors import Conflict, Invalid, Unavailable
-from app.repository import task_events, tasks
+from app.repository import leases, task_events, tasks
 from app.repository.import_order import IMPORT_RATINGS
 from app.serving.kinds import REBUILD_MODEL
 from app.storage import Database, open_database
@@ -114,7 +114,7 @@ class Tasks(RuleBasedStateMachine):
     def its_worker_dies(self) -> None:
         before = {task.id: task for task in self.all() if task.status in AT_WORK}
         with self.database.write() as connection:
-            tasks.recover(connection, crashes=CRASHES, now=self.clock())
+            leases.take_up(connection, None, crashes=CRASHES, now=self.clock())
         for task_id, task in before.items():
             again = QUEUED if task.crashes + 1 < CRASHES else FAILED
             assert self.find(task_id).status == (CANCELLED if task.status == CANCELLING else again)
@@ -222,7 +222,7 @@ def test_what_cuts_an_attempt_short_in_every_status(
 
     if what == HAPPENS[2]:
         with database.write() as connection:
-            tasks.recover(connection, crashes=CRASHES, now=1.0)
+            leases.take_up(connection, None, crashes=CRASHES, now=1.0)
     else:
         execute(attempt, cut_short)
     with database.read() as connection:

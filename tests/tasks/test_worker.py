@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from app.config import Settings
 from app.errors import Unavailable
 from app.rating import Rating
-from app.repository import models, ratings, tasks
+from app.repository import leases, models, ratings, tasks
 from app.repository.import_order import IMPORT_RATINGS
 from app.serving.kinds import PATIENCE, REBUILD_MODEL
 from app.storage import Database, open_database
@@ -59,7 +59,7 @@ def test_a_cancel_without_a_safe_point_is_done_by_re_exec(settings: Settings, st
     with pytest.raises(ReExec):
         worker._watch(store)
     with store.write() as connection:
-        tasks.recover(connection, crashes=5, now=time.time())
+        leases.take_up(connection, None, crashes=5, now=time.time())
         found = tasks.get(connection, task.id)
     assert found is not None
     assert found.status == "cancelled"
