@@ -93,6 +93,7 @@ LONG = (
     "tasks/test_embedded.py",
     "test_cli_people.py",
     "test_deploy.py",
+    "test_deploy_files.py",
     "web/test_accessibility.py",
     "web/test_login_forms.py",
 )
