@@ -28,6 +28,10 @@ ROOT_PATH: dict[str, Any] = {"pattern": r"^$|^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+
 SECRET: dict[str, Any] = {"pattern": r"^$|^\S{32,}$", "repr": False}
 
 LIMIT: dict[str, Any] = {"pattern": r"^[1-9]\d{0,6}/(second|minute|hour|day)$"}
+SPARK: dict[str, Any] = {
+    "pattern": r"^(local\[(\*|[1-9]\d{0,3})\]|(spark|sc)://[^\s/]+(/;\S*)?)$",
+    "max_length": 500,
+}
 LIMIT_UNIT = "number/second, /minute, /hour or /day"
 
 
@@ -51,6 +55,7 @@ Factors = Annotated[str, BeforeValidator(str), _checked(_factors)]
 Proxies = Annotated[str, _checked(network.networks)]
 Origins = Annotated[str, _checked(network.origins)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+Trainer = Literal["local", "spark"]
 LogFormat = Literal["auto", "json", "text"]
 
 log = logging.getLogger("matinee.config")
@@ -172,6 +177,13 @@ class Settings:
         "most rows of an import in one transaction; it ends sooner while others wait to write",
         ge=1,
         le=1_000_000,
+    )
+    trainer: Trainer = _setting("local", "trainer", "of the factors; spark: the one at MATINEE_SPARK")
+    spark: str = _setting(
+        "local[*]",
+        "local[*], local[N], spark://HOST:PORT or sc://HOST:PORT",
+        "where it trains: on the worker's machine, in a cluster, or through Spark Connect",
+        **SPARK,
     )
     factors: Factors = _setting(
         "auto",

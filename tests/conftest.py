@@ -103,6 +103,7 @@ PROOFS = (
     "processes/test_demo_kill.py",
     "processes/test_hook_storm.py",
     "processes/test_slow_clients.py",
+    "spark/test_spark.py",
 )
 """Files that CI leaves out, since others show the same in less time: `pytest -n 0 -m proof` runs them."""
 LONG_ON_POSTGRES = ("imports", "tasks", "api", "people", "test_cli_people.py", "backups")

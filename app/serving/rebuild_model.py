@@ -14,6 +14,7 @@ from app.repository import models, ratings
 from app.serving import publication
 from app.serving.model_store import ModelStore
 from app.serving.publication import Moment, clear, incumbent, judge, saved, serve
+from app.spark.trainer import SparkTrainer
 from app.tasks.attempt import Attempt
 
 USERS_AT_ONCE = 500
@@ -35,13 +36,15 @@ def run(attempt: Attempt) -> None:
 
 def _build(attempt: Attempt, store: ModelStore) -> dict[str, Any]:
     """Build a model and save it; returns the checkpoint: what is left to do is to publish and to serve it."""
+    if is_spark := attempt.settings.trainer == "spark":
+        _spark(attempt).check()
     moment = Moment.of(attempt)
     interactions = read_ratings(attempt)
     read = {"ratings": len(interactions), "users": len(interactions.user_ids)}
     training, held_out = evaluation.split(interactions)
     del interactions  # as large as what it was split into
     wanted = factors_for(len(training), attempt.settings.factors)
-    if moment.is_first and len(training) >= FIRST_FROM:
+    if moment.is_first and not is_spark and len(training) >= FIRST_FROM:
         factors = _train(attempt, training, None, min(wanted, FACTORS), moment)
         served = _serve_first(attempt, store, factors, held_out, moment, read)
         if factors.factors.shape[1] < wanted:
@@ -106,6 +109,11 @@ def _train(
         regularization=max(wanted.regularization, SMALL_CATALOGUE / max(1, len(training.movie_ids))),
         unobserved=wanted.unobserved_weight,
     )
+    if wanted.trainer == "spark":
+        attempt.report(phase="train on Spark", done=0, total=2 * settings.sweeps, unit="half sweeps")
+        return _spark(attempt)(
+            training, settings, progress=lambda done, total: attempt.report(done=done, total=total)
+        )
     start = earlier.start_for(training.movie_ids, factors) if earlier else None
     if start is not None:
         # A direction that is zero in every movie stays zero; a little of everything keeps all of them open.
@@ -119,6 +127,11 @@ def _train(
         start=start,
         progress=lambda done, total: attempt.report(done=done, total=total),
     )
+
+
+def _spark(attempt: Attempt) -> SparkTrainer:
+    settings = attempt.settings
+    return SparkTrainer(settings.spark, attempt.directory / "spark", settings.train_threads or None)
 
 
 def with_items(
