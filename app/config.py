@@ -29,7 +29,7 @@ SECRET: dict[str, Any] = {"pattern": r"^$|^\S{32,}$", "repr": False}
 
 LIMIT: dict[str, Any] = {"pattern": r"^[1-9]\d{0,6}/(second|minute|hour|day)$"}
 SPARK: dict[str, Any] = {
-    "pattern": r"^(local\[(\*|[1-9]\d{0,3})\]|(spark|sc)://[^\s/]+(/;\S*)?)$",
+    "pattern": r"^(local\[(\*|[1-9]\d{0,3})\]|(spark|sc)://[^\s/;@]+)$",
     "max_length": 500,
 }
 LIMIT_UNIT = "number/second, /minute, /hour or /day"

@@ -39,11 +39,14 @@ PATIENCE = 900.0
 """Seconds without any task that ends after which Spark is given up."""
 LEAVING = 0.5
 """Seconds to wait for a process that is to end; later it ends by itself."""
-KEPT = 6_000
+KEPT = 500_000
 """Bytes of what Spark has printed that are looked at for a reason."""
 
 ADVICE = {
-    MISSING: "Install matinee[spark] for the worker (`uv sync --extra spark`), or set MATINEE_TRAINER=local",
+    MISSING: (
+        "Install matinee[spark] for the worker (`uv sync --extra spark`), for sc:// also pyspark[connect], "
+        "or set MATINEE_TRAINER=local"
+    ),
     JAVA: "Install Java 17 or newer for the worker and set JAVA_HOME, or set MATINEE_TRAINER=local",
     MEMORY: (
         "Give it more, as spark.driver.memory and spark.executor.memory in the spark-defaults.conf of "
@@ -52,7 +55,7 @@ ADVICE = {
     LOST: "Start it there or correct MATINEE_SPARK, or set MATINEE_TRAINER=local",
 }
 REASONS = {
-    MISSING: "pyspark is not installed",
+    MISSING: "pyspark, or what it needs, is not installed",
     JAVA: "there is no Java that it can use",
     MEMORY: "it ran out of memory",
     LOST: "it cannot be reached, or it ended",
@@ -119,7 +122,7 @@ class SparkTrainer:
     def _fail(self, process: "_Process") -> NoReturn:
         printed = (self._folder / "spark.log").read_bytes()[-KEPT:].decode(errors="replace")
         kind, text = process.error
-        if kind not in REASONS and "OutOfMemoryError" in printed:
+        if "OutOfMemoryError" in printed:  # a JVM that lacks memory is often gone before it can say so
             kind = MEMORY
         if kind in REASONS:
             raise TrainingFailed(_text(self._master, kind))
@@ -179,7 +182,6 @@ class _Process:
                 self.error = "stalled", f"no task of it has ended for {PATIENCE / 60:.0f} minutes."
                 return
             progress(jobs)
-        self._process.wait(LEAVING)
 
     def _next(self) -> dict[str, Any] | None:
         """What it says next, nothing after `LOOK` seconds, None at the end."""

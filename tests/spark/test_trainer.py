@@ -49,7 +49,17 @@ def test_what_has_happened_is_known_by_what_it_says(text: str, kind: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "value", ["local", "local[0]", "local[x]", "yarn", "spark://", "sc://a b:1", "http://x"]
+    "value",
+    [
+        "local",
+        "local[0]",
+        "local[x]",
+        "yarn",
+        "spark://",
+        "sc://a b:1",
+        "sc://one:1/;token=secret",
+        "http://x",
+    ],
 )
 def test_only_addresses_of_spark_are_settings(value: str) -> None:
     with pytest.raises(ConfigurationError, match="MATINEE_SPARK"):
@@ -62,7 +72,7 @@ def test_its_addresses_are_settings() -> None:
         "local[2]",
         "spark://one:7077",
         "spark://one:7077,two:7077",
-        "sc://one:15002/;token=x",
+        "sc://one:15002",
     ):
         assert Settings.from_environment({"MATINEE_SPARK": value}).spark == value
 
@@ -85,7 +95,7 @@ def test_without_pyspark_the_rebuild_fails_with_what_to_do_and_what_is_served_st
     while run_next(run_again.database, run_again.settings):
         pass
     error = client.get(f"/tasks/{task}").json()["error"]
-    assert "pyspark is not installed. Install matinee[spark]" in error["detail"]
+    assert "pyspark, or what it needs, is not installed. Install matinee[spark]" in error["detail"]
     assert [model["active"] for model in client.get("/models").json()] == [True]
     assert client.get("/recommendations/1001").json() == before
     run_again.close()
