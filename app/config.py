@@ -16,22 +16,11 @@ from typing import Any, get_args
 from pydantic import Field, ValidationError
 from pydantic.dataclasses import dataclass
 
+from app import setting_values as values
 from app.errors import ConfigurationError
-from app.setting_values import (
-    LIMIT,
-    LIMIT_UNIT,
-    ROOT_PATH,
-    SECRET,
-    Factors,
-    Lease,
-    LogFormat,
-    LogLevel,
-    Origins,
-    Proxies,
-    Store,
-)
 
 PREFIX = "MATINEE_"
+LIMIT, LIMIT_UNIT, SECRET = values.LIMIT, values.LIMIT_UNIT, values.SECRET
 OTHERS = ("MATINEE_URL", "MATINEE_TOKEN")
 """Variables of the client."""
 OTHER_PREFIXES = ("MATINEE_TEST_", "MATINEE_BENCH_")
@@ -52,7 +41,7 @@ class Settings:
     database_url: str = _setting(
         "", "URL", "sqlite:///... or postgresql://...; empty: SQLite in the data directory"
     )
-    store: Store = _setting(
+    store: values.Store = _setting(
         "",
         "path or URL",
         "where files are kept that all machines need (uploads, models): a folder or s3://BUCKET/PREFIX; "
@@ -71,7 +60,10 @@ class Settings:
         "", "text", "signs access tokens; empty: the file secret.key in the data directory", **SECRET
     )
     secret_key_before: str = _setting(
-        "", "text", "the secret before a change of it: its tokens stay valid until they expire", **SECRET
+        "",
+        "text",
+        "the secret before a change of it: its tokens stay valid until they expire",
+        **SECRET,
     )
     access_minutes: float = _setting(15.0, "minutes", "how long an access token is valid", ge=1, le=1_440)
     session_days: float = _setting(30.0, "days", "after so long without use a login ends", gt=0, le=366)
@@ -84,12 +76,12 @@ class Settings:
     allowed_hosts: str = _setting("", "names", "further Host names to answer to, separated by commas")
     tls_cert: str = _setting("", "path", "certificate with its chain (PEM), for `matinee serve` with TLS")
     tls_key: str = _setting("", "path", "the key of that certificate (PEM, without a passphrase)")
-    trusted_proxies: Proxies = _setting(
+    trusted_proxies: values.Proxies = _setting(
         "",
         "addresses or networks, separated by commas",
         "proxies whose X-Forwarded-For, -Proto and -Host count; unix: one at a Unix socket",
     )
-    cors_origins: Origins = _setting(
+    cors_origins: values.Origins = _setting(
         "",
         "origins, separated by commas",
         "pages of these may call the API, such as https://app.example; empty: none of another origin",
@@ -98,10 +90,10 @@ class Settings:
         "",
         "path that begins with /, not with one at its end",
         "prefix of all addresses, such as /films, if a proxy serves other sites too",
-        **ROOT_PATH,
+        **values.ROOT_PATH,
     )
-    log_level: LogLevel = _setting("INFO", "level", "what is logged: this level and above")
-    log_format: LogFormat = _setting("auto", "format", "of the log; auto: text on a terminal, else json")
+    log_level: values.LogLevel = _setting("INFO", "level", "what is logged: this level and above")
+    log_format: values.LogFormat = _setting("auto", "format", "of the log; auto: text on a terminal, or json")
     max_body: int = _setting(1_048_576, "bytes", "largest JSON body", ge=1)
     max_upload: int = _setting(2_147_483_648, "bytes", "largest upload of an import", ge=1)
     embedded_worker: bool = _setting(True, "on/off", "whether an API process starts a worker of its own")
@@ -128,7 +120,7 @@ class Settings:
         gt=0,
         le=1_000_000_000,
     )
-    lease: Lease = _setting(
+    lease: values.Lease = _setting(
         15.0,
         "seconds",
         "on PostgreSQL another worker takes up the task of one that is not heard of for so long",
@@ -169,7 +161,14 @@ class Settings:
         ge=1,
         le=1_000_000,
     )
-    factors: Factors = _setting(
+    trainer: values.Trainer = _setting("local", "trainer", "of the factors; spark: the one at MATINEE_SPARK")
+    spark: str = _setting(
+        "local[*]",
+        "local[*], local[N], spark://HOST:PORT or sc://HOST:PORT",
+        "where it trains: on the worker's machine, in a cluster, or through Spark Connect",
+        **values.SPARK,
+    )
+    factors: values.Factors = _setting(
         "auto",
         "a multiple of 16 from 16 to 512, or auto",
         "size k of the model; auto: by the number of ratings",

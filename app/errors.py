@@ -60,6 +60,16 @@ class WorkerDied(AppError):
     remedy = "Look into the log of the worker: often it lacked memory. Then POST /tasks/{task_id}/retry."
 
 
+class TrainingFailed(AppError):
+    type, title = "training-failed", "Training failed"
+    cause = (
+        "What trains the model ended without one: it cannot be reached, or lacked something, such as memory."
+    )
+    remedy = (
+        "Do what the detail says, then rebuild: POST /recommender/rebuild. What is served stays meanwhile."
+    )
+
+
 class BadRequest(AppError):
     status, type, title = 400, "bad-request", "Bad request"
     cause = "The request contradicts itself, or a part of it is not in a form that can be read."

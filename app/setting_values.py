@@ -11,6 +11,10 @@ ROOT_PATH: dict[str, Any] = {"pattern": r"^$|^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+
 SECRET: dict[str, Any] = {"pattern": r"^$|^\S{32,}$", "repr": False}
 
 LIMIT: dict[str, Any] = {"pattern": r"^[1-9]\d{0,6}/(second|minute|hour|day)$"}
+SPARK: dict[str, Any] = {
+    "pattern": r"^(local\[(\*|[1-9]\d{0,3})\]|(spark|sc)://[^\s/;@]+)$",
+    "max_length": 500,
+}
 LIMIT_UNIT = "number/second, /minute, /hour or /day"
 
 
@@ -56,4 +60,5 @@ Store = Annotated[str, _checked(_store)]
 Proxies = Annotated[str, _checked(network.networks)]
 Origins = Annotated[str, _checked(network.origins)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+Trainer = Literal["local", "spark"]
 LogFormat = Literal["auto", "json", "text"]

@@ -54,6 +54,7 @@ LONG = (
     "api/test_values.py",
     "backups/test_commands.py",
     "dumps",
+    "exports",
     "imports/test_arrivals.py",
     "imports/test_damaged_archives.py",
     "imports/test_export.py",
@@ -75,6 +76,7 @@ LONG = (
     "people/test_merge.py",
     "players",
     "processes",
+    "recommender/test_import_model.py",
     "recommender/test_kernel.py",
     "repository/test_histograms.py",
     "repository/test_many_values.py",
@@ -95,6 +97,7 @@ LONG = (
     "tasks/test_leases.py",
     "test_cli_people.py",
     "test_deploy.py",
+    "test_deploy_files.py",
     "web/test_accessibility.py",
     "web/test_login_forms.py",
 )
@@ -106,6 +109,7 @@ PROOFS = (
     "processes/test_machines.py",
     "processes/test_slow_clients.py",
     "processes/test_workers.py",
+    "spark/test_spark.py",
 )
 """Files that CI leaves out, since others show the same in less time: `pytest -n 0 -m proof` runs them."""
 LONG_ON_POSTGRES = ("imports", "tasks", "api", "people", "test_cli_people.py", "backups")

@@ -43,6 +43,15 @@ VACUUM = (
     "Rewrite the database without what deleted rows have left. Others wait to write meanwhile: about a "
     "second for each 100 MB."
 )
+EXPORT = (
+    "Write all ratings, movies and marks as of one moment into a folder that is new or empty, as Parquet. It "
+    "works on the database itself, by the settings of this shell, also while a server runs. The files have "
+    "everybody's ratings by their ids."
+)
+MODELS = (
+    "Take movie factors that were trained elsewhere, or write those of a version. They work on the data "
+    "itself, by the settings of this shell; a worker that runs there judges the factors and serves them."
+)
 KEY = "Make keys for machines: scripts, feeds, the commands of this program. Each is shown once."
 
 
@@ -141,6 +150,36 @@ def add_backups(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
         "forgotten.csv (that beside FILE is read anyway)",
     )
     add("vacuum", "rewrite the database without what deleted rows have left", VACUUM)
+
+
+def add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command) -> None:
+    """Add the commands `export` and `models`."""
+    export = commands.add_parser(
+        "export", help="write everything as Parquet into a folder", description=EXPORT
+    )
+    export.set_defaults(command=command, name="export")
+    export.add_argument("folder", type=Path, metavar="FOLDER", help="where to; it has to be new or empty")
+    export.add_argument("--format", choices=("parquet",), default="parquet", help="of the files")
+    export.add_argument(
+        "--partitions",
+        type=int,
+        default=1,
+        metavar="N",
+        help="files to divide the users of ratings and marks among, by a hash of their id (default: 1)",
+    )
+    parser = commands.add_parser("models", help="take in or write movie factors", description=MODELS)
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    for word, summary in (
+        ("import", "judge movie factors, and serve them if they are good enough"),
+        ("export", "write the movie factors of a version"),
+    ):
+        added = actions.add_parser(word, help=summary, description=summary.capitalize() + ".")
+        added.set_defaults(command=command, name="models", action=word)
+        added.add_argument("file", type=Path, metavar="FILE", help="an npz, or Parquet")
+        if word == "export":
+            added.add_argument(
+                "--version", type=int, metavar="N", help="which one (default: the one that is served)"
+            )
 
 
 def add_people(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command) -> None:

@@ -30,8 +30,9 @@ def run(settings: Settings, options: argparse.Namespace) -> int:
 class Shown:
     """The progress, on standard error: a line that is written over on a terminal, else one a phase."""
 
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
+    def __init__(self, unit: str = "MB", size: float = 1e6) -> None:
+        """`size`: of one of the units that are shown."""
+        self._terminal, self._unit, self._size = sys.stderr.isatty(), unit, size
         self._phase, self._began, self._told = "", 0.0, 0.0
 
     def __call__(self, phase: str, done: int, total: int) -> None:
@@ -50,7 +51,7 @@ class Shown:
     def _bar(self, done: int, total: int, now: float) -> str:
         filled = BAR * done // max(1, total)
         left = (now - self._began) / done * (total - done) if done else 0.0
-        size = f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
+        size = f"{done / self._size:,.0f} of {total / self._size:,.0f} {self._unit}"
         return f" [{'#' * filled}{'.' * (BAR - filled)}] {size}, {left:.0f} s left"
 
     def end(self) -> None:

@@ -69,10 +69,19 @@ def split(
     Other parts hold out others: from part 0 on, each user is in one part.
     """
     chosen = held_out_users(len(interactions.user_ids)) if chosen is None else chosen
-    hashes = mix(interactions.user_ids, seed)
-    out = np.zeros(len(hashes), bool)
-    out[np.argsort(hashes, kind="stable")[part * chosen : (part + 1) * chosen]] = True
+    out = np.zeros(len(interactions.user_ids), bool)
+    out[_by_hash(interactions.user_ids, seed)[part * chosen : (part + 1) * chosen]] = True
     return interactions.users(~out), _hold_out(interactions.users(out), seed)
+
+
+def held_out_of(user_ids: Integers) -> Integers:
+    """Those of the users [U] that `split` holds out, ascending."""
+    return np.sort(user_ids[_by_hash(user_ids, 0)[: held_out_users(len(user_ids))]])
+
+
+def _by_hash(user_ids: Integers, seed: int) -> NDArray[np.int64]:
+    """[U]: the users in the order of the hashes of their ids."""
+    return np.argsort(mix(user_ids, seed), kind="stable")
 
 
 def _hold_out(users: Interactions, seed: int) -> HeldOut:

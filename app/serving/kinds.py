@@ -1,6 +1,7 @@
-"""The kind of task that rebuilds the model, on request or by schedule."""
+"""The kinds of tasks that make a model: a rebuild, on request or by schedule, and an import of factors."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
@@ -15,6 +16,7 @@ from app.tasks.retention import DAY, entries, remove
 from app.tasks.schedule import is_within
 
 REBUILD_MODEL = "rebuild_model"
+IMPORT_MODEL = "import_model"
 
 PATIENCE = 600.0
 """Seconds after a rebuild that failed or was cancelled before one is scheduled again."""
@@ -25,6 +27,26 @@ class RebuildParams:
     """`scheduled`: by the settings, not by a request."""
 
     scheduled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ImportModelParams:
+    """`file`: the name of the file that the factors came in."""
+
+    file: str = ""
+
+
+def factors_path(settings: Settings, task_id: str) -> Path:
+    """Where the factors of an import are kept until it has ended."""
+    return settings.data_dir / "work" / task_id / "factors.npz"
+
+
+def _lacks_factors(settings: Settings, task: Task) -> str | None:
+    if factors_path(settings, task.id).is_file():
+        return None
+    return (
+        "The factors of this import are no longer kept. Import their file again: matinee models import FILE."
+    )
 
 
 def _join(connection: Connection, _params: RebuildParams) -> Task | None:
@@ -76,4 +98,12 @@ REBUILD = Kind(
     check=_check,
     due=_due,
     clean=_clean,
+)
+
+IMPORTED_MODEL: Kind[ImportModelParams] = Kind(
+    IMPORT_MODEL,
+    ImportModelParams,
+    later("app.serving.import_model", "run"),
+    MODEL,
+    missing=_lacks_factors,
 )

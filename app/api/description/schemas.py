@@ -14,7 +14,7 @@ from app.dumps.kinds import DUMP_RECOMMENDATIONS
 from app.imports.kinds import IMPORT, UNDO
 from app.imports.merges import MERGED_MOVIES
 from app.people.kinds import MERGE
-from app.serving.kinds import REBUILD_MODEL
+from app.serving.kinds import IMPORT_MODEL, REBUILD_MODEL
 from app.tasks.kinds import names
 
 Json = dict[str, Any]
@@ -169,6 +169,7 @@ REPORTS: dict[str, type[BaseModel]] = {
     MERGED_MOVIES.name: MovieMergeReport,
     DUMP_RECOMMENDATIONS: DumpReport,
     REBUILD_MODEL: RebuildReport,
+    IMPORT_MODEL: RebuildReport,
     BACK_UP: BackupReport,
 }
 """The result of each kind of task."""

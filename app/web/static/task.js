@@ -64,7 +64,7 @@ function links(task) {
     return may("editor") ? [element("a", file, "Download the file")] : [];
   }
   if (task.kind === "back_up") return [];
-  if (task.kind === "rebuild_model") return [link("/quality", "See the model")];
+  if (task.kind.endsWith("_model")) return [link("/quality", "See the model")];
   return [link(`/import?task=${id}`, task.status === "complete" ? "See the report" : "Undo this import")];
 }
 

@@ -41,7 +41,7 @@ export const noun = (kind) => (kind.startsWith("merge_") ? "this merge" : "this 
 // Says what a task that did not complete has left, and what to do.
 export function remains({ kind, status, attempt, written, error }) {
   const why = status === "cancelled" ? "Cancelled." : (error && plainly(error.detail)) || "Failed.";
-  if (kind === "rebuild_model") return `${why} The model that is served stays as it is.`;
+  if (kind.endsWith("_model")) return `${why} The model that is served stays as it is.`;
   if (kind === "dump_recommendations") return `${why} No file is kept; Retry writes it from the start.`;
   if (kind === "back_up") return `${why} No backup was made; those that are there stay.`;
   if (kind === "undo_import") {

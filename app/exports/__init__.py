@@ -1,0 +1,1 @@
+"""Everything as files of columns, for programs that read many rows at once."""
