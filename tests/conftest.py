@@ -87,6 +87,7 @@ LONG = (
     "storage/test_private.py",
     "storage/test_schemas.py",
     "storage/test_shared_models.py",
+    "storage/test_pooler.py",
     "storage/test_waits.py",
     "tasks/test_embedded.py",
     "tasks/test_leases.py",
