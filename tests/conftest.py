@@ -92,6 +92,7 @@ LONG = (
     "storage/test_schemas.py",
     "storage/test_shared_models.py",
     "storage/test_store.py",
+    "storage/test_pooler.py",
     "storage/test_waits.py",
     "tasks/test_embedded.py",
     "tasks/test_leases.py",

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -35,13 +36,8 @@ class PostgresServer:
             "autovacuum=off",
         )
         command = [str(binaries / "postgres"), "-D", str(data), "-k", str(self._directory)]
-        self._process = subprocess.Popen(
-            command + [part for option in options for part in ("-c", option)],
-            user=self._user,
-            cwd=self._directory,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        self._command = command + [part for option in options for part in ("-c", option)]
+        self._process = self._start()
         self._count = 0
         self._wait()
 
@@ -58,6 +54,22 @@ class PostgresServer:
             if folder.exists():
                 shutil.copytree(folder, self._directory / folder.name, symlinks=True)
         return self._directory / package.name / "pginstall" / "bin"
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            self._command,
+            user=self._user,
+            cwd=self._directory,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def restart(self) -> None:
+        """End every session and the server, and start it again on its data."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(20)
+        self._process = self._start()
+        self._wait()
 
     def _run(self, *command: object) -> None:
         words = [str(word) for word in command]

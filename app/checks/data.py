@@ -104,7 +104,9 @@ def _at_work(beats: list[Beat], connected: list[str]) -> str:
 def of_pooler(database: Database) -> Iterator[Finding]:
     """Whether sessions of the database are what they seem."""
     if database.workers.is_pooled(database):
-        text = "A pooler gives each transaction another session: wake-ups and locks of sessions do not work."
+        text = (
+            "A pooler gives each transaction another session: wake-ups and prepared statements do not work."
+        )
         advice = "Set MATINEE_DATABASE_URL to PostgreSQL itself, or the pooler to pool by session."
         yield Finding("pooler", WARNING, text, advice)
 

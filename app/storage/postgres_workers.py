@@ -33,8 +33,8 @@ RECONNECT = 2.0
 APPLICATION = "matinee worker "
 """What the name of a worker's sessions begins with; the server cuts names to 63 bytes."""
 POOLED = (
-    "A pooler between here and PostgreSQL gives each transaction another session. Tasks are safe, but are "
-    "found by looking every second, and locks of sessions do not hold. Set MATINEE_DATABASE_URL to the "
+    "A pooler between here and PostgreSQL gives each transaction another session. Tasks are found by looking "
+    "every second only, and statements that a session has prepared may fail. Set MATINEE_DATABASE_URL to the "
     "server itself, or the pooler to pool by session."
 )
 
