@@ -18,12 +18,15 @@ START_TIMEOUT = 30
 
 
 class PostgresServer:
-    """Runs as nobody where the tests run as root, which PostgreSQL refuses; no fsync, a socket only."""
+    """Runs as nobody where the tests run as root, which PostgreSQL refuses; a socket only.
 
-    def __init__(self) -> None:
+    `lasting`: with fsync, as a server that is in use.
+    """
+
+    def __init__(self, *, lasting: bool = False) -> None:
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
         self._directory = Path(tempfile.mkdtemp(prefix="matinee-pg-"))
-        binaries = self._binaries()
+        self.binaries = binaries = self._binaries()
         if self._user:
             entry = pwd.getpwnam(self._user)
             os.chown(self._directory, entry.pw_uid, entry.pw_gid)
@@ -31,13 +34,9 @@ class PostgresServer:
         self._run(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
         rules = data / "pg_hba.conf"
         rules.write_text(f"local all {GUARDED} scram-sha-256\n{rules.read_text()}")
-        options = (
-            "listen_addresses=",
-            "fsync=off",
-            "full_page_writes=off",
-            "max_connections=200",
-            "autovacuum=off",
-        )
+        options = ["listen_addresses=", "max_connections=200"]
+        if not lasting:
+            options += ["fsync=off", "full_page_writes=off", "autovacuum=off"]
         command = [str(binaries / "postgres"), "-D", str(data), "-k", str(self._directory)]
         self._process = subprocess.Popen(
             command + [part for option in options for part in ("-c", option)],

@@ -33,7 +33,7 @@ from app.storage.title_terms import PostgresTitleTerms
 STATEMENT_SECONDS = 30
 """The longest statement of a request; one that reads much does so in parts."""
 CONNECTIONS, MORE_CONNECTIONS = 8, 32
-"""Kept open by a process that answers requests, and opened while it has much to do: in all one a thread."""
+"""Kept open by a process with an API, and opened while it has much to do: in all one a thread."""
 FEW_CONNECTIONS = 2
 """Kept open by a worker: what it holds, and what it works with."""
 LATELY = 10.0
@@ -41,7 +41,7 @@ LATELY = 10.0
 _OF_THE_STATEMENT = (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory)
 _OF_THE_CONNECTION = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
 _IN_BULK = "ratings in bulk"
-"""The lock of `lock_ratings`. One of the table would wait for a VACUUM of it, and all writers behind that."""
+"""The lock of `lock_ratings`. One of the table would wait for a VACUUM of it, and writers for that one."""
 _BLOCKED = """
     SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))
 """

@@ -72,7 +72,7 @@ def prepare(connection: psycopg.Connection[Any], lock_seconds: float, statement_
 
 
 def _check(info: psycopg.ConnectionInfo) -> None:
-    """By what the server has told as it was connected to: no query is sent."""
+    """By what the server sends as it is connected to: without a query."""
     where = f"The database {info.dbname} of MATINEE_DATABASE_URL"
     if info.server_version < OLDEST * 10_000:
         raise ConfigurationError(

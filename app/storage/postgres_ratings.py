@@ -163,7 +163,7 @@ def _copy(connection: Connection, statement: str, ratings: RatingColumns, *last:
                 if rows.any():
                     into.write(_tuples(ratings.take(rows), seq, last).tobytes())
             into.write(_TRAILER)
-    except psycopg.errors.UniqueViolation as error:  # whoever that was has not asked for the lock
+    except psycopg.errors.UniqueViolation as error:  # without the lock
         raise unavailable("Another program has written the same ratings meanwhile.") from error
 
 

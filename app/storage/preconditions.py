@@ -1,4 +1,4 @@
-"""What a transaction begins with, whoever begins it."""
+"""What every transaction of a request begins with."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
