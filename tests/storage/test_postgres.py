@@ -17,7 +17,7 @@ from app.repository import movies, ratings
 from app.storage import Database, open_database, postgres, postgres_connections
 from app.storage.failures import Collision, failure
 from app.storage.start_failures import advise
-from tests.postgres import GUARDED, PostgresServer
+from tests.postgres import GUARDED, PostgresServer, raises, run
 from tests.server import poll
 
 RATING = {"movie_id": 1, "user_id": 1, "score": 4}
@@ -41,24 +41,6 @@ def database(url: str, tmp_path: Path) -> Iterator[Database]:
 
 def settings_of(url: str, folder: Path) -> Settings:
     return Settings(data_dir=folder, database_url=url, embedded_worker=False)
-
-
-def run(url: str, *statements: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
-
-
-def raises(sqlstate: str, times: str = "true") -> list[str]:
-    """Has the server end every insert of a rating so, while `times` is true; `tried` counts them."""
-    return [
-        "CREATE SEQUENCE tried",
-        f"""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-            PERFORM nextval('tried');
-            IF {times} THEN RAISE EXCEPTION 'made up' USING ERRCODE = '{sqlstate}'; END IF;
-            RETURN new; END $$""",
-        "CREATE TRIGGER refuse BEFORE INSERT ON ratings FOR EACH STATEMENT EXECUTE FUNCTION refuse()",
-    ]
 
 
 def tried(url: str) -> int:
