@@ -7,6 +7,7 @@ import difflib
 import functools
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
@@ -232,7 +233,7 @@ class Settings:
     def url(self) -> str:
         """The SQLAlchemy URL of the database."""
         url = self.database_url or f"sqlite:///{self.data_dir.absolute() / 'matinee.db'}"
-        return url.replace("postgresql://", "postgresql+psycopg://", 1)
+        return re.sub("^postgres(ql)?://", "postgresql+psycopg://", url)
 
 
 _ROWS = {row.name: Settings.__pydantic_fields__[row.name] for row in fields(Settings)}  # type: ignore[attr-defined]

@@ -1,7 +1,8 @@
-"""Imports beside what else brings a CSV into SQLite, and how long a writer waits for one.
+"""Imports beside what else brings a CSV into the database, and how long a writer waits for one.
 
 `uv run --group bench python -m benchmarks.imports --size 20M --json FILE`: rows a second and peak memory of
-each in a process of its own; the importer with undo and the write lock, the others without either.
+each in a process of its own; the importer with undo and locks, the others without. On SQLite, or with
+`--engine postgresql` on a server of its own that syncs.
 """
 
 import argparse
@@ -83,21 +84,24 @@ def _write(
             )
 
 
-def prepare(directory: Path, size: str) -> tuple[Settings, Database]:
-    """An empty database but for the movies."""
-    settings = replace(Settings.from_environment(), data_dir=directory)
+def settings_of(directory: Path, url: str = "") -> Settings:
+    return replace(Settings.from_environment(), data_dir=directory, database_url=url)
+
+
+def prepare(settings: Settings, size: str) -> Database:
+    """A database that is empty but for the movies."""
     database = open_database(settings, durable=False)
     with database.write() as connection:
         film: dict[str, Any] = {"year": None, "genre": None, "source": "import", "created_at": 1.0}
         films = {i: film | {"title": f"Film {i}"} for i in range(1, SHAPES[size].movies + 1)}
         catalogue.put(connection, catalogue.MOVIE, films)
-    return settings, database
+    return database
 
 
-def matinee(path: Path, directory: Path, size: str) -> float:
+def matinee(path: Path, directory: Path, size: str, url: str = "") -> float:
     """Seconds of the import as the worker does it."""
-    settings, database = prepare(directory, size)
-    return imported(path, settings, database)
+    settings = settings_of(directory, url)
+    return imported(path, settings, prepare(settings, size))
 
 
 def imported(path: Path, settings: Settings, database: Database) -> float:
@@ -118,9 +122,8 @@ def imported(path: Path, settings: Settings, database: Database) -> float:
     return seconds
 
 
-def _as_worker(path: Path, directory: Path) -> None:
-    os.nice(Settings().worker_nice)
-    settings = Settings(data_dir=directory)
+def _as_worker(path: Path, settings: Settings) -> None:
+    os.nice(settings.worker_nice)
     imported(path, settings, open_database(settings, durable=False))
 
 
@@ -229,17 +232,17 @@ def compare(report: Report, folder: Path, size: str, peers: Iterable[str]) -> No
             report.add(compared=name, ratio=round(ratio, 2))
 
 
-def latency(report: Report, folder: Path, size: str) -> None:
+def latency(report: Report, folder: Path, size: str, url: str = "") -> None:
     """A rating every 20 ms while an import runs in another process: how long each takes, and none is lost."""
     path = write_files(folder, size)["sorted"]
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        directory = Path(name)
-        prepare(directory, size)[1].close()
-        database = open_database(Settings(data_dir=directory))
+        settings = settings_of(Path(name), url)
+        prepare(settings, size).close()
+        database = open_database(settings)
         with database.write() as connection:  # what a server has long done: connect, build its statements
             ratings.put(connection, Rating(1_000_000_000, 1, 4.0, 1))
         context = multiprocessing.get_context("spawn")
-        child = context.Process(target=_as_worker, args=(path, directory))
+        child = context.Process(target=_as_worker, args=(path, settings))
         child.start()
         waits, user = [], 1_000_000_000
         due = time.perf_counter()
@@ -265,6 +268,7 @@ def latency(report: Report, folder: Path, size: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--size", choices=SIZES, default="1M")
     parser.add_argument("--peers", default=",".join(PEERS))
     parser.add_argument("--folder", type=Path, help="where generated files are kept; default: thrown away")
@@ -274,8 +278,13 @@ def main() -> int:
     folder = arguments.folder or Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        compare(report, folder, arguments.size, filter(None, arguments.peers.split(",")))
-        latency(report, folder, arguments.size)
+        if arguments.engine == "postgresql":
+            from benchmarks import imports_postgresql
+
+            imports_postgresql.measure(report, folder, arguments.size)
+        else:
+            compare(report, folder, arguments.size, filter(None, arguments.peers.split(",")))
+            latency(report, folder, arguments.size)
     finally:
         if not arguments.folder:
             shutil.rmtree(folder)

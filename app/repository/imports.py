@@ -19,14 +19,11 @@ from app.repository import counters
 from app.repository import movies as movie_queries
 from app.repository.count_changes import Changes, packed, parts, total, unpacked
 from app.storage import Database, database_of
-from app.storage.bulk import execute_many
 from app.storage.personal import personal_before_images
 from app.storage.schema import (
-    SCORED,
     catalogue_before_images,
     count_changes,
     later_writes,
-    movies,
     rating_before_images,
     ratings,
     tasks,
@@ -212,28 +209,18 @@ def settle_counts(connection: Connection) -> None:
 
 def apply_counts(connection: Connection, changes: Changes) -> None:
     """Apply changes of movie counts at once."""
+    database = database_of(connection)
     # Sorted by movie: transactions that lock rows in one order do not deadlock.
-    names = ("movie", "more", "score", *(column.name for column in SCORED.values()))
-    values = (changes.movie_id, changes.ratings, changes.half_steps / 2, *changes.scored.T)
-    columns = dict(zip(names, (column.tolist() for column in values), strict=True))
-    if execute_many(connection, _ADD, columns) < len(changes.movie_id):
+    if database.add_counts(connection, changes.movie_id, changes.scored) < len(changes.movie_id):
         gone = changes.movie_id[~movie_queries.exist(connection, changes.movie_id)]
-        for batch in database_of(connection).batches(gone.tolist()):
+        database.join_ratings(connection)
+        for batch in database.batches(gone.tolist()):
             connection.execute(ratings.delete().where(ratings.c.movie_id.in_(batch)))
 
 
 _FIRST_WAITING = sa.select(sa.func.min(count_changes.c.number)).scalar_subquery()
 _TAKE_FIRST = (
     count_changes.delete().where(count_changes.c.number == _FIRST_WAITING).returning(count_changes.c.changes)
-)
-_ADD: Any = (
-    movies.update()
-    .where(movies.c.id == sa.bindparam("movie"))
-    .values(
-        rating_count=movies.c.rating_count + sa.bindparam("more"),
-        rating_sum=movies.c.rating_sum + sa.bindparam("score"),
-        **{column.name: column + sa.bindparam(column.name) for column in SCORED.values()},
-    )
 )
 
 
@@ -254,16 +241,6 @@ def take_before_images(connection: Connection, import_seq: int, first: Key, last
     found = _columns(connection.execute(_IMAGES, ends).all())
     connection.execute(_FORGET_IMAGES, ends)
     return found
-
-
-def delete_ratings(connection: Connection, user_id: Integers, movie_id: Integers) -> None:
-    """Delete ratings, without their counts."""
-    execute_many(connection, _DELETE, {"user": user_id.tolist(), "movie": movie_id.tolist()})
-
-
-_DELETE: Any = ratings.delete().where(
-    ratings.c.user_id == sa.bindparam("user"), ratings.c.movie_id == sa.bindparam("movie")
-)
 
 
 def later_writes_of(connection: Connection, import_seq: int) -> Iterable[tuple[int, int]]:

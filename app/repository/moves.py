@@ -31,16 +31,17 @@ def meet(
 ) -> tuple[RatingColumns, RatingColumns]:
     """Write ratings, sorted by user and movie, where no newer or equally new one is; delete those `taken`.
 
-    Returns what is written and what that has replaced: their counts are the caller's. Of what `task_seq` has
-    not written itself is kept what it was, for the undo.
+    The caller has called `lock_ratings`. Returns what is written and what that has replaced: their counts are
+    the caller's. Of what `task_seq` has not written itself is kept what it was, for the undo.
     """
     database = database_of(connection)
     given = replace(given, import_seq=task_seq or 0)
     stored = imports.rated(connection, given.user_id, given.movie_id)
     found, places = matches(stored, given)
     newer = given.rated_at[places] > stored.rated_at[found]
-    wins = np.ones(len(given), np.bool_)
+    wins, is_new = np.ones((2, len(given)), np.bool_)
     wins[places[~newer]] = False
+    is_new[places] = False
     written, replaced = given.take(wins), stored.take(found[newer])
     gone = [replaced] if taken is None else [replaced, taken]
     if task_seq is None:
@@ -51,8 +52,8 @@ def meet(
             others = some.take(some.import_seqs() != task_seq)
             database.put_before_images(connection, others, task_seq)
     if taken is not None:
-        imports.delete_ratings(connection, taken.user_id, taken.movie_id)
-    database.put_ratings(connection, written)
+        database.delete_ratings(connection, taken.user_id, taken.movie_id)
+    database.put_ratings(connection, written, is_new[wins])
     rating_queries.note_changes(connection, len(given))
     return written, replaced
 

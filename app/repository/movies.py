@@ -232,6 +232,7 @@ def delete(connection: Connection, movie_id: int, *, force: bool) -> int:
             f"Movie {movie_id} has {movie.rating_count} ratings. Delete it with ?force=true to lose them too."
         )
     if movie.rating_count:
+        database_of(connection).join_ratings(connection)
         connection.execute(ratings.delete().where(ratings.c.movie_id == movie_id))
     remove(connection, [movie_id])
     note_change(connection)

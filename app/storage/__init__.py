@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from app.config import Settings
 from app.errors import ConfigurationError
 from app.storage import marker
@@ -21,22 +23,33 @@ __all__ = [
 ]
 
 
+_NO_URL = (
+    "MATINEE_DATABASE_URL is not a URL; set it to sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/NAME,"
+    " with %40 for an @ of the password."
+)
+
+
 def engine_of(settings: Settings) -> type[Database]:
     """The engine that serves the scheme of the URL. Raises `ConfigurationError` if there is none.
 
     Engines are imported here, since each imports its driver.
     """
-    scheme = settings.url.split(":", 1)[0].split("+", 1)[0]
+    try:
+        sa.make_url(settings.url)
+    except (sa.exc.ArgumentError, ValueError) as error:  # such as a port that is no number
+        raise ConfigurationError(_NO_URL) from error
+    scheme = settings.url.partition(":")[0]
     if scheme == "sqlite":
         from app.storage.sqlite import SQLiteDatabase
 
         return SQLiteDatabase
-    if scheme == "postgresql":
+    if scheme == "postgresql+psycopg":
         from app.storage.postgres import PostgresDatabase
 
         return PostgresDatabase
     raise ConfigurationError(
-        f"MATINEE_DATABASE_URL has the scheme {scheme!r}; set it to sqlite:///FILE or postgresql://..."
+        f"MATINEE_DATABASE_URL has the scheme {scheme!r}; set it to sqlite:///FILE or postgresql://..., "
+        "without the name of a driver."
     )
 
 

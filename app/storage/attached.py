@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from app.arrays import Integers
 from app.rating import RatingColumns
 from app.storage.image import MOST_ROWS, ratings_image
 
@@ -30,6 +31,13 @@ def put(connection: Connection, columns: RatingColumns, insert: str) -> None:
         image = ratings_image(some.user_id, some.movie_id, some.half_steps, some.rated_at, some.import_seqs())
         driver.deserialize(image, name=name)
         driver.execute(f"{insert} FROM {name}.rows")
+
+
+def delete(connection: Connection, user_id: Integers, movie_id: Integers) -> None:
+    """Delete ratings by their keys: an image has no index by which the table could be joined to it."""
+    pairs = list(zip(user_id.tolist(), movie_id.tolist(), strict=True))
+    if pairs:
+        connection.exec_driver_sql("DELETE FROM ratings WHERE user_id = ? AND movie_id = ?", pairs)
 
 
 def has_room(connection: Connection) -> bool:

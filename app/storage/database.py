@@ -5,7 +5,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,10 +17,11 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from app import brief, deadline, traces
 from app.config import Settings
 from app.errors import AppError, ConfigurationError
-from app.rating import RatingColumns
 from app.storage.copies import Copies
 from app.storage.failures import unavailable
 from app.storage.heartbeat import Heartbeat
+from app.storage.preconditions import begin
+from app.storage.ratings_in_bulk import RatingsInBulk
 from app.storage.revisions import head_revision, upgrade
 from app.storage.title_terms import TitleTerms
 from app.storage.workers import Workers
@@ -30,12 +30,9 @@ PATIENCE = 5.0
 """Seconds that a request waits for a lock or a connection at most."""
 _DATABASE, _AFTER = "database", "after"
 
-precondition: ContextVar[Callable[[Connection], None] | None] = ContextVar("precondition", default=None)
-"""What every transaction of this context begins with. It raises, and then nothing is read or written."""
 
-
-class Database(ABC):
-    """An open database. `read` and `write` each are one transaction; `write` commits or rolls back whole.
+class Database(RatingsInBulk, ABC):
+    """An open database. `read` and `write` each are one transaction: a read sees one state, a write is whole.
 
     Waits are bounded by `PATIENCE`, except with a `heartbeat`: a worker waits as long as it takes, and its
     heart beats meanwhile. Both raise `Unavailable` when the database cannot be had.
@@ -143,29 +140,6 @@ class Database(ABC):
     @abstractmethod
     def serialize(self, connection: Connection, name: str) -> None:
         """Let no other transaction pass its own `serialize` of that name until this one ends."""
-
-    @abstractmethod
-    def lock_ratings(self, connection: Connection) -> None:
-        """Let no other transaction write ratings until this one ends: what it reads of them stays true."""
-
-    @abstractmethod
-    def join_ratings(self, connection: Connection) -> None:
-        """Wait for the end of transactions that have `lock_ratings`, and let none begin until this one ends.
-
-        For who reads a rating and then writes it: what is read is what such a transaction has left.
-        """
-
-    @abstractmethod
-    def put_ratings(self, connection: Connection, columns: RatingColumns) -> None:
-        """Write ratings over whatever is there; fastest if sorted by user and movie."""
-
-    @abstractmethod
-    def put_before_images(self, connection: Connection, columns: RatingColumns, import_seq: int) -> None:
-        """Note that these ratings are what an import replaces. None of them may be noted for it yet."""
-
-    @abstractmethod
-    def has_room(self, connection: Connection) -> bool:
-        """Whether this transaction can put ratings and before-images once more, some two million each."""
 
     @abstractmethod
     def unbounded(self, connection: Connection) -> None:
@@ -276,12 +250,6 @@ class Database(ABC):
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
-
-
-def begin(connection: Connection) -> None:
-    """Judge the precondition of this context, in a transaction that has just begun."""
-    if (judge := precondition.get()) is not None:
-        judge(connection)
 
 
 def database_of(connection: Connection) -> Database:

@@ -15,6 +15,10 @@ READ_ONLY = (
     "The database or the data directory cannot be written: it is read-only, or belongs to another user. "
     "Give the service's user the right to write there and try again."
 )
+_STANDBY = (
+    "The server of the database takes no changes: it is a standby of another one, or was set so. If it stays "
+    "so, set MATINEE_DATABASE_URL to the server that takes them."
+)
 _DAMAGED = "The database is damaged. Restore it from a backup and restart the service."
 _TOO_MANY_FILES = "The service has too many files open. Raise its limit (ulimit -n), or send less at once."
 _BAD_DISK = "The disk of the data directory or of the database reports errors; the system's log has more."
@@ -23,6 +27,14 @@ _HELD = "Another program holds the database. Try again in a moment."
 _BAD_VALUE = "A value of the request is out of range, or has characters that the database does not take."
 
 _Make = Callable[[], AppError]
+
+
+class Collision(Unavailable):
+    """The engine has ended a transaction in favour of another one: all of it may be done again."""
+
+    def __init__(self) -> None:
+        detail = "Another change of the same things came between. Nothing was changed; try again in a second."
+        super().__init__(detail, headers={"Retry-After": "1"})
 
 
 def _soon(detail: str) -> _Make:
@@ -54,8 +66,10 @@ _BY_SQLITE_CODE: dict[int, _Make] = {
 """By primary result code, the lower eight bits of an extended one (https://sqlite.org/rescode.html)."""
 _BY_SQLSTATE: dict[str, _Make] = {
     "53100": _full,
-    "25006": _read_only,  # read_only_sql_transaction
+    "25006": partial(Unavailable, _STANDBY, headers={"Retry-After": "30"}),  # read_only_sql_transaction
+    "25P03": _soon(_NO_DATABASE),  # idle_in_transaction_session_timeout
     "42501": _read_only,  # insufficient_privilege
+    "40": Collision,  # deadlock, serialization failure
     "57P": _soon(_NO_DATABASE),  # shutdown, crash, cannot connect now
     "53": _soon(_NO_DATABASE),  # insufficient resources
     "08": _soon(_NO_DATABASE),  # connection exceptions

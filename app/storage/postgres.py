@@ -1,45 +1,59 @@
-"""PostgreSQL, by psycopg 3: locks are advisory ones, and writers need no lock of all."""
+"""PostgreSQL, by psycopg 3: locks are advisory ones, and only writers of ratings in bulk need one of all."""
 
 import contextlib
+import threading
+import time
 import zlib
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
 import sqlalchemy as sa
+from numpy.typing import NDArray
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection, Engine
 
+from app import brief
+from app.arrays import Integers, Mask
 from app.config import Settings
 from app.errors import AppError
 from app.rating import RatingColumns
-from app.storage.database import PATIENCE, Database, begin
-from app.storage.failures import unavailable
+from app.storage import postgres_connections, postgres_ratings
+from app.storage.database import PATIENCE, Database
+from app.storage.failures import Collision, unavailable
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import locked
 from app.storage.postgres_copies import PostgresCopies
 from app.storage.postgres_workers import PostgresWorkers, application_name
-from app.storage.schema import rating_before_images, ratings
+from app.storage.preconditions import begin
+from app.storage.ratings_in_bulk import RatingsOfUsers
 from app.storage.title_terms import PostgresTitleTerms
 
 STATEMENT_SECONDS = 30
 """The longest statement of a request; one that reads much does so in parts."""
-NETWORK = {
-    "connect_timeout": 5,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-"""Options of libpq, in seconds (the last in milliseconds): a server that vanished is noticed."""
+CONNECTIONS, MORE_CONNECTIONS = 8, 32
+"""Kept open by a process with an API, and opened while it has much to do: in all one a thread."""
+FEW_CONNECTIONS = 2
+"""Kept open by a worker: what it holds, and what it works with."""
+LATELY = 10.0
+"""Seconds after a waiter was seen in which `had_waiters` is true."""
+_OF_THE_STATEMENT = (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory)
+_OF_THE_CONNECTION = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
+_IN_BULK = "ratings in bulk"
+"""The lock of `lock_ratings`. One of the table would wait for a VACUUM of it, and writers for that one."""
+_BLOCKED = """
+    SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))
+"""
 
 
 class PostgresDatabase(Database):
     """A PostgreSQL database; connections are checked before use, so that a restart of it is survived.
 
-    Every commit is as durable as the server makes it, whatever `durable` says.
+    A read is one snapshot. Every commit is as durable as the server makes it, but for what a worker (not
+    `durable`) writes in bulk: of that, a power cut may take the last moment back, with the checkpoint.
     """
 
     titles = PostgresTitleTerms()
@@ -48,23 +62,36 @@ class PostgresDatabase(Database):
     values_at_once = 10_000
     """A statement takes 65,535 parameters."""
 
+    def __init__(
+        self, settings: Settings, *, durable: bool = True, heartbeat: Heartbeat | None = None
+    ) -> None:
+        super().__init__(settings, durable=durable, heartbeat=heartbeat)
+        self._reader = self.engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        self._thread = threading.local()  # .writing: the connection of its transaction that writes
+        self._waited_for_at = float("-inf")
+        self._lasting = "" if durable else ", set_config('synchronous_commit', 'off', true)"
+
     def _create_engine(self, settings: Settings) -> Engine:
-        given = sa.make_url(settings.url).query
-        options: dict[str, Any] = {name: value for name, value in NETWORK.items() if name not in given}
-        options["application_name"] = "matinee" if self.heartbeat is None else application_name()
+        is_worker = self.heartbeat is not None
+        options = postgres_connections.options(sa.make_url(settings.url))
+        options["application_name"] = application_name() if is_worker else "matinee"
         engine = sa.create_engine(
             settings.url,
-            pool_size=8,
-            max_overflow=32,
+            pool_size=FEW_CONNECTIONS if is_worker else CONNECTIONS,
+            max_overflow=MORE_CONNECTIONS,
             pool_timeout=PATIENCE,
             pool_pre_ping=True,
             hide_parameters=True,
             connect_args=options,
         )
-        if self.heartbeat is None:
-            sa.event.listen(engine, "connect", _bound)
-        else:
-            sa.event.listen(engine, "do_connect", _beating(self.heartbeat))
+        if self.heartbeat is not None:
+            sa.event.listen(engine, "do_connect", postgres_connections.beating(self.heartbeat))
+        limits = (0, 0) if is_worker else (PATIENCE, STATEMENT_SECONDS)
+        sa.event.listen(
+            engine, "connect", lambda connection, _: postgres_connections.prepare(connection, *limits)
+        )
         return engine
 
     @staticmethod
@@ -73,22 +100,34 @@ class PostgresDatabase(Database):
 
     @staticmethod
     def advice(reason: str, url: sa.URL) -> str:
-        where = url.render_as_string(hide_password=True).replace("+psycopg", "")
-        return f"The database {where} cannot be reached: {reason}. Start it, or correct MATINEE_DATABASE_URL."
+        return postgres_connections.advice(reason, url)
+
+    def _reading(self) -> AbstractContextManager[Connection]:
+        brief.leave()  # to a server and back
+        return self._reader.begin()
 
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         self.beat()
         with self._translated(), self.engine.begin() as connection:
-            begin(connection)
-            yield connection
+            before, self._thread.writing = getattr(self._thread, "writing", None), connection
+            try:
+                begin(connection)
+                yield connection
+            finally:
+                self._thread.writing = before
         self.beat()
 
     def has_waiters(self) -> bool:
-        return False  # writers wait for rows, not for one another's transactions
+        """Whether another session waits for a lock that the transaction of this thread holds."""
+        connection = getattr(self._thread, "writing", None)
+        if connection is None or not connection.exec_driver_sql(_BLOCKED).scalar_one():
+            return False
+        self._waited_for_at = time.monotonic()
+        return True
 
     def had_waiters(self) -> bool:
-        return False
+        return time.monotonic() - self._waited_for_at < LATELY
 
     @staticmethod
     def insert(table: sa.Table) -> postgresql.Insert:
@@ -102,21 +141,34 @@ class PostgresDatabase(Database):
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_lock_number(name))))
 
     def lock_ratings(self, connection: Connection) -> None:
-        connection.execute(sa.text("LOCK TABLE ratings IN SHARE ROW EXCLUSIVE MODE"))
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_lock_number(_IN_BULK)}){self._lasting}")
 
     def join_ratings(self, connection: Connection) -> None:
-        connection.execute(sa.text("LOCK TABLE ratings IN ROW EXCLUSIVE MODE"))
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_lock_number(_IN_BULK)})")
 
     def unbounded(self, connection: Connection) -> None:
         connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
 
-    def put_ratings(self, connection: Connection, columns: RatingColumns) -> None:
-        if rows := _rows(columns, "import_seq"):
-            connection.execute(self.upsert(ratings, "score", "rated_at", "import_seq"), rows)
+    def put_ratings(self, connection: Connection, columns: RatingColumns, is_new: Mask | None = None) -> None:
+        if is_new is None:
+            postgres_ratings.put(connection, columns)
+        else:
+            postgres_ratings.copy(connection, columns.take(is_new))
+            postgres_ratings.put(connection, columns.take(~is_new))
+
+    def delete_ratings(self, connection: Connection, user_id: Integers, movie_id: Integers) -> None:
+        postgres_ratings.delete(connection, user_id, movie_id)
 
     def put_before_images(self, connection: Connection, columns: RatingColumns, import_seq: int) -> None:
-        if rows := _rows(columns, "before_seq"):
-            connection.execute(rating_before_images.insert().values(import_seq=import_seq), rows)
+        postgres_ratings.copy_images(connection, columns, import_seq)
+
+    def add_counts(self, connection: Connection, movie_id: Integers, scored: NDArray[np.int32]) -> int:
+        if self._lasting:
+            connection.exec_driver_sql(f"SELECT 1{self._lasting}")
+        return postgres_ratings.add_counts(connection, movie_id, scored)
+
+    def ratings_of_users(self, connection: Connection, users: int) -> Iterator[RatingsOfUsers]:
+        return postgres_ratings.read(connection, users)
 
     def has_room(self, connection: Connection) -> bool:  # noqa: ARG002
         return True
@@ -146,62 +198,20 @@ class PostgresDatabase(Database):
                     transaction.rollback()
 
     def _meaning(self, error: BaseException, _lost: bool) -> AppError | None:
+        if isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
+            return Collision()
         if isinstance(error, psycopg.errors.LockNotAvailable):
             return locked()
         if isinstance(error, psycopg.errors.QueryCanceled):
             return unavailable(f"The database was not done with this within {STATEMENT_SECONDS} s.")
-        if isinstance(error, psycopg.errors.DiskFull | psycopg.errors.OutOfMemory):
-            return None
-        if _lost or isinstance(error, psycopg.OperationalError):
-            return unavailable("The database cannot be reached.")
-        return None
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+            self.engine.dispose()  # the next connection may find the server that has taken over
+        if isinstance(error, _OF_THE_STATEMENT):
+            return None  # `failures` has what to do
+        is_lost = _lost or isinstance(error, _OF_THE_CONNECTION)
+        return unavailable("The database cannot be reached.") if is_lost else None
 
 
 def _lock_number(name: str) -> int:
     """The number that stands for `name` among the advisory locks."""
     return zlib.crc32(name.encode())
-
-
-def _rows(columns: RatingColumns, seq: str) -> list[dict[str, Any]]:
-    """One dictionary a rating. `seq`: the name of the column for the import's number."""
-    lists = (
-        columns.user_id,
-        columns.movie_id,
-        columns.half_steps / 2,
-        columns.rated_at,
-        columns.import_seqs(),
-    )
-    names = ("user_id", "movie_id", "score", "rated_at", seq)
-    rows = zip(*(column.tolist() for column in lists), strict=True)
-    return [dict(zip(names, (*row[:4], row[4] or None), strict=True)) for row in rows]
-
-
-def _bound(connection: Any, _record: Any) -> None:
-    """Give every statement of a request a limit for its waits for locks, and for itself."""
-    connection.autocommit = True
-    connection.execute(f"SET lock_timeout = {int(PATIENCE * 1000)}")
-    connection.execute(f"SET statement_timeout = {STATEMENT_SECONDS * 1000}")
-    connection.autocommit = False
-
-
-def _beating(heartbeat: Heartbeat) -> Any:
-    """Connects so that waits for the server beat: a worker that waits for it is not stuck."""
-
-    def beating(steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-        try:
-            state = next(steps)
-            while True:
-                ready = yield state
-                heartbeat.beat()
-                state = steps.send(ready)
-        except StopIteration as end:
-            return end.value
-
-    class Beating(psycopg.Connection[Any]):
-        def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
-            return super().wait(beating(gen), *arguments, **options)
-
-    def connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
-        return Beating.connect(*arguments, **options)
-
-    return connect

@@ -50,8 +50,8 @@ class PostgresCopies(Copies):
         connection.exec_driver_sql("LOCK TABLE tasks IN SHARE MODE")
 
     def pin(self, connection: Connection) -> None:
-        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         connection.exec_driver_sql("SELECT count(*) FROM tasks").close()
 
     def size(self, connection: Connection) -> int:

@@ -16,18 +16,20 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from app import brief
+from app.arrays import Integers, Mask
 from app.config import Settings
 from app.errors import AppError, Unavailable
 from app.rating import RatingColumns
 from app.storage import attached, sqlite_copies, title_terms
 from app.storage.brief_reader import BriefReader
-from app.storage.database import PATIENCE, Database, begin
+from app.storage.database import PATIENCE, Database
 from app.storage.failures import damage_of
 from app.storage.files import size_of, sync_content
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import WriteLock, file_lock, locked
+from app.storage.preconditions import begin
 from app.storage.private import close
-from app.storage.sqlite_connections import BUSY_MS, begin_reading, code_of, use_wal, waiting_at_most
+from app.storage.sqlite_connections import BUSY_MS, begin_reading, is_busy, use_wal, waiting_at_most
 from app.storage.sqlite_copies import SQLiteCopies, file_of
 from app.storage.workers import Workers
 
@@ -129,7 +131,7 @@ class SQLiteDatabase(Database):
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 return
             except OperationalError as error:
-                if self.heartbeat is None or not _is_busy(error.orig):
+                if self.heartbeat is None or not is_busy(error.orig):
                     raise
                 self.beat()
             log.warning("another program has kept the database for %.0f s", time.monotonic() - waited)
@@ -237,9 +239,17 @@ class SQLiteDatabase(Database):
     def unbounded(self, connection: Connection) -> None:
         """Nothing is to be done: statements have no limit."""
 
-    def put_ratings(self, connection: Connection, columns: RatingColumns) -> None:
+    def put_ratings(
+        self,
+        connection: Connection,
+        columns: RatingColumns,
+        is_new: Mask | None = None,  # noqa: ARG002
+    ) -> None:
         into = "ratings (user_id, movie_id, score, rated_at, import_seq)"
         attached.put(connection, columns, f"INSERT OR REPLACE INTO {into} SELECT {attached.COLUMNS}")
+
+    def delete_ratings(self, connection: Connection, user_id: Integers, movie_id: Integers) -> None:
+        attached.delete(connection, user_id, movie_id)
 
     def put_before_images(self, connection: Connection, columns: RatingColumns, import_seq: int) -> None:
         into = "rating_before_images (user_id, movie_id, score, rated_at, before_seq, import_seq)"
@@ -288,8 +298,4 @@ class SQLiteDatabase(Database):
 
     def _meaning(self, error: BaseException, _lost: bool) -> AppError | None:
         self.damage_met = damage_of(error) or self.damage_met
-        return locked() if _is_busy(error) else None
-
-
-def _is_busy(error: BaseException | None) -> bool:
-    return code_of(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        return locked() if is_busy(error) else None

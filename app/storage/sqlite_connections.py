@@ -52,3 +52,8 @@ def waiting_at_most(driver: Any, seconds: float) -> Iterator[None]:
         yield
     finally:
         driver.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+
+
+def is_busy(error: BaseException | None) -> bool:
+    """Whether another connection holds what was asked for."""
+    return code_of(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

@@ -22,8 +22,6 @@ def advise(error: BaseException, settings: Settings) -> str | None:
 def _of_environment(error: BaseException, settings: Settings) -> str | None:
     if isinstance(error, ModuleNotFoundError) and error.name == "psycopg":
         return "MATINEE_DATABASE_URL needs the PostgreSQL driver: install matinee[postgres], or unset it."
-    if isinstance(error, sa.exc.ArgumentError):
-        return "MATINEE_DATABASE_URL is not a URL; set it to sqlite:///FILE or postgresql://USER@HOST/NAME."
     if isinstance(error, sa.exc.DBAPIError):
         return _of_database(error.orig or error, settings)
     if isinstance(error, OSError):

@@ -62,6 +62,47 @@ def test_ratings_are_put_over_others_and_before_images_beside(database: Database
         ]
 
 
+def test_ratings_by_the_column_come_to_what_they_come_to_one_by_one(database: Database) -> None:
+    """New ones, others over them, and deletes, with ids of every size and with and without an import."""
+    random = np.random.default_rng(7)
+    kept: dict[tuple[int, int], tuple[float, int, int | None]] = {}
+    for step in range(6):
+        keys = random.integers(1, 40, (60, 2)) ** random.choice([1, 10])
+        keys = np.unique(keys, axis=0)
+        steps, times = (
+            random.integers(1, 11, len(keys)).astype(np.uint8),
+            random.integers(0, 2**40, len(keys)),
+        )
+        seqs = random.choice([0, 3, 2**31 - 1], len(keys)).astype(np.int32)
+        given = RatingColumns(keys[:, 0], keys[:, 1], steps, times, seqs)
+        pairs = [(int(user), int(movie)) for user, movie in keys]
+        is_new = np.array([pair not in kept for pair in pairs])
+        rows = zip((steps / 2).tolist(), times.tolist(), [int(seq) or None for seq in seqs], strict=True)
+        kept |= dict(zip(pairs, rows, strict=True))
+        gone = keys[::3]
+        with database.write() as connection:
+            database.lock_ratings(connection)
+            database.put_ratings(connection, given, is_new if step % 2 else None)
+            database.put_before_images(connection, given, step)
+            database.delete_ratings(connection, gone[:, 0], gone[:, 1])
+        kept = {pair: row for pair, row in kept.items() if pair not in {(int(u), int(m)) for u, m in gone}}
+        with database.read() as connection:
+            found = connection.execute(sa.select(table)).all()
+            images = rating_before_images
+            noted = connection.execute(sa.select(images).where(images.c.import_seq == step)).all()
+        assert {(row[0], row[1]): tuple(row[2:]) for row in found} == kept
+        assert len(noted) == len(given)
+        assert {row.before_seq for row in noted} == {int(seq) or None for seq in seqs}
+
+
+def test_of_equal_keys_in_one_bulk_the_last_is_kept(database: Database) -> None:
+    twice = RatingColumns.joined([some(2, 4), some(6)])
+    with database.write() as connection:
+        database.put_ratings(connection, twice)
+    with database.read() as connection:
+        assert [rating.score for rating in ratings.of_user(connection, 7)] == [3.0, 2.0]
+
+
 def test_a_transaction_has_room_for_as_many_ranges_as_it_says(database: Database) -> None:
     for _ in range(2):
         with database.write() as connection:

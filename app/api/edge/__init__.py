@@ -14,6 +14,7 @@ from app.api.edge.accepts import Accepts
 from app.api.edge.again import Again
 from app.api.edge.bodies import Bodies
 from app.api.edge.callers import Callers
+from app.api.edge.collisions import Collisions
 from app.api.edge.compression import Compression
 from app.api.edge.cors import Cors
 from app.api.edge.direct import Directly
@@ -65,6 +66,7 @@ def layers(service: Service, shutdown: Shutdown) -> list[Layer]:
         Compression,  # gets a long response compressed, if it can read that
         partial(Bodies, limit=settings.max_body),  # has been received whole, in time and within its limit
         Again,  # is run a second time if its caller's rights have just changed
+        Collisions,  # is run again if its transaction collided with another one
         partial(Places, waits=waits),  # has one of the places for requests that run at once
         Directly,  # goes to its endpoint at once, if that takes its form itself
     ]

@@ -18,7 +18,7 @@ from app.api.edge.root_path import path_below
 from app.errors import AppError, BadRequest, Forbidden, Unauthorized, Unavailable
 from app.people.door import Credential, Door, Found, Kind
 from app.service import Service
-from app.storage.database import precondition
+from app.storage.preconditions import precondition
 from app.user import Caller, Role
 
 LOOKS = 4
