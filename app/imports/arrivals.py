@@ -19,7 +19,7 @@ from app.imports.checkpoint import Figures
 from app.imports.finding import find
 from app.imports.matching import Matcher, Work
 from app.imports.mergers import Range, lines
-from app.imports.names import names, search_key
+from app.imports.names import names, search_keys
 from app.imports.readers.movies import TAKEN
 from app.imports.rejects import Reject
 from app.movie import LONGEST_TITLE, Movie, imdb_number, imdb_text
@@ -101,7 +101,7 @@ class ArrivalMerger:
     def _keys(self) -> dict[int, str]:
         """The search keys of rows of an older release."""
         with self.database.read() as connection:
-            return {row.number: search_key(row.title) for row in waiting.without_key(connection, self.size)}
+            return {row.number: search_keys(row.title) for row in waiting.without_key(connection, self.size)}
 
     def _taken(self, ids: list[int], start: Place, end: Place) -> Iterator[Range]:
         """The movies made here that are surely one of `ids`, few enough a range."""
@@ -218,7 +218,7 @@ def _rows(connection: Connection, films: Sequence[Movie], limit: int, after: int
 
 
 def _work(row: Waiting) -> Work:
-    titled = (row.title,) if row.search_key else ()
+    titled = (row.title,) if any(row.search_keys) else ()
     return Work(titled, row.year, row.imdb_id, row.tmdb_id)
 
 

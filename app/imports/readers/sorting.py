@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from app.imports.names import search_key
+from app.imports.names import search_keys
 from app.imports.readers import movies, ratings, reader
 from app.imports.rejects import Reject
 from app.mark import Mark, Marked
@@ -61,6 +61,6 @@ def _missing(said: Said, found: movies.Unfound, at: int) -> reader.Missing:
         marks={Mark(said.mark): Marked(True, at)} if said.steps is None else {},
         reason=match.why,
         candidates=tuple((one.movie_id, one.why) for one in match.candidates),
-        search_key=search_key(found.title),
+        search_keys=search_keys(found.title),
     )
     return reader.Missing(said.line, row, bool(work.titles) and not match.has_rivals)
