@@ -158,6 +158,12 @@ class Matcher:
         self, title: str, year: int | None, imdb_id: int | None = None, tmdb_id: int | None = None
     ) -> int | None:
         """The movie of a row, or None."""
+    def is_of(self, movie_id: int, work: Work) -> bool:
+        """Whether a movie has exactly the title and year of a work, and no id that says otherwise."""
+        if self._titles.get(movie_id) != (next(iter(work.titles), None), work.year):
+            return False
+        return not self._is_other(work, movie_id)
+
         return self.match(Work((title,), year, imdb_id, tmdb_id)).movie_id
 
     def match(self, work: Work) -> Match:

@@ -17,7 +17,10 @@ WATCHED, WATCHLIST, LIKE = "watched", "watchlist", "like"
 
 
 class Mark(NamedTuple):
-    """What a row says of a movie that is no rating: `WATCHED`, `WATCHLIST` or `LIKE`, `at` epoch seconds."""
+    """What a row says of a movie that is no rating: a mark, as `app.mark.Mark`, `at` epoch seconds.
+
+    `is_set`: false where it says that the mark was taken away.
+    """
 
     line: int
     user_id: int
@@ -25,6 +28,7 @@ class Mark(NamedTuple):
     mark: str
     at: int
 
+    is_set: bool = True
 
 class Missing(NamedTuple):
     """A row whose movie is not there. `is_new`: no movie that is there may be meant, and it says enough to
