@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from app import titles
 from app.errors import Conflict
+from app.imports import known_titles
 from app.imports.checkpoint import Figures
 from app.imports.finding import find
 from app.imports.matching import Matcher, Work
@@ -98,7 +99,7 @@ class ArrivalMerger:
             yield ids, [last, offset], [last, ids[-1]]
             offset = ids[-1]
 
-    def _keys(self) -> dict[int, str]:
+    def _keys(self) -> dict[int, tuple[str, ...]]:
         """The search keys of rows of an older release."""
         with self.database.read() as connection:
             return {row.number: search_keys(row.title) for row in waiting.without_key(connection, self.size)}
@@ -155,7 +156,8 @@ class ArrivalMerger:
     def _every(self) -> Matcher:
         with self.database.read() as connection:
             imdb_ids, tmdb_ids = catalogue.imdb_ids(connection), catalogue.tmdb_ids(connection)
-            return Matcher(list(catalogue.titles(connection)), imdb_ids, tmdb_ids)
+            titles = known_titles.held(connection).titles
+        return Matcher(lambda: titles, imdb_ids, tmdb_ids)
 
     def _ended(self, ids: list[int], start: Place, end: Place) -> Iterator[Range]:
         """The rows that wait for one of `ids`, a person's one a movie."""

@@ -63,15 +63,23 @@ class Workspace:
         self, database: Database, name: str, query: Callable[[Connection], Any], *, going_on: bool
     ) -> Any:
         """What `query` found when it was first asked, kept in a file. `going_on`: from a checkpoint."""
-        path = self._path(name)
         with without_collections():
-            if going_on and path.exists():
-                return json.loads(path.read_bytes())
+            if going_on and (text := self.text(name)) is not None:
+                return json.loads(text)
             with database.read() as connection:
                 text = json.dumps(query(connection)).encode()
-            write_atomically(path, text)
-            self.kept[name] = _described(text)
+            self.keep(name, text)
             return json.loads(text)
+
+    def text(self, name: str) -> bytes | None:
+        """The file of that name, if it is there."""
+        path = self._path(name)
+        return path.read_bytes() if path.exists() else None
+
+    def keep(self, name: str, text: bytes) -> None:
+        """Write a file that the checkpoint has to keep."""
+        write_atomically(self._path(name), text)
+        self.kept[name] = _described(text)
 
     def has(self, kept: dict[str, Any]) -> bool:
         """Whether what an earlier attempt has kept is there, unchanged."""

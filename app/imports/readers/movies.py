@@ -95,10 +95,8 @@ def _matcher(context: reader.Context) -> Matcher:
     """The one of the import, made for the first file that needs it."""
     shared = context.shared
     if shared.matcher is None:
-        rows = (
-            row for read in (context.titles,) for row in zip(*read(), strict=True)
-        )  # read at the first use
-        shared.matcher = Matcher(rows, partial(_ids, context.imdb_ids), partial(_ids, context.tmdb_ids))
+        ids = partial(_ids, context.imdb_ids), partial(_ids, context.tmdb_ids)
+        shared.matcher = Matcher(context.titles, *ids)
     return shared.matcher
 
 

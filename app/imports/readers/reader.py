@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 from app.imports import files
+from app.imports.known_titles import KnownTitles
 from app.imports.matching import Claims, Matcher
 from app.imports.rejects import Reject
 from app.imports.sizes import Sizes
@@ -27,8 +28,8 @@ class Mark(NamedTuple):
     movie_id: int
     mark: str
     at: int
-
     is_set: bool = True
+
 
 class Missing(NamedTuple):
     """A row whose movie is not there. `is_new`: no movie that is there may be meant, and it says enough to
@@ -80,7 +81,7 @@ class Context:
     """What a reader is given. `start`: of the import, epoch seconds; `user_id`: whose ratings, if known.
 
     `known_movies` are the ids in the database; a reader of movies adds those that it reads. `titles` reads
-    the columns id, title, year and search key of movies; `imdb_ids`, `tmdb_ids` such an id and the movie's.
+    those of movies; `imdb_ids`, `tmdb_ids` such an id and the movie's.
     `merged`: the ids of movies that were merged into others, known as well, and what they are now.
     `aliases`: the movies that the person chose by hand, by the key of a work. `forgotten`: people whose rows
     are rejected.
@@ -89,7 +90,7 @@ class Context:
     known_movies: set[int]
     start: int
     user_id: int | None
-    titles: Callable[[], Sequence[Sequence[Any]]]
+    titles: Callable[[], KnownTitles]
     sizes: Sizes
     merged: dict[int, int] = field(default_factory=dict)
     imdb_ids: Callable[[], Sequence[Sequence[int]]] = tuple
