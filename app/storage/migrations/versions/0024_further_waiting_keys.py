@@ -1,4 +1,4 @@
-"""A row that waits is found by each name in its title, as "Solaris (Solyaris)"; it gets its keys anew."""
+"""A row that waits is found by each name in its title, as "Solaris (Solyaris)"; it gets new keys."""
 
 import sqlalchemy as sa
 from alembic import op
