@@ -54,6 +54,7 @@ LONG = (
     "backups/test_commands.py",
     "dumps",
     "imports/test_arrivals.py",
+    "imports/test_cancelled_arrivals.py",
     "imports/test_damaged_archives.py",
     "imports/test_export.py",
     "imports/test_fuzz.py",
