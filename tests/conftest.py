@@ -56,6 +56,7 @@ LONG = (
     "dumps",
     "exports",
     "imports/test_arrivals.py",
+    "imports/test_cancelled_arrivals.py",
     "imports/test_damaged_archives.py",
     "imports/test_export.py",
     "imports/test_fuzz.py",

@@ -15,11 +15,12 @@ from sqlalchemy.engine import Connection
 
 from app import titles
 from app.errors import Conflict
+from app.imports import known_titles
 from app.imports.checkpoint import Figures
 from app.imports.finding import find
 from app.imports.matching import Matcher, Work
 from app.imports.mergers import Range, lines
-from app.imports.names import names, search_key
+from app.imports.names import names, search_keys
 from app.imports.readers.movies import TAKEN
 from app.imports.rejects import Reject
 from app.movie import LONGEST_TITLE, Movie, imdb_number, imdb_text
@@ -98,10 +99,10 @@ class ArrivalMerger:
             yield ids, [last, offset], [last, ids[-1]]
             offset = ids[-1]
 
-    def _keys(self) -> dict[int, str]:
+    def _keys(self) -> dict[int, tuple[str, ...]]:
         """The search keys of rows of an older release."""
         with self.database.read() as connection:
-            return {row.number: search_key(row.title) for row in waiting.without_key(connection, self.size)}
+            return {row.number: search_keys(row.title) for row in waiting.without_key(connection, self.size)}
 
     def _taken(self, ids: list[int], start: Place, end: Place) -> Iterator[Range]:
         """The movies made here that are surely one of `ids`, few enough a range."""
@@ -155,7 +156,8 @@ class ArrivalMerger:
     def _every(self) -> Matcher:
         with self.database.read() as connection:
             imdb_ids, tmdb_ids = catalogue.imdb_ids(connection), catalogue.tmdb_ids(connection)
-            return Matcher(list(catalogue.titles(connection)), imdb_ids, tmdb_ids)
+            titles = known_titles.held(connection).titles
+        return Matcher(lambda: titles, imdb_ids, tmdb_ids)
 
     def _ended(self, ids: list[int], start: Place, end: Place) -> Iterator[Range]:
         """The rows that wait for one of `ids`, a person's one a movie."""
@@ -218,7 +220,7 @@ def _rows(connection: Connection, films: Sequence[Movie], limit: int, after: int
 
 
 def _work(row: Waiting) -> Work:
-    titled = (row.title,) if row.search_key else ()
+    titled = (row.title,) if any(row.search_keys) else ()
     return Work(titled, row.year, row.imdb_id, row.tmdb_id)
 
 

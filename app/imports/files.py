@@ -54,8 +54,15 @@ class Member:
     open: Callable[[], AbstractContextManager[Source]]
 
 
-def members(path: Path, filename: str) -> list[Member]:
-    """The CSV files in an upload. Raises `Damaged`, `Invalid`, `TooLarge`."""
+class Contents(NamedTuple):
+    """The files of an upload that may be read, and the names of those that are not looked at."""
+
+    members: list[Member]
+    unread: list[str]
+
+
+def contents(path: Path, filename: str) -> Contents:
+    """What is in an upload. Raises `Damaged`, `Invalid`, `TooLarge`."""
     size = path.stat().st_size
     with path.open("rb") as file:
         magic = file.read(4)
@@ -66,10 +73,11 @@ def members(path: Path, filename: str) -> list[Member]:
             unpacked = int.from_bytes(file.read(4), "little")
             if unpacked <= DEFLATE_MOST * size:  # else that is no size at all: the end is missing
                 _refuse_bomb(filename, unpacked, size)
-            return [Member(filename.removesuffix(".gz"), size, lambda: _gzip(path, filename))]
+            packed = Member(filename.removesuffix(".gz"), size, lambda: _gzip(path, filename))
+            return Contents([packed], [])
     if magic[:2] == b"PK":
-        return _zip_members(path, filename)
-    return [Member(filename, size, lambda: _plain(path))]
+        return _contents_of_zip(path, filename)
+    return Contents([Member(filename, size, lambda: _plain(path))], [])
 
 
 @contextmanager
@@ -85,24 +93,30 @@ def _gzip(path: Path, filename: str) -> Iterator[Source]:
         yield Source(guarded, file.tell, path.stat().st_size)
 
 
-def _zip_members(path: Path, filename: str) -> list[Member]:
+def _contents_of_zip(path: Path, filename: str) -> Contents:
     with _damage(filename), zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         _refuse_overlaps(filename, entries, archive.start_dir)
     _refuse_workbook(filename, {entry.filename for entry in entries})
     if len(entries) > MOST_ENTRIES:
         raise Invalid(f"{filename} holds {len(entries)} files. Pack only the CSV files to import.")
-    found, alone = list[Member](), list[Member]()
+    found, alone, others = list[Member](), list[Member](), list[str]()
     for entry in entries:
         name = PurePosixPath(entry.filename.replace("\\", "/"))
         if name.is_absolute() or ".." in name.parts or ":" in entry.filename:
             raise Invalid(f"{filename} holds a file named {entry.filename!r}, which leads out of it.")
         suffix = name.suffix.lower()
-        if suffix in READ + READ_ALONE and "__MACOSX" not in name.parts and not entry.is_dir():
+        if entry.is_dir() or "__MACOSX" in name.parts:  # what a Mac notes of the other files
+            continue
+        if suffix in READ + READ_ALONE:
             (found if suffix in READ else alone).append(_zip_member(path, filename, entry))
+        else:
+            others.append(entry.filename)
     if not found and not alone:
         raise Invalid(f"{filename} holds no CSV file. Pack the CSV files to import.")
-    return found or alone
+    if found:
+        others += [member.name for member in alone]
+    return Contents(found or alone, others)
 
 
 def _refuse_workbook(filename: str, names: Container[str]) -> None:

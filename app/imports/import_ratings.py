@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from app.errors import Conflict, Invalid, StorageFull
-from app.imports import merge, parse, readers
+from app.imports import known_titles, merge, parse, readers
 from app.imports.checkpoint import Checkpoint, missing, missing_upload, saving, upload_key
 from app.imports.counts import settle
 from app.imports.gathering import Gathering
@@ -18,6 +18,7 @@ from app.imports.sizes import DEFAULT, Sizes
 from app.imports.workspace import Workspace
 from app.repository import aliases, catalogue, forgetting, import_order, imports, merged_movies, movies, tasks
 from app.sample import RATINGS as SAMPLE
+from app.storage import Database
 from app.tasks.attempt import Attempt, Stopped
 from app.tasks.execution import is_transient
 
@@ -107,7 +108,7 @@ def _parse(
     attempt.report(phase="parse", done=0, total=sum(file.member.size for file in found), unit="bytes")
     kept = partial(workspace.read, attempt.database, before=before.kept if before else None)
     deleted, known_movies = kept("catalogue", _catalogue)
-    titles = partial(kept, "titles", _titles)
+    titles = partial(_titles, attempt.database, workspace, before.kept if before else None)
     imdb_ids, tmdb_ids = partial(kept, "imdb_ids", _imdb_ids), partial(kept, "tmdb_ids", _tmdb_ids)
     merged = dict(kept("merged", _merged))
     forgotten = frozenset(kept("forgotten", forgetting.forgotten_ids))
@@ -166,9 +167,16 @@ def _merged(connection: Connection) -> Any:
     return list(merged_movies.every(connection).items())
 
 
-def _titles(connection: Connection) -> Any:
-    """In columns: of 90,000 rows each would be an object to write and to read."""
-    return [list(column) for column in zip(*catalogue.titles(connection), strict=True)]
+def _titles(
+    database: Database, workspace: Workspace, before: dict[str, Any] | None
+) -> known_titles.KnownTitles:
+    """Those of now, or those that an earlier attempt has kept."""
+    if (text := workspace.text("titles", before)) is not None:
+        return known_titles.from_text(database, text)
+    with database.read() as connection:
+        held = known_titles.held(connection)
+    workspace.keep("titles", held.text)
+    return held.titles
 
 
 def _imdb_ids(connection: Connection) -> Any:

@@ -10,10 +10,9 @@ from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from app.imports.name_index import NameIndex
+from app.imports.known_titles import KnownTitles, Row
 from app.imports.names import Form, names, title_key, words
-from app.movie import LONGEST_TITLE, search_key
-from app.process import without_collections
+from app.movie import LONGEST_TITLE
 
 MOST_CANDIDATES = 3
 _COMMON_WORD = 400
@@ -94,16 +93,14 @@ class Claims:
 
 
 class Matcher:
-    """Finds movies. `movies`: (id, title, year), and the search key if that is known; `imdb_ids`, `tmdb_ids`:
-    number to movie id. The latter may be what reads them.
-
-    What a work needs is read when a first one needs it: of rows with ids the titles are not. For 90,000
-    movies that takes some two seconds, and a look-up some bisections.
+    """Finds movies, of which it gets the titles or what reads them; `imdb_ids`, `tmdb_ids`: number to movie
+    id, or what reads them. What a work needs is read when a first one needs it: of rows with ids the titles
+    are not.
     """
 
     def __init__(
         self,
-        movies: Iterable[tuple[int, str, int | None] | tuple[int, str, int | None, str]],
+        movies: Iterable[Row] | Callable[[], KnownTitles],
         imdb_ids: Ids | Callable[[], Ids],
         tmdb_ids: Ids | Callable[[], Ids] = MappingProxyType({}),
     ) -> None:
@@ -129,20 +126,17 @@ class Matcher:
         return {movie_id: number for number, movie_id in self._by_tmdb.items()}
 
     @cached_property
-    def _index(self) -> NameIndex:
-        with without_collections():
-            return self._read_titles()
+    def _known_titles(self) -> KnownTitles:
+        return self._movies() if callable(self._movies) else KnownTitles(self._movies)
 
-    def _read_titles(self) -> NameIndex:
-        rows = list(self._movies)
-        self._ids = [row[0] for row in rows]
-        self._titles: dict[int, tuple[str, int | None]] = {row[0]: (row[1], row[2]) for row in rows}
-        return NameIndex((row[1], row[3] if len(row) == 4 else search_key(row[1])) for row in rows)
+    @property
+    def _titles(self) -> Mapping[int, tuple[str, int | None]]:
+        return self._known_titles.titles
 
     def _having(self, key: str) -> list[tuple[int, Form]]:
         """The movies with that name, and how near it is to their title."""
         if (found := self._named.get(key)) is None:
-            movies = [self._ids[place] for place in self._index.having(key)]
+            movies = self._known_titles.having(key)
             forms = [(movie_id, self._names_of(movie_id).get(key)) for movie_id in movies]
             found = [(movie_id, form) for movie_id, form in forms if form is not None]
             self._named[key] = found
@@ -164,11 +158,19 @@ class Matcher:
         """The movie of a work if that is certain; the years of two catalogues may be one apart."""
         return self._known(work)
 
+    def is_of(self, movie_id: int, work: Work) -> bool:
+        """Whether a movie has exactly the title and year of a work, and no id that says otherwise."""
+        if self._titles.get(movie_id) != (next(iter(work.titles), None), work.year):
+            return False
+        return not self._is_other(work, movie_id)
+
     def _match(self, work: Work) -> Match:
         if (known := self._by_id(work)) is not None:
             return known
         if work.other:
             return Match(None, f"It is {work.other}, not a movie.")
+        if (exact := self._exact(work)) is not None:
+            return Match(exact, f"{_WHY[Form.TITLE]} and year")
         found = self._found(work)
         certain, why = self._certain(found, work.year)
         if certain is not None and not self._is_other(work, certain):
@@ -186,6 +188,19 @@ class Matcher:
         if by_imdb is not None:
             return Match(by_imdb, "the same IMDb id")
         return None if by_tmdb is None else Match(by_tmdb, "the same TMDB id")
+
+    def _exact(self, work: Work) -> int | None:
+        """The only movie of that title and year: `_certain` says so too, with more work."""
+        found = set[int]()
+        for title in work.titles if work.year is not None else ():
+            for key, asked in names(title[:LONGEST_TITLE]).items():
+                if asked == Form.TITLE:
+                    of_year = (
+                        one for one in self._known_titles.having(key) if self._titles[one][1] == work.year
+                    )
+                    found |= {one for one in of_year if self._names_of(one).get(key) == Form.TITLE}
+        only = found.pop() if len(found) == 1 else None
+        return None if only is None or self._is_other(work, only) else only
 
     def _found(self, work: Work) -> list[_Found]:
         """Every movie with a name of the work, best first. A short name may stand on one side only."""
@@ -256,9 +271,8 @@ class Matcher:
         shared: dict[int, int] = defaultdict(int)
         said = {word for title in work.titles[:1] for word in words(title[:LONGEST_TITLE])}
         for word in said:
-            if len(having := self._index.saying(word)) <= _COMMON_WORD:
-                for place in having:
-                    shared[self._ids[place]] += 1
+            for movie_id in self._known_titles.saying(word, at_most=_COMMON_WORD):
+                shared[movie_id] += 1
         rated = []
         for movie_id, count in shared.items():
             if count * 2 < len(said):

@@ -109,7 +109,6 @@ _LEADING = frozenset(
 _DROPPED = LEFT_OUT | _PARTS
 _PUNCTUATION = frozenset(":-–—/(,'.")
 _COMMON = frozenset(("movie", "film", "beginning", "sequel", "musical", "series", "end", "return"))
-
 _NUMERALS = frozenset(titles.numeral_words()) | frozenset(map(str, range(21)))
 SPECIAL = frozenset(_WORDS) | _NUMERALS | _DROPPED | _LEADING
 """Words for which a title of none but letters may have other names than itself."""
@@ -142,6 +141,12 @@ def names(title: str) -> dict[str, Form]:
                 found[key] = form
     found.pop("", None)
     return found
+
+
+def search_keys(title: str) -> tuple[str, ...]:
+    """By what a movie that comes finds a title: the `search_key` of it, and of each name in it."""
+    written = () if is_plain(title) else _written(title.strip())[1]
+    return tuple(dict.fromkeys(map(search_key, (title, *written))))
 
 
 def search_key(title: str) -> str:

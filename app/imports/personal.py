@@ -34,16 +34,16 @@ class MarkMerger:
     def merge(
         self, connection: Connection, some: Range, figures: Figures, *, dry_run: bool = False
     ) -> list[Reject]:
-        known = marks.hold_movies(connection, (movie_id for _, _, movie_id, _, _ in some.rows))
+        known = marks.hold_movies(connection, (row[2] for row in some.rows))
         given: dict[tuple[int, int], dict[Mark, Marked]] = {}
         rejects = list[Reject]()
-        for line, user_id, movie_id, mark, at in some.rows:
+        for line, user_id, movie_id, mark, at, is_set in some.rows:
             if movie_id not in known:
                 rejects.append(Reject(line, "movie_id", str(movie_id), f"{UNKNOWN_MOVIE} by now"))
                 continue
             states = given.setdefault((user_id, movie_id), {})
             if mark not in states or states[Mark(mark)].at <= at:
-                states[Mark(mark)] = Marked(True, at)
+                states[Mark(mark)] = Marked(is_set, at)
         figures.marks += some.size - len(rejects)
         figures.rejected += len(rejects)
         if not dry_run:

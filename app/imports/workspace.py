@@ -77,13 +77,21 @@ class Workspace:
     ) -> Any:
         """What `query` found when it was first asked, which is kept. `before`: what a checkpoint has kept."""
         with without_collections():
-            if before is not None and (found := self._found(name, before.get(name))) is not None:
+            if (found := self.text(name, before)) is not None:
                 return json.loads(found)
             with database.read() as connection:
                 text = json.dumps(query(connection)).encode()
-            self.kept[name] = _described(text)
-            self.store.put(self._key(name, self.kept[name]), text)
+            self.keep(name, text)
             return json.loads(text)
+
+    def text(self, name: str, before: dict[str, Any] | None) -> bytes | None:
+        """What a checkpoint has kept `before` by that name, if it is there."""
+        return None if before is None else self._found(name, before.get(name))
+
+    def keep(self, name: str, text: bytes) -> None:
+        """Write what the checkpoint has to keep by that name."""
+        self.kept[name] = _described(text)
+        self.store.put(self._key(name, self.kept[name]), text)
 
     def has(self, kept: dict[str, Any]) -> bool:
         """Whether what an earlier attempt has kept is there, unchanged."""

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from app.errors import NotFound
 from app.imports.finding import find
 from app.imports.matching import Match, Work
-from app.imports.names import search_key
+from app.imports.names import search_keys
 from app.mark import Mark, Marked
 from app.players.event import Event, What
 from app.rating import Rating
@@ -158,7 +158,7 @@ def _row(user_id: int, event: Event, match: Match, now: float) -> Waiting:
         reason=match.why,
         candidates=tuple((one.movie_id, one.why) for one in match.candidates),
         created_at=now,
-        search_key=search_key(event.title),
+        search_keys=search_keys(event.title),
     )
 
 

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from app.repository.counters import value
 from app.storage.prepared import Prepared
 from app.storage.schema import counters
 
@@ -11,6 +12,11 @@ SHOWN = sa.select(sa.cast(sa.func.sum(counters.c.value), sa.BigInteger)).where(
     sa.or_(counters.c.name == "catalogue", _OF_RATINGS)
 )
 _SHOWN = Prepared(SHOWN)
+
+
+def catalogue(connection: Connection) -> int:
+    """The version of which movies exist and what is shown of them; `movies.note_change` moves it."""
+    return int(connection.execute(value("catalogue")).scalar() or 0)
 
 
 def shown(connection: Connection) -> int:

@@ -1,7 +1,8 @@
 """Queries on rows that wait: of a person, whose movie is not there yet."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from app.storage.schema import ratings as rating_rows
 MOST = 100_000
 """Rows of a person that wait at most."""
 _BATCH = 500
+_KEYS = ("search_key", "second_key", "third_key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,8 @@ class Waiting:
     """A row whose movie is not there. `work`: what rows of the same work have in common (`Work.key`).
 
     `candidates`: (movie id, why), best first; `import_seq`: of the import that wrote it last.
-    `number` is 0 before it is kept. `search_key`: by which a movie that comes finds it
-    (`app.imports.names.search_key`); None in a row of an older release.
+    `number` is 0 before it is kept. `search_keys`: by which a movie that comes finds it
+    (`app.imports.names.search_keys`), the first ones count; none in a row of an older release.
     """
 
     user_id: int
@@ -44,7 +46,7 @@ class Waiting:
     import_seq: int | None = None
     created_at: float = 0.0
     number: int = 0
-    search_key: str | None = ""
+    search_keys: tuple[str, ...] = ("",)
 
 
 def put(
@@ -99,8 +101,13 @@ def _replace(connection: Connection, old: Waiting, new: Waiting, import_seq: int
 def _values(row: Waiting) -> dict[str, Any]:
     kept = {mark.value: [state.is_set, state.at] for mark, state in row.marks.items()}
     names = ("work", "title", "year", "imdb_id", "tmdb_id", "score", "rated_at", "reason", "import_seq")
-    values = {name: getattr(row, name) for name in (*names, "search_key", "created_at")}
+    values = {name: getattr(row, name) for name in (*names, "created_at")} | _keyed(row.search_keys)
     return values | {"marks": kept, "candidates": [list(one) for one in row.candidates]}
+
+
+def _keyed(keys: Sequence[str]) -> dict[str, str | None]:
+    """The first keys in their columns."""
+    return dict(zip_longest(_KEYS, keys[: len(_KEYS)]))
 
 
 def to_json(row: Waiting) -> dict[str, Any]:
@@ -114,6 +121,8 @@ def from_json(data: dict[str, Any]) -> Waiting:
 
 def _read(row: Any) -> Waiting:
     values = dict(row)
+    keys = [values.pop(name) for name in _KEYS]
+    values["search_keys"] = tuple(key for key in keys if key is not None)
     values["marks"] = {Mark(name): Marked(*state) for name, state in row["marks"].items()}
     values["candidates"] = tuple((movie_id, why) for movie_id, why in row["candidates"])
     return Waiting(**values)
@@ -193,7 +202,10 @@ def like(
     after: int = 0,
 ) -> list[Waiting]:
     """The next rows of all people, by number, that have one of the search keys or ids."""
-    wanted = ((waiting.c.search_key, keys), (waiting.c.imdb_id, imdb_ids), (waiting.c.tmdb_id, tmdb_ids))
+    wanted = (
+        *((waiting.c[name], keys) for name in _KEYS),
+        *((waiting.c.imdb_id, imdb_ids), (waiting.c.tmdb_id, tmdb_ids)),
+    )
     queries = [
         sa.select(waiting.c.number).where(column.in_(sorted(values)), waiting.c.number > after)
         for column, values in wanted
@@ -246,10 +258,10 @@ def without_key(connection: Connection, limit: int) -> list[Waiting]:
     return [_read(row) for row in connection.execute(query).mappings()]
 
 
-def put_keys(connection: Connection, keys: Mapping[int, str]) -> None:
+def put_keys(connection: Connection, keys: Mapping[int, Sequence[str]]) -> None:
     """Give rows (by number) their search keys."""
-    for number, key in keys.items():
-        connection.execute(waiting.update().where(waiting.c.number == number).values(search_key=key))
+    for number, some in keys.items():
+        connection.execute(waiting.update().where(waiting.c.number == number).values(_keyed(some)))
 
 
 def any_waits(connection: Connection) -> bool:

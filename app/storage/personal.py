@@ -40,7 +40,8 @@ waiting = sa.Table(  # a person's rows whose movie is not there
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("search_key", sa.Text),  # by which a movie that comes finds it; null: of an older release
     sa.UniqueConstraint("user_id", "work"),
-    *(sa.Index(None, name) for name in ("search_key", "imdb_id", "tmdb_id")),
+    *(sa.Column(name, sa.Text) for name in ("second_key", "third_key")),  # of further names in the title
+    *(sa.Index(None, name) for name in ("search_key", "second_key", "third_key", "imdb_id", "tmdb_id")),
     sa.Index(None, "user_id", "number"),
     sa.Index(None, "import_seq"),
     sqlite_autoincrement=True,

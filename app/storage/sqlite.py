@@ -40,7 +40,7 @@ LEAST_ROWS = 1_000
 LATELY = 10.0
 """Seconds after a waiter was seen in which `had_waiters` is true."""
 CACHE_KB, MOST_CACHE_KB = 2_000, 16_000
-"""Pages that a connection keeps: one of the server's dozen, and one that most of the work goes through."""
+"""Pages kept by each of the server's dozen connections, and by one that most of the work goes through."""
 LONGEST_WAL = 8000
 """Pages of the WAL after which even a commit checkpoints it."""
 MOST_REWRITTEN = 128 << 20

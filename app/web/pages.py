@@ -16,19 +16,22 @@ from starlette.types import Scope
 
 from app.api import imports, models, movies, recommendations, status, tasks
 from app.api.dependencies import ServiceDependency
-from app.api.edge.rules import EDITOR, OWN_TASK, PUBLIC, VIEWER
+from app.api.edge.rules import EDITOR, OWN_TASK, PUBLIC, VIEWER, CallerDependency
 from app.errors import NotFound, problem_types
 from app.measures import minutes
 from app.movie import Movie
 from app.rating import MAX_ID
 from app.repository import tasks as task_rows
+from app.repository import users
 from app.repository.movies import Merged
 from app.tasks.kinds import names
-from app.web import charts, failures, login, people, reference
+from app.web import charts, failures, login, people, players, reference
 from app.web.shell import FOLDER, page, templates
 
 SIMILAR, VERSIONS = 10, 30
 """The longest lists: of similar movies, and of versions of the model."""
+MOST_OTHERS = 200
+"""People of whom some may share a list; as many are read for a page."""
 SILENT = 10.0
 """Seconds since the last heartbeat from which a worker in trouble is said to be silent."""
 
@@ -47,14 +50,19 @@ class _Scripts(StaticFiles):
 def mount(app: FastAPI) -> None:
     """Serve the pages and their files; a browser that asked for a page gets errors as pages too."""
     failures.install(app)
-    for part in (router, login.router, people.router):
+    for part in (router, login.router, people.router, players.router):
         app.router.routes.extend(part.routes)  # an included router is built and searched more slowly
     app.mount("/static", _Scripts(directory=FOLDER / "static"), name="static")
 
 
 @router.get("/", dependencies=[VIEWER])
-def discover(request: Request) -> Response:
-    return page(request, "discover")
+def discover(request: Request, service: ServiceDependency, caller: CallerDependency) -> Response:
+    with service.database.read() as connection:
+        own = caller.confined_to if caller.user_id is None else caller.user_id
+        allows = own is not None and (found := users.find(connection, own)) is not None and found.together
+        named = users.listing(connection, limit=MOST_OTHERS)
+    others = [one for one in named if one.id != own and (caller.confined_to is None or one.together)]
+    return page(request, "discover", others=others, allows=allows)
 
 
 @router.get("/film/{movie_id}", dependencies=[VIEWER])

@@ -97,6 +97,7 @@ VIEWER    308  GET     /film/{movie_id}
 VIEWER    200  GET     /movie/{movie_id}
 VIEWER    200  GET     /import
 VIEWER    200  GET     /waiting
+VIEWER    200  GET     /players
 VIEWER    200  GET     /activity
 OWN_TASK  200  GET     /activity/{task_id}
 VIEWER    200  GET     /quality

@@ -36,6 +36,10 @@ def test_a_movielens_release_is_imported_as_it_is(
 ) -> None:
     release = {
         "ml/README.txt": "hello",
+        "ml/README.md": "# hello",
+        "ml/poster.PNG": b"\x89PNG",
+        "ml/": "",
+        "__MACOSX/ml/._movies.csv": b"\0",
         "ml/ratings.csv": "userId,movieId,rating,timestamp\n1,50,4.0,964982703\n1,1,4.5,964982703\n1,98,1,\n",
         "ml/links.csv": "movieId,imdbId,tmdbId\n50,0114709,862\n",
         "ml/tags.csv": "userId,movieId,tag,timestamp\n1,1,pixar,1\n",
@@ -44,7 +48,7 @@ def test_a_movielens_release_is_imported_as_it_is(
     task = run_import(packed(release), "ml.zip")
     assert task.result is not None
     assert task.result["formats"] == ["movielens-movies", "movielens-links", "movielens-ratings"]
-    assert task.result["left_out"] == ["ml/tags.csv"]
+    assert task.result["left_out"] == ["ml/tags.csv", "ml/README.md", "ml/poster.PNG", "ml/README.txt"]
     assert (task.result["read"], task.result["new"], task.result["rejected"]) == (5, 4, 1)
     assert ratings(database) == {(1, 50): (4.0, 964982703), (1, 1): (4.5, 964982703)}
     assert table(database, "links") == [(50, 114709, 862)]

@@ -11,7 +11,7 @@ import pytest
 from app.config import Settings
 from app.imports import arrivals, import_ratings
 from app.imports.kinds import MISSING
-from app.imports.names import search_key
+from app.imports.names import search_keys
 from app.mark import Mark, Marked
 from app.rating import Rating
 from app.repository import aliases, catalogue, marks, movies, plays, waiting
@@ -69,7 +69,7 @@ def rate(database: Database, movie: int, *given: tuple[int, float, int]) -> None
 
 def wait(database: Database, user: int, title: str, year: int | None, **values: Any) -> None:
     work = f"imdb:{values['imdb_id']}" if "imdb_id" in values else f"title:{title}:{year}"
-    row = Waiting(user, work, title, year, search_key=search_key(title), created_at=50.0, **values)
+    row = Waiting(user, work, title, year, search_keys=search_keys(title), created_at=50.0, **values)
     with database.write() as connection:
         assert not waiting.put(connection, user, [row])
 
@@ -265,9 +265,21 @@ def test_a_row_that_came_with_its_movie_ends_and_goes_with_the_undo(
     assert digest(database) == before
 
 
+@pytest.mark.parametrize("comes", ["Solyaris (1972)", "Solaris (1972)", "Solaris (Solyaris) (1972)"])
+def test_a_row_is_found_by_every_name_in_its_title(
+    run_import: Import, run_undo: Undo, database: Database, comes: str
+) -> None:
+    wait(database, 7, "Solaris (a.k.a. Solaris 72) (Solyaris)", 1972, score=4.0)
+    before = digest(database)
+    task = run_import(MOVIES + f"31,{comes},\n")
+    assert figures(task) == {"new": 1, "arrived": 1}
+    assert run_undo(task).status == "complete"
+    assert digest(database) == before
+
+
 def test_rows_of_an_older_release_are_found(run_import: Import, database: Database) -> None:
     with database.write() as connection:
-        waiting.put(connection, 7, [Waiting(7, "title:heat:1995", "Heat", 1995, score=4.0, search_key=None)])
+        waiting.put(connection, 7, [Waiting(7, "title:heat:1995", "Heat", 1995, score=4.0, search_keys=())])
     assert figures(run_import(MOVIES + "31,Heat (1995),\n")) == {"new": 1, "arrived": 1}
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from app.config import Settings
 from app.imports.kinds import MISSING
-from app.imports.names import search_key
+from app.imports.names import search_keys
 from app.imports.sizes import Sizes
 from app.mark import Mark, Marked
 from app.movie import Movie
@@ -121,7 +121,7 @@ def prepared(directory: Path) -> None:
             aliases.remember(connection, 5, title, made, now=1.0)
             plays.count(connection, Play(5, "watched", title, made, 9, 9))
         for user, title in ((5, "Film 21 new"), (6, "Film 3 new"), (6, "Film 2 new"), (6, "Film 20 new")):
-            row = Waiting(user, title, title, 2000, score=3.0, rated_at=50, search_key=search_key(title))
+            row = Waiting(user, title, title, 2000, score=3.0, rated_at=50, search_keys=search_keys(title))
             waiting.put(connection, user, [row])
     database.close()
 

@@ -7,10 +7,14 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from app.imports import known_titles
+from app.imports.known_titles import KnownTitles
 from app.imports.matching import MOST_CANDIDATES, Candidate, Claims, Matcher, Work
 from app.imports.name_index import NameIndex
 from app.imports.names import names, title_key
 from app.movie import LONGEST_TITLE, search_key
+from app.repository import movies
+from app.storage import Database
 from app.titles import split_title
 
 PIECES = (
@@ -18,6 +22,8 @@ PIECES = (
     "Disney's",
     "An", "Other", "or:", "L'", "Spider-Man", "E.T.", "&", "Colour", "Die",
 )  # fmt: skip
+OTHERS = [(number, f"Other {number}", 1990) for number in range(100, 900)]
+FILMS = st.dictionaries(st.integers(1, 40), st.sampled_from(("Heat", "The Heat", "Dune", "Élan")))
 TABLE = Path(__file__).with_name("titles.txt")
 
 
@@ -169,6 +175,32 @@ def test_no_punctuation_hides_a_name_of_a_film(titles: list[str]) -> None:
     index = NameIndex((title, search_key(title)) for title in titles)
     for place, title in enumerate(titles):
         assert not [name for name in names(title) if place not in index.having(name)], title
+
+
+@settings(max_examples=40)
+@given(FILMS, FILMS)
+def test_titles_that_have_changed_are_found_as_if_all_were_read_anew(
+    before: dict[int, str], after: dict[int, str]
+) -> None:
+    def rows(films: dict[int, str]) -> list[tuple[int, str, int]]:
+        return [*((number, title, 1995) for number, title in films.items()), *OTHERS]
+
+    changed, anew = KnownTitles(rows(before)).changed_to(rows(after)), KnownTitles(rows(after))
+    assert changed.titles == anew.titles
+    for name in ("heat", "theheat", "dune", "elan", "other7"):
+        assert sorted(changed.having(name)) == sorted(anew.having(name))
+        assert sorted(changed.saying(name, at_most=900)) == sorted(anew.saying(name, at_most=900))
+
+
+def test_titles_are_indexed_again_when_the_catalogue_has_changed_and_only_then(database: Database) -> None:
+    with database.write() as connection:
+        movie = movies.create(connection, "Quartz Alley", 1995, None, now=1).id
+        first = known_titles.held(connection)
+    with database.write() as connection:
+        assert known_titles.held(connection) is first
+        movies.replace(connection, movie, "Onyx Alley", 1984, None)
+        assert known_titles.held(connection).titles.having("quartzalley") == []
+        assert known_titles.held(connection).titles.having("onyxalley") == [movie]
 
 
 def test_of_works_with_known_ids_no_title_is_read() -> None:

@@ -16,6 +16,7 @@ PAGES = (
     "/movie/404404",
     "/import",
     "/waiting?user=840",
+    "/players?user=1001",
     "/activity",
     "/quality",
     "/system",

@@ -17,6 +17,7 @@ PAGES = (
     "/movie/404404",
     "/import?user=1001",
     "/import?task={task}",
+    "/players?user=1001",
     "/activity",
     "/activity/{task}",
     "/quality",

@@ -21,6 +21,7 @@ PATHS = (
     "/movie/x",
     "/import",
     "/waiting",
+    "/players",
     "/activity",
     "/quality",
     "/system",

@@ -63,7 +63,7 @@ def recognise_all(
     found, left_out, refusal = list[Recognised](), list[str](), None
     filename = filename or "The file"  # begins a sentence of every refusal
     survey.check(options)
-    members = files.members(path, filename)
+    members, unread = files.contents(path, filename)
     for member in members:
         if len(members) > 1 and _is_left_out(member.name):
             left_out.append(member.name)
@@ -85,7 +85,7 @@ def recognise_all(
             raise Invalid(
                 f"{filename} holds {len(same)} files of {rows}: {', '.join(same)}. Send one at a time."
             )
-    return sorted(found, key=lambda one: _ORDER.index(one.reader.rows)), left_out
+    return sorted(found, key=lambda one: _ORDER.index(one.reader.rows)), left_out + unread
 
 
 def _is_left_out(name: str) -> bool:

@@ -18,14 +18,20 @@ from app.imports.readers.columns import (
     TITLE,
     TMDB,
     TYPE,
+    USER,
     YEAR,
     Columns,
     key,
 )
 from app.imports.readers.fields import BadField
+from app.imports.spreadsheets import unescape
+from app.mark import Mark
 
 LOGGED, THUMB, RATING_TYPE, EXTRA, PROFILE = "logged", "thumb", "rating_type", "extra", "profile"
-"""Roles that only known sources have. `LOGGED`: the time that counts where `AT` is empty."""
+WHAT, IS_SET, OWN_ID = "what", "is_set", "own_id"
+"""Roles that only known sources have. `LOGGED`: the time that counts where `AT` is empty; `WHAT`: the mark;
+`OWN_ID`: the movie's id in the service that wrote the file, which may be another one.
+"""
 
 Texts = dict[str, str]
 """The fields of a row by role."""
@@ -110,6 +116,18 @@ def _netflix_rating(text: Texts) -> Texts:
     return text
 
 
+def _said(text: Texts) -> Texts:
+    """Of our own export: a row is a score, or a mark with 1, or with 0 if it was taken away."""
+    text = text | {TITLE: unescape(text[TITLE])}
+    if text[WHAT] == "rating":
+        return text | {WHAT: ""}
+    if text[WHAT] not in list(Mark):
+        raise BadField("what", text[WHAT], f"neither rating nor one of {', '.join(Mark)}")
+    if text[SCORE] not in ("0", "1"):
+        raise BadField("value", text[SCORE], "neither 1 nor 0, as a mark is set or taken away")
+    return text | {SCORE: "", IS_SET: text[SCORE]}
+
+
 _LETTERBOXD = {TITLE: "name", YEAR: "year", AT: "date"}
 _DIARY = _LETTERBOXD | {AT: "watcheddate", LOGGED: "date", SCORE: "rating"}
 _SCORES = _names("rating score yourrating yourated myrating")
@@ -126,6 +144,14 @@ _TMDB = {
 _LISTS = ((reader.WATCHLIST, "watchlist"), (reader.WATCHED, "watched"), (reader.LIKE, "films|like"))
 DIARY, REVIEWS, LETTERBOXD = "letterboxd-diary", "letterboxd-reviews", "letterboxd-ratings"
 FORMATS = [
+    Format(
+        "marks", reader.RATINGS, _names("movieid title what value at"),
+        {
+            USER: "userid", OWN_ID: "movieid", TITLE: "title", YEAR: "year", IMDB: "imdbid", TMDB: "tmdbid",
+            WHAT: "what", SCORE: "value", AT: "at",
+        },
+        scale=scales.STARS, adapt=_said,
+    ),
     Format(
         REVIEWS, reader.RATINGS, _FILMS | _names("rating review watcheddate"), _DIARY,
         scale=scales.STARS, mark=reader.WATCHED,

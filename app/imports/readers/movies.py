@@ -6,7 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from app.imports.matching import Candidate, Match, Matcher, Work
-from app.imports.readers import columns, fields, reader
+from app.imports.readers import columns, fields, formats, reader
 from app.imports.readers.fields import BadField
 from app.imports.readers.ratings import UNKNOWN_MOVIE
 from app.movie import LONGEST_TITLE
@@ -19,6 +19,8 @@ _YEAR = re.compile(r"\b(1[89][0-9]{2}|2[01][0-9]{2})\b", re.ASCII)
 _OTHER_WORKS = re.compile(
     "series|serie|episode|folge|game|podcast|season|staffel|show|book|buch|livre|libro|person"
 )
+_DIGITS = 20
+"""Of an id fewer than that."""
 _TELEVISION = ("tv", "musicvideo")
 _TELLING = (columns.TITLE, columns.ORIGINAL, columns.IMDB, columns.TMDB)
 
@@ -54,6 +56,8 @@ class Finder:
         if (chosen := self._aliases.get(work.key)) is not None:
             return self._merged.get(chosen, chosen)
         match = self._matcher.match(work)
+        if match.movie_id is None and self._is_here(text, work):
+            match = Match(int(text[formats.OWN_ID]), "the same id, title and year")
         if match.movie_id is None:
             if work.other:
                 reason = f"{OTHER_WORK} ({work.other})"
@@ -64,6 +68,12 @@ class Finder:
                 work, _shown_title(text), Match(None, TAKEN, (Candidate(match.movie_id, match.why),))
             )
         return match.movie_id
+
+    def _is_here(self, text: Mapping[str, str], work: Work) -> bool:
+        """Whether the id that the file has is that of a movie of the same title and year here."""
+        own = text.get(formats.OWN_ID, "")
+        is_id = own.isdecimal() and len(own) < _DIGITS
+        return is_id and self._matcher is not None and self._matcher.is_of(int(own), work)
 
     def _work(self, text: Mapping[str, str]) -> Work:
         """Raises `BadField` for a row that tells none."""
@@ -85,10 +95,8 @@ def _matcher(context: reader.Context) -> Matcher:
     """The one of the import, made for the first file that needs it."""
     shared = context.shared
     if shared.matcher is None:
-        rows = (
-            row for read in (context.titles,) for row in zip(*read(), strict=True)
-        )  # read at the first use
-        shared.matcher = Matcher(rows, partial(_ids, context.imdb_ids), partial(_ids, context.tmdb_ids))
+        ids = partial(_ids, context.imdb_ids), partial(_ids, context.tmdb_ids)
+        shared.matcher = Matcher(context.titles, *ids)
     return shared.matcher
 
 

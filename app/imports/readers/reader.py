@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 from app.imports import files
+from app.imports.known_titles import KnownTitles
 from app.imports.matching import Claims, Matcher
 from app.imports.rejects import Reject
 from app.imports.sizes import Sizes
@@ -17,13 +18,17 @@ WATCHED, WATCHLIST, LIKE = "watched", "watchlist", "like"
 
 
 class Mark(NamedTuple):
-    """What a row says of a movie that is no rating: `WATCHED`, `WATCHLIST` or `LIKE`, `at` epoch seconds."""
+    """What a row says of a movie that is no rating: a mark, as `app.mark.Mark`, `at` epoch seconds.
+
+    `is_set`: false where it says that the mark was taken away.
+    """
 
     line: int
     user_id: int
     movie_id: int
     mark: str
     at: int
+    is_set: bool = True
 
 
 class Missing(NamedTuple):
@@ -76,7 +81,7 @@ class Context:
     """What a reader is given. `start`: of the import, epoch seconds; `user_id`: whose ratings, if known.
 
     `known_movies` are the ids in the database; a reader of movies adds those that it reads. `titles` reads
-    the columns id, title, year and search key of movies; `imdb_ids`, `tmdb_ids` such an id and the movie's.
+    those of movies; `imdb_ids`, `tmdb_ids` such an id and the movie's.
     `merged`: the ids of movies that were merged into others, known as well, and what they are now.
     `aliases`: the movies that the person chose by hand, by the key of a work. `forgotten`: people whose rows
     are rejected.
@@ -85,7 +90,7 @@ class Context:
     known_movies: set[int]
     start: int
     user_id: int | None
-    titles: Callable[[], Sequence[Sequence[Any]]]
+    titles: Callable[[], KnownTitles]
     sizes: Sizes
     merged: dict[int, int] = field(default_factory=dict)
     imdb_ids: Callable[[], Sequence[Sequence[int]]] = tuple

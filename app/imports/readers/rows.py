@@ -93,8 +93,8 @@ class _Ratings:
         """Add a row to what it is. Raises `BadField`."""
         text = self._format.adapt(text) if self._format.adapt else text
         score = "" if self._only_marks else text.get(columns.SCORE, "")
-        steps = None
-        if score or not self._format.mark:
+        steps, mark = None, text.get(formats.WHAT) or self._format.mark
+        if score or not mark:
             name = self._names.name(columns.SCORE)
             steps = self._scale.half_steps(name, score) if self._scale else fields.half_steps(name, score)
         at = self._at(text)
@@ -103,7 +103,8 @@ class _Ratings:
             user_id = fields.integer(self._names.name(columns.USER), text[columns.USER])
         if user_id is None:
             raise whose(self._format.name)
-        rows.add(sorting.Said(line, user_id, steps, self._format.mark, at), text)
+        is_set = text.get(formats.IS_SET) != "0"
+        rows.add(sorting.Said(line, user_id, steps, mark, at, is_set), text)
 
     def _at(self, text: formats.Texts) -> int | None:
         for role in (columns.AT, formats.LOGGED):

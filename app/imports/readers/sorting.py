@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from app.imports.names import search_key
+from app.imports.names import search_keys
 from app.imports.readers import movies, ratings, reader
 from app.imports.rejects import Reject
 from app.mark import Mark, Marked
@@ -12,13 +12,17 @@ from app.repository.waiting import Waiting
 
 
 class Said(NamedTuple):
-    """What a row says of a movie: half steps, or `mark`; `at`: when, None for a row that does not say it."""
+    """What a row says of a movie: half steps, or `mark`; `at`: when, None for a row that does not say it.
+
+    `is_set`: false where the mark was taken away.
+    """
 
     line: int
     user_id: int
     steps: int | None
     mark: str
     at: int | None
+    is_set: bool = True
 
 
 @dataclass
@@ -38,7 +42,8 @@ class Sorting:
         if isinstance(found, movies.Unfound):
             self.missing.append(_missing(said, found, at))
         elif said.steps is None:
-            self.marks.append(reader.Mark(said.line, said.user_id, found, said.mark, at))
+            mark = reader.Mark(said.line, said.user_id, found, said.mark, at, said.is_set)
+            self.marks.append(mark)
         else:
             self.good.append((said.user_id, found, said.steps, at, said.at is not None, said.line))
 
@@ -58,9 +63,9 @@ def _missing(said: Said, found: movies.Unfound, at: int) -> reader.Missing:
         work.tmdb_id,
         score=None if said.steps is None else said.steps / 2,
         rated_at=None if said.steps is None else said.at,
-        marks={Mark(said.mark): Marked(True, at)} if said.steps is None else {},
+        marks={Mark(said.mark): Marked(said.is_set, at)} if said.steps is None else {},
         reason=match.why,
         candidates=tuple((one.movie_id, one.why) for one in match.candidates),
-        search_key=search_key(found.title),
+        search_keys=search_keys(found.title),
     )
     return reader.Missing(said.line, row, bool(work.titles) and not match.has_rivals)

@@ -1,9 +1,10 @@
 // People: accounts and their roles, links that set a password, API keys, the audit.
 
 import { address, call, newKey, page } from "./api.js";
-import { announce, element, find, guarded, loading, onReturn, show } from "./dom.js";
+import { announce, element, find, guarded, loading, onReturn } from "./dom.js";
 import { sentence, time } from "./format.js";
 import { refresh } from "./live.js";
+import { showOnce } from "./once.js";
 import { showNext } from "./paging.js";
 import { root } from "./session.js";
 import "./user.js";
@@ -11,29 +12,6 @@ import "./user.js";
 const json = (body) => JSON.stringify(body);
 const once = () => ({ "Idempotency-Key": newKey() });
 const post = async (path, body) => (await call(path, { method: "POST", json: body, headers: once() })).content;
-
-// Shows a secret that is in no other answer.
-function showOnce(title, note, text) {
-  find("once-title").textContent = title;
-  find("once-note").textContent = note;
-  find("once-text").value = text;
-  find("copied").textContent = "";
-  show(find("once"));
-  find("once-title").focus();
-}
-
-// Without a permission, and on plain http, the clipboard takes what is selected.
-find("copy").onclick = () => {
-  find("once-text").focus();
-  find("once-text").select();
-  const done = document.execCommand("copy");
-  find("copied").textContent = done ? "Copied." : "It is selected: copy it with Ctrl+C, or by a long press.";
-};
-
-find("once-done").onclick = () => {
-  find("once-text").value = "";
-  show(find("once"), false);
-};
 
 const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
 

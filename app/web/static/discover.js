@@ -6,6 +6,7 @@ import { setUpPeople } from "./people.js";
 import { loadRatings, rate, resumed, scoreOf } from "./ratings.js";
 import { setUpFilters, setUpRecommendations, showRecommendations } from "./recommendations.js";
 import { setUpShelf, showShelf, sync } from "./shelf.js";
+import { setUpTogether } from "./together.js";
 import { switchUser, user } from "./user.js";
 
 const showLists = () => Promise.all([showRecommendations(), showShelf(), showWaiting()]);
@@ -30,6 +31,7 @@ const rateMovie = guarded(async (movie, score) => {
 const known = Promise.all([get("/genres"), loadRatings()]);
 setUpRecommendations(rateMovie, known);
 setUpShelf(rateMovie, known);
+setUpTogether();
 
 const prepare = guarded(async () => {
   const [genres] = await known;
