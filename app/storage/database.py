@@ -26,6 +26,8 @@ from app.storage.revisions import head_revision, upgrade
 from app.storage.title_terms import TitleTerms
 from app.storage.workers import Workers
 
+LATELY = 10.0
+"""Seconds after a waiter was seen in which `had_waiters` is true."""
 PATIENCE = 5.0
 """Seconds that a request waits for a lock or a connection at most."""
 _DATABASE, _AFTER = "database", "after"

@@ -22,7 +22,7 @@ from app.config import Settings
 from app.errors import AppError
 from app.rating import RatingColumns
 from app.storage import postgres_connections, postgres_ratings
-from app.storage.database import PATIENCE, Database
+from app.storage.database import LATELY, PATIENCE, Database
 from app.storage.failures import Collision, unavailable
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import locked
@@ -38,8 +38,6 @@ CONNECTIONS, MORE_CONNECTIONS = 8, 32
 """Kept open by a process with an API, and opened while it has much to do: in all one a thread."""
 FEW_CONNECTIONS = 2
 """Kept open by a worker: what it holds, and what it works with."""
-LATELY = 10.0
-"""Seconds after a waiter was seen in which `had_waiters` is true."""
 _OF_THE_STATEMENT = (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory)
 _OF_THE_CONNECTION = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
 _IN_BULK = "ratings in bulk"

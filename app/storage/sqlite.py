@@ -22,7 +22,7 @@ from app.errors import AppError, Unavailable
 from app.rating import RatingColumns
 from app.storage import attached, sqlite_copies, title_terms
 from app.storage.brief_reader import BriefReader
-from app.storage.database import PATIENCE, Database
+from app.storage.database import LATELY, PATIENCE, Database
 from app.storage.failures import damage_of
 from app.storage.files import size_of, sync_content
 from app.storage.heartbeat import Heartbeat
@@ -37,8 +37,6 @@ CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
 """Changed rows after which a worker checkpoints the WAL; few while others write, who share the disk."""
 LEAST_ROWS = 1_000
 """Rows that a transaction counts as at least: each row that it changes may change a page of its own."""
-LATELY = 10.0
-"""Seconds after a waiter was seen in which `had_waiters` is true."""
 CACHE_KB, MOST_CACHE_KB = 2_000, 16_000
 """Pages kept by each of the server's dozen connections, and by one that most of the work goes through."""
 LONGEST_WAL = 8000
