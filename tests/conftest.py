@@ -105,6 +105,7 @@ LONG = (
 )
 """Folders and files of the long marks: `pytest -q -m long` runs them."""
 PROOFS = (
+    "imports/test_kills_of_readers.py",
     "processes/test_backup.py",
     "processes/test_demo_kill.py",
     "processes/test_hook_storm.py",
