@@ -5,7 +5,7 @@ each request was due: `GET /recommendations/{user}` and `POST /ratings`, against
 embedded worker. Idle, during rebuilds, during imports, in turns, each kind of period taken together; and, as
 the floor, a bare endpoint idle and while other processes of the worker's priority burn the processors.
 
-    uv run --group bench python -m benchmarks.isolation [--size 5M] [--json FILE]
+    uv run --group bench python -m benchmarks.isolation [--size 5M] [--engine postgresql] [--json FILE]
 """
 
 import http.client
@@ -28,6 +28,7 @@ import numpy as np
 
 from benchmarks.report import Report, arguments, note
 from benchmarks.synthetic import generate
+from tests.postgres import PostgresServer
 from tests.server import Server, free_port
 
 READS, WRITES = 40.0, 10.0
@@ -278,6 +279,7 @@ def row(report: Report, name: str, load: Load) -> dict[str, float]:
 
 def main() -> int:
     parser = arguments(__doc__)
+    parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--size", default="5M", help="ratings of the import and of the rebuild")
     options = parser.parse_args()
     report = Report("isolation")
@@ -287,7 +289,9 @@ def main() -> int:
         movies_file, base, (first, *others) = prepare(folder, options.size)
         movies = [int(line.split(",")[0]) for line in movies_file.read_text().splitlines()[1:2000]]
         floor(report, folder, movies, burners=2)
-        server = Server(folder / "data").start()
+        engine = PostgresServer(lasting=True) if options.engine == "postgresql" else None
+        url = engine.url(engine.create_database()) if engine else ""
+        server = Server(folder / "data", MATINEE_DATABASE_URL=url).start()
         try:
             for path in (movies_file, base, first):
                 assert server.wait(upload(server, path), within=600)["status"] == "complete"
@@ -312,6 +316,8 @@ def main() -> int:
                 report.at_most(f"errors during the {period}", periods[period].errors, 0)
         finally:
             server.close()
+            if engine:
+                engine.close()
     return report.finish(options.json)
 
 

@@ -34,7 +34,7 @@ def checked(directory: Path, content: bytes, filename: str = "upload.zip") -> st
 def test_a_movielens_release_is_imported_as_it_is(
     run_import: Import, database: Database, catalogue: list[int]
 ) -> None:
-    release = {
+    release: dict[str, str | bytes] = {
         "ml/README.txt": "hello",
         "ml/README.md": "# hello",
         "ml/poster.PNG": b"\x89PNG",

@@ -21,7 +21,7 @@ from fastapi.testclient import TestClient
 
 from app.config import Settings
 from app.errors import AppError
-from app.imports.files import members
+from app.imports.files import contents
 from app.main import create_app
 from app.tasks.worker import run_next
 
@@ -161,7 +161,7 @@ def test_whatever_is_changed_of_an_archive_it_is_refused_or_comes_out_as_it_was(
             data[at] = choose.randrange(256)
         path.write_bytes(data)
         try:
-            for member in members(path, "upload"):
+            for member in contents(path, "upload").members:
                 with member.open() as source:
                     content = source.stream.read()
                 assert content in (TEXT.encode(), bytes(data)), "neither what was packed nor a plain file"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.errors import AppError
 from app.imports import files, readers
+from app.imports.known_titles import KnownTitles
 from app.imports.readers import reader
 from app.imports.readers.tables import HEAD
 from app.imports.sizes import Sizes
@@ -38,7 +39,7 @@ def outcome(content: bytes, sizes: Sizes, tmp_path: Path) -> Any:
         {1, 7},
         1_700_000_000,
         7,
-        lambda: [[1], ["Film 1"], [1995], ["film 1"]],
+        lambda: KnownTitles([(1, "Film 1", 1995)]),
         sizes,
         imdb_ids=lambda: [[211915], [7]],
         tmdb_ids=lambda: [[194], [7]],

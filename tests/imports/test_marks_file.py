@@ -1,5 +1,7 @@
 """A person's own export comes in again: scores and marks with their times, and what was taken away."""
 
+from typing import Any
+
 import pytest
 
 from app.imports.kinds import MISSING
@@ -26,7 +28,7 @@ def say(database: Database, user: int) -> None:
         ratings.put(connection, Rating(user, movie, 4.5, 1_500_000_400))
 
 
-def said(database: Database, user: int) -> list[object]:
+def said(database: Database, user: int) -> list[Any]:
     with database.read() as connection:
         rows = said_of_movies.listing(connection, user, limit=100, after=-1)
     return sorted((one.movie.title, one.movie.year, one.score, one.rated_at, one.marks) for one in rows)

@@ -8,6 +8,7 @@ import pytest
 
 from app.errors import AppError
 from app.imports import files
+from app.imports.known_titles import KnownTitles
 from app.imports.readers import reader, recognise, trakt
 from app.imports.sizes import DEFAULT
 from app.storage import Database
@@ -202,7 +203,7 @@ def test_an_object_without_end_is_not_read_to_it() -> None:
     stream = Endless()
     source = files.Source(stream, lambda: 0, 1 << 30)  # type: ignore[arg-type]
     read = trakt.Json("a.json", "trakt-ratings", reader.RATINGS, "rated_at", "")
-    context = reader.Context(set(), START, 7, list, DEFAULT)
+    context = reader.Context(set(), START, 7, lambda: KnownTitles([]), DEFAULT)
     with pytest.raises(AppError, match="object 1 cannot be read"):
         list(read.read(source, context))
     assert stream.read_bytes < 4 << 20
