@@ -87,6 +87,7 @@ LONG = (
     "storage/test_private.py",
     "storage/test_schemas.py",
     "storage/test_shared_models.py",
+    "storage/test_upgrades.py",
     "storage/test_waits.py",
     "tasks/test_embedded.py",
     "test_cli_people.py",

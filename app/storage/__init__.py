@@ -7,6 +7,7 @@ from app.errors import ConfigurationError
 from app.storage.database import Database, database_of
 from app.storage.heartbeat import Heartbeat
 from app.storage.private import make_private
+from app.storage.upgrades import migrate
 
 __all__ = ["Database", "database_of", "engine_of", "lock_directory", "open_database"]
 
@@ -38,7 +39,7 @@ def lock_directory(settings: Settings) -> Path:
 def open_database(
     settings: Settings, *, durable: bool = True, heartbeat: Heartbeat | None = None
 ) -> Database:
-    """Open the database of `settings` and bring its schema up to date.
+    """Open the database of `settings`, show others that it is in use, and bring its schema up to date.
 
     `durable`: whether a commit on SQLite has to survive a power cut. `heartbeat`: a worker's, which waits
     for locks without bound. Raises `ConfigurationError` for a scheme that no engine serves, `Unavailable`
@@ -46,5 +47,10 @@ def open_database(
     """
     make_private(settings.data_dir)
     database = engine_of(settings)(settings, durable=durable, heartbeat=heartbeat)
-    database.migrate()
+    try:
+        database.presence.show()
+        migrate(database)
+    except BaseException:
+        database.close()
+        raise
     return database

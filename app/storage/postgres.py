@@ -19,6 +19,7 @@ from app.storage.failures import unavailable
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import locked
 from app.storage.postgres_copies import PostgresCopies
+from app.storage.postgres_presence import AdvisoryPresence
 from app.storage.schema import rating_before_images, ratings
 from app.storage.title_terms import PostgresTitleTerms
 
@@ -61,6 +62,9 @@ class PostgresDatabase(Database):
         else:
             sa.event.listen(engine, "do_connect", _beating(self.heartbeat))
         return engine
+
+    def _create_presence(self) -> AdvisoryPresence:
+        return AdvisoryPresence(self.engine)
 
     @staticmethod
     def lock_directory(settings: Settings) -> Path:

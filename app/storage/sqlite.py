@@ -26,6 +26,7 @@ from app.storage.failures import damage_of
 from app.storage.files import size_of, sync_content
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import WriteLock, file_lock, locked
+from app.storage.presence import FilePresence
 from app.storage.private import close
 from app.storage.sqlite_connections import BUSY_MS, begin_reading, code_of, use_wal, waiting_at_most
 from app.storage.sqlite_copies import SQLiteCopies, file_of
@@ -88,6 +89,9 @@ class SQLiteDatabase(Database):
         sa.event.listen(engine, "connect", self._connected)
         sa.event.listen(engine, "begin", self._begin)
         return engine
+
+    def _create_presence(self) -> FilePresence:
+        return FilePresence(self._directory)
 
     @staticmethod
     def lock_directory(settings: Settings) -> Path:

@@ -44,7 +44,7 @@ def open_older(settings: Settings, revision: str, *statements: str) -> None:
             connection.execute(sa.text(statement))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.storage.database.upgrade", upgrade)
+        patch.setattr("app.storage.upgrades.upgrade", upgrade)
         open_database(settings).close()
 
 
