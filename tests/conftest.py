@@ -92,6 +92,7 @@ LONG = (
     "tasks/test_embedded.py",
     "test_cli_people.py",
     "test_deploy.py",
+    "transfers",
     "web/test_accessibility.py",
     "web/test_login_forms.py",
 )

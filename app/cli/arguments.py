@@ -43,6 +43,11 @@ VACUUM = (
     "Rewrite the database without what deleted rows have left. Others wait to write meanwhile: about a "
     "second for each 100 MB."
 )
+MIGRATE_STORAGE = (
+    "Bring the whole service into another, empty database, such as from SQLite to PostgreSQL or back, "
+    "while it is stopped. Every table is compared at the end. If it is interrupted, the same command goes "
+    "on where it stopped. FROM is not changed. The files stay in MATINEE_DATA_DIR unless --to-dir is given."
+)
 KEY = "Make keys for machines: scripts, feeds, the commands of this program. Each is shown once."
 
 
@@ -141,6 +146,20 @@ def add_backups(commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
         "forgotten.csv (that beside FILE is read anyway)",
     )
     add("vacuum", "rewrite the database without what deleted rows have left", VACUUM)
+
+
+def add_migrate_storage(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command
+) -> None:
+    summary = "bring everything into another database, such as PostgreSQL"
+    added = commands.add_parser("migrate-storage", help=summary, description=MIGRATE_STORAGE)
+    added.set_defaults(command=command, name="migrate-storage")
+    added.add_argument("source", metavar="FROM", help="sqlite:///FILE or postgresql://USER@HOST/NAME")
+    added.add_argument(
+        "target", metavar="TO", help="likewise; the database exists and is empty, a file is made"
+    )
+    added.add_argument("--to-dir", metavar="FOLDER", help="copy uploads, models and other files there, too")
+    added.add_argument("--json", action="store_true", help="print rows and digests as JSON")
 
 
 def add_people(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command) -> None:

@@ -10,7 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from app import logs
-from app.cli.arguments import add_backups, add_hook, add_import, add_people, add_waiting
+from app.cli.arguments import (
+    add_backups,
+    add_hook,
+    add_import,
+    add_migrate_storage,
+    add_people,
+    add_waiting,
+)
 from app.config import Settings
 from app.errors import BadRequest
 
@@ -110,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--token", help="an API key; better in MATINEE_TOKEN, which no other user can see")
     add_people(commands, _people)
     add_backups(commands, _backups)
+    add_migrate_storage(commands, _migrate_storage)
     doctor = add("doctor", _doctor, "look for what may be wrong, and say what to do", DOCTOR)
     doctor.add_argument("--json", action="store_true", help="print it as JSON")
     doctor.add_argument("--full", action="store_true", help="check the whole database, however long it takes")
@@ -190,6 +198,12 @@ def _backups(settings: Settings, options: argparse.Namespace) -> int:
     from app.cli import backups
 
     return backups.run(settings, options)
+
+
+def _migrate_storage(settings: Settings, options: argparse.Namespace) -> int:
+    from app.cli import transfers
+
+    return transfers.run(settings, options)
 
 
 def _own_url(settings: Settings) -> str:
