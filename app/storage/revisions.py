@@ -17,12 +17,14 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 SCHEMAS, STEP = "schemas", 10_000
 """The counter: the schema times `STEP`, and the least schema whose processes may be at work."""
 ADDED_LATER = (
-    ("0006", "tasks", "undo_refused"),
-    ("0016", "title_words", "word"),
-    ("0017", "marks", "mark"),
-    ("0020", "hooks", "player"),
+    ("0006", "upgrade", "tasks", "undo_refused"),
+    ("0008", "count_scores", "movies", "scored_1"),
+    ("0016", "upgrade", "title_words", "id"),
+    ("0017", "upgrade", "marks", "mark"),
 )
-"""Migrations that were put into the line when there were databases with later ones, with a column of each."""
+"""What was put into the line of migrations when there were databases with this or a later one: a function of a
+migration, and a column that it makes.
+"""
 
 
 def head_revision() -> str:
@@ -76,17 +78,17 @@ def _config(connection: Connection | None) -> Any:
 
 
 def _catch_up(connection: Connection, before: str) -> None:
-    """Run the migrations that were put into the line before that one after the database had it."""
-    from alembic import command
+    """Run what was put into the line up to that migration after the database had it."""
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
     from alembic.script import ScriptDirectory
 
-    config = _config(connection)
-    for number, table, column in ADDED_LATER:
-        if number < before and not _has(connection, table, column):
-            previous = ScriptDirectory.from_config(config).get_revision(number).down_revision
-            command.stamp(config, str(previous))
-            command.upgrade(config, number)
-            command.stamp(config, before)
+    lacking = [one for one in ADDED_LATER if one[0] <= before and not _has(connection, *one[2:])]
+    if lacking:
+        scripts = ScriptDirectory.from_config(_config(connection))
+        with Operations.context(MigrationContext.configure(connection)):
+            for number, function, *_ in lacking:
+                getattr(scripts.get_revision(number).module, function)()
 
 
 def _has(connection: Connection, table: str, column: str) -> bool:
