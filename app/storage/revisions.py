@@ -22,8 +22,8 @@ ADDED_LATER = (
     ("0016", "upgrade", "title_words", "id"),
     ("0017", "upgrade", "marks", "mark"),
 )
-"""What was put into the line of migrations when there were databases with this or a later one: a function of a
-migration, and a column that it makes.
+"""What was put into the line of migrations when there were databases with this or a later one: a function of
+a migration, and a column that it makes.
 """
 
 
