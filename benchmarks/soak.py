@@ -258,6 +258,9 @@ def judge(run: Run, report: Report, minutes: float) -> None:
     report.at_most("requests and chores that failed", sum(run.failures.values()), 0)
     for what, count in run.failures.items():
         note(f"failed: {what}: {count}")
+    if run.failures:
+        lines = run.server.log().splitlines()
+        note("\n".join(line for line in lines if " in " not in line or " 500 in " in line)[-20_000:])
 
 
 def main() -> int:

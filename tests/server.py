@@ -53,7 +53,7 @@ class Server:
         with data_log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *self.command()],
-                env=os.environ | self._environment,
+                env=os.environ | {"PYTHONFAULTHANDLER": "1"} | self._environment,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -135,7 +135,16 @@ class Server:
             return 0
         self.workers()
         self.process.send_signal(number)
-        return self.process.wait(30)
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # its threads' stacks go to the log
+            self.process.wait(10)
+            raise AssertionError(f"the server does not end:\n{self.log()[-10_000:]}") from None
+
+    def log(self) -> str:
+        """What the server and its workers have written."""
+        return self.data_dir.with_suffix(".log").read_text(errors="replace")
 
     def orphans(self) -> list[psutil.Process]:
         """Workers of this server that ever were and still live, though their parent is gone."""

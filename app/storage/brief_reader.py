@@ -18,10 +18,10 @@ _WAITS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT)
 
 
 class BriefReader:
-    """Keeps one connection, opened at its first use."""
+    """Keeps one connection, opened at its first use, with a page cache of `cache` kB."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, cache: int) -> None:
+        self._engine, self._cache = engine, cache
         self._connection: Connection | None = None
         self._in_use = threading.Lock()
 
@@ -56,6 +56,7 @@ class BriefReader:
         self._connection = connection = self._engine.connect()
         driver: Any = connection.connection.driver_connection
         driver.execute("PRAGMA busy_timeout=0")
+        driver.execute(f"PRAGMA cache_size=-{self._cache}")
         driver.set_progress_handler(lambda: 1, STEPS)
         return connection
 

@@ -37,6 +37,8 @@ LEAST_ROWS = 1_000
 """Rows that a transaction counts as at least: each row that it changes may change a page of its own."""
 LATELY = 10.0
 """Seconds after a waiter was seen in which `had_waiters` is true."""
+CACHE_KB, MOST_CACHE_KB = 2_000, 16_000
+"""Pages that a connection keeps: one of the server's dozen, and one that most of the work goes through."""
 LONGEST_WAL = 8000
 """Pages of the WAL after which even a commit checkpoints it."""
 MOST_REWRITTEN = 128 << 20
@@ -75,7 +77,7 @@ class SQLiteDatabase(Database):
         self._write_lock = WriteLock(self._directory)
         self._writing = threading.Lock()
         self._writer: Connection | None = None
-        self._brief_reader = BriefReader(self.engine)
+        self._brief_reader = BriefReader(self.engine, MOST_CACHE_KB)
 
     def _create_engine(self, settings: Settings) -> Engine:
         engine = sa.create_engine(
@@ -112,7 +114,7 @@ class SQLiteDatabase(Database):
             f"busy_timeout={BUSY_MS}",
             f"synchronous={'FULL' if self._durable else 'NORMAL'}",
             "foreign_keys=ON",
-            "cache_size=-16000",
+            f"cache_size=-{CACHE_KB if self._durable else MOST_CACHE_KB}",
             f"wal_autocheckpoint={LONGEST_WAL}",
             "secure_delete=ON",  # what is deleted is overwritten: forgetting a person is provable
         ):

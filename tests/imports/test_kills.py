@@ -201,7 +201,7 @@ def run_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run_copy
 
 
-STEP = 1 if os.environ.get("MATINEE_TEST_KILLS") else 4
+STEP = 1 if os.environ.get("MATINEE_TEST_KILLS") else 16
 
 
 @pytest.mark.parametrize(

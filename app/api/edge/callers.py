@@ -56,6 +56,7 @@ class Callers:
             await self.app(scope, receive, send)
         finally:
             precondition.reset(token)
+            del scope["judge"]  # which refers to the scope: full collections are rare (`app.process`)
             if found.caller is not None and found.caller.key is not None:
                 self._service.key_uses.note(found.caller.key)
 
