@@ -16,7 +16,7 @@ LAYERS = (  # packages and modules of `app`; each may import from its own layer 
     ("service",),
     ("kinds",),
     ("checks",),
-    ("backups",),
+    ("backups", "transfers"),
     ("dumps", "exports", "people", "players"),
     ("serving", "imports"),
     ("tasks",),

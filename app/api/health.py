@@ -14,6 +14,7 @@ from app.api.edge.rules import ALIVE, READY
 from app.errors import AppError, Unavailable
 from app.repository import tasks
 from app.service import Service
+from app.storage.upgrades import works
 
 router = APIRouter(tags=["operations"])
 
@@ -93,7 +94,7 @@ def _of_database(service: Service) -> None:
 
 
 def _of_schema(service: Service) -> str | None:
-    if service.database.is_current():
+    if works(service.database):
         return None
     return "The database has the schema of another release. Restart the service with its own."
 

@@ -19,6 +19,7 @@ from app.storage.heartbeat import Beat, lives, read_beat, record_of
 from app.storage.locks import is_held
 from app.storage.revisions import head_revision
 from app.storage.store import store_of
+from app.storage.upgrades import UNFINISHED, works
 from app.task import AT_WORK, FAILED, QUEUED
 
 LONGEST = 10.0
@@ -30,6 +31,11 @@ def of_schema(database: Database) -> Iterator[Finding]:
     revision, head = database.revision(), head_revision()
     if revision is None:
         yield Finding("schema", GOOD, "The database is empty; the first start makes its tables.")
+    elif revision.endswith(UNFINISHED):
+        text = "The database is being filled by `matinee migrate-storage`, and is not whole yet."
+        yield Finding("schema", FAULT, text, "Let that command end; if it was interrupted, run it again.")
+    elif revision > head and works(database):
+        yield Finding("schema", GOOD, f"The schema is {revision}; it only adds to this release's {head}.")
     elif revision > head:
         text = f"The database was written by a newer release: schema {revision}, here {head}."
         yield Finding("schema", FAULT, text, "Install that release, or restore a backup of this one.")

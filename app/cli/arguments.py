@@ -52,6 +52,11 @@ MODELS = (
     "Take movie factors that were trained elsewhere, or write those of a version. They work on the data "
     "itself, by the settings of this shell; a worker that runs there judges the factors and serves them."
 )
+MIGRATE_STORAGE = (
+    "Bring the whole service into another, empty database, such as from SQLite to PostgreSQL or back, "
+    "while it is stopped. Every table is compared at the end. If it is interrupted, the same command goes "
+    "on where it stopped. FROM is not changed. The files stay in MATINEE_DATA_DIR unless --to-dir is given."
+)
 KEY = "Make keys for machines: scripts, feeds, the commands of this program. Each is shown once."
 
 
@@ -180,6 +185,20 @@ def add_files(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", c
             added.add_argument(
                 "--version", type=int, metavar="N", help="which one (default: the one that is served)"
             )
+
+
+def add_migrate_storage(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command
+) -> None:
+    summary = "bring everything into another database, such as PostgreSQL"
+    added = commands.add_parser("migrate-storage", help=summary, description=MIGRATE_STORAGE)
+    added.set_defaults(command=command, name="migrate-storage")
+    added.add_argument("source", metavar="FROM", help="sqlite:///FILE or postgresql://USER@HOST/NAME")
+    added.add_argument(
+        "target", metavar="TO", help="likewise; the database exists and is empty, a file is made"
+    )
+    added.add_argument("--to-dir", metavar="FOLDER", help="copy uploads, models and other files there, too")
+    added.add_argument("--json", action="store_true", help="print rows and digests as JSON")
 
 
 def add_people(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", command: Command) -> None:

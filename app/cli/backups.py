@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,52 +10,17 @@ from app.backups import ledger, making
 from app.backups.archive import Header
 from app.backups.files import written
 from app.backups.restoring import Report, refuse_data, restore
-from app.cli.console import BAR
+from app.cli.progress import Shown
 from app.config import Settings
 from app.errors import BadRequest, Unavailable
 from app.storage import engine_of, open_database
 from app.storage.private import be_private
-
-EVERY = 0.1
-"""Seconds between two updates of a line on the terminal."""
 
 
 def run(settings: Settings, options: argparse.Namespace) -> int:
     """Run one of the commands; returns the exit status."""
     be_private()
     return {"backup": _backup, "restore": _restore, "vacuum": _vacuum}[options.name](settings, options)
-
-
-class Shown:
-    """The progress, on standard error: a line that is written over on a terminal, else one a phase."""
-
-    def __init__(self, unit: str = "MB", size: float = 1e6) -> None:
-        """`size`: of one of the units that are shown."""
-        self._terminal, self._unit, self._size = sys.stderr.isatty(), unit, size
-        self._phase, self._began, self._told = "", 0.0, 0.0
-
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if phase != self._phase:
-            self.end()
-            self._phase, self._began = phase, now
-            if not self._terminal:
-                print(phase, file=sys.stderr, flush=True)
-        elif not self._terminal or (now - self._told < EVERY and done < total):
-            return
-        if self._terminal:
-            self._told = now
-            print(f"\r\033[K{phase}{self._bar(done, total, now)}", end="", file=sys.stderr, flush=True)
-
-    def _bar(self, done: int, total: int, now: float) -> str:
-        filled = BAR * done // max(1, total)
-        left = (now - self._began) / done * (total - done) if done else 0.0
-        size = f"{done / self._size:,.0f} of {total / self._size:,.0f} {self._unit}"
-        return f" [{'#' * filled}{'.' * (BAR - filled)}] {size}, {left:.0f} s left"
-
-    def end(self) -> None:
-        if self._terminal and self._phase:
-            print(file=sys.stderr)
 
 
 def _backup(settings: Settings, options: argparse.Namespace) -> int:

@@ -10,7 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from app import logs
-from app.cli.arguments import add_backups, add_files, add_hook, add_import, add_people, add_waiting
+from app.cli.arguments import (
+    add_backups,
+    add_files,
+    add_hook,
+    add_import,
+    add_migrate_storage,
+    add_people,
+    add_waiting,
+)
 from app.config import Settings
 from app.errors import BadRequest
 
@@ -111,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     add_people(commands, _people)
     add_backups(commands, _backups)
     add_files(commands, _files)
+    add_migrate_storage(commands, _migrate_storage)
     doctor = add("doctor", _doctor, "look for what may be wrong, and say what to do", DOCTOR)
     doctor.add_argument("--json", action="store_true", help="print it as JSON")
     doctor.add_argument("--full", action="store_true", help="check the whole database, however long it takes")
@@ -197,6 +206,12 @@ def _files(settings: Settings, options: argparse.Namespace) -> int:
     from app.cli import exports, models
 
     return {"export": exports.run, "models": models.run}[options.name](settings, options)
+
+
+def _migrate_storage(settings: Settings, options: argparse.Namespace) -> int:
+    from app.cli import transfers
+
+    return transfers.run(settings, options)
 
 
 def _own_url(settings: Settings) -> str:

@@ -3,7 +3,7 @@
 import argparse
 from contextlib import closing
 
-from app.cli.backups import Shown
+from app.cli.progress import Shown
 from app.config import Settings
 from app.exports import folder
 from app.storage import open_database

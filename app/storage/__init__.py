@@ -10,6 +10,7 @@ from app.storage import marker
 from app.storage.database import Database, database_of
 from app.storage.heartbeat import Heartbeat
 from app.storage.private import make_private
+from app.storage.upgrades import migrate
 from app.storage.workers import MIGRATE, OUTSIDE, RUNNER
 
 __all__ = [
@@ -77,7 +78,7 @@ def held_places(settings: Settings) -> list[Path]:
 def open_database(
     settings: Settings, *, durable: bool = True, heartbeat: Heartbeat | None = None
 ) -> Database:
-    """Open the database of `settings` and bring its schema up to date.
+    """Open the database of `settings`, show others that it is in use, and bring its schema up to date.
 
     `durable`: whether a commit on SQLite has to survive a power cut. `heartbeat`: a worker's, which waits
     for locks without bound. Raises `ConfigurationError` for a scheme that no engine serves and for a store of
@@ -85,8 +86,9 @@ def open_database(
     """
     make_private(settings.data_dir)
     database = engine_of(settings)(settings, durable=durable, heartbeat=heartbeat)
-    database.migrate()
     try:
+        database.presence.show()
+        migrate(database)
         marker.claim(database, settings)
     except BaseException:
         database.close()

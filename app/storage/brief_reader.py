@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from app import brief
-from app.storage.sqlite_connections import begin_reading, code_of
+from app.storage.sqlite_connections import MOST_CACHE_KB, begin_reading, code_of
 
 STEPS = 50_000
 """Steps of SQLite's virtual machine in a query, a millisecond or two, after which it goes on in a thread."""
@@ -18,10 +18,10 @@ _WAITS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT)
 
 
 class BriefReader:
-    """Keeps one connection, opened at its first use, with a page cache of `cache` kB."""
+    """Keeps one connection, opened at its first use."""
 
-    def __init__(self, engine: Engine, cache: int) -> None:
-        self._engine, self._cache = engine, cache
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._connection: Connection | None = None
         self._in_use = threading.Lock()
 
@@ -56,7 +56,7 @@ class BriefReader:
         self._connection = connection = self._engine.connect()
         driver: Any = connection.connection.driver_connection
         driver.execute("PRAGMA busy_timeout=0")
-        driver.execute(f"PRAGMA cache_size=-{self._cache}")
+        driver.execute(f"PRAGMA cache_size=-{MOST_CACHE_KB}")
         driver.set_progress_handler(lambda: 1, STEPS)
         return connection
 

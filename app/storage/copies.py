@@ -1,14 +1,16 @@
 """Copies of a whole database: its parts as bytes, all as of one moment, and a database made of these."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
+from app.storage.rows import Row
 
 AT_ONCE = 1 << 20
 """Bytes that are read or written in one go."""
@@ -65,6 +67,22 @@ class Copies(ABC):
         the parts. What was read and written is the database of `settings` once the transaction is committed.
         Raises `Invalid` for parts that do not fit.
         """
+
+    @abstractmethod
+    def name(self, settings: Settings) -> str:
+        """Which database the settings mean, whatever user opens it. Raises `BadRequest` if none."""
+
+    @abstractmethod
+    def put_rows(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+        """Insert rows as `storage.rows` reads them. Raises `Invalid` for values that do not fit."""
+
+    @abstractmethod
+    def numbers(self, connection: Connection) -> dict[str, int]:
+        """The number that was given last in each table whose rows the engine numbers, if one was."""
+
+    @abstractmethod
+    def set_numbers(self, connection: Connection, numbers: dict[str, int]) -> None:
+        """Have the engine give higher numbers only."""
 
     @abstractmethod
     def rewrite(self, settings: Settings) -> tuple[int, int]:

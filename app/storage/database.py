@@ -16,13 +16,14 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from app import brief, deadline, traces
 from app.config import Settings
-from app.errors import AppError, ConfigurationError
+from app.errors import AppError
 from app.storage.copies import Copies
 from app.storage.failures import unavailable
 from app.storage.heartbeat import Heartbeat
 from app.storage.preconditions import begin
+from app.storage.presence import Presence
 from app.storage.ratings_in_bulk import RatingsInBulk
-from app.storage.revisions import head_revision, upgrade
+from app.storage.revisions import current
 from app.storage.title_terms import TitleTerms
 from app.storage.workers import Workers
 
@@ -56,10 +57,15 @@ class Database(RatingsInBulk, ABC):
         self.damage_met: str | None = None  # that a statement has met in the file
         self.engine = self._create_engine(settings)
         sa.event.listen(self.engine, "connect", self._claim)
+        self.presence = self._create_presence()
 
     @abstractmethod
     def _create_engine(self, settings: Settings) -> Engine:
         """A pool of connections that are set up for this engine."""
+
+    @abstractmethod
+    def _create_presence(self) -> Presence:
+        """How a process of this engine shows that it is at work."""
 
     def _claim(self, _connection: Any, record: Any) -> None:
         record.info[_DATABASE] = self
@@ -223,35 +229,15 @@ class Database(RatingsInBulk, ABC):
     def _meaning(self, error: BaseException, _lost: bool) -> AppError | None:
         """What an error of the driver means to a caller, if anything. `_lost`: the connection broke."""
 
-    def migrate(self) -> None:
-        """Bring the schema to the newest revision; costs one query when it is there already."""
-        revision = self.revision()
-        if revision == head_revision():
-            return
-        if revision is not None and revision > head_revision():
-            raise ConfigurationError(
-                f"The database was written by a newer release: schema {revision}, here {head_revision()}. "
-                "Install that release, or set MATINEE_DATA_DIR or MATINEE_DATABASE_URL to another database."
-            )
-        with self.exclusive("migrate"), self.write() as connection:
-            self.serialize(connection, "migration")  # also if the session of the lock ends
-            self.unbounded(connection)
-            upgrade(connection)
-
-    def is_current(self) -> bool:
-        """Whether the schema is that of this release."""
-        return self.revision() == head_revision()
-
     def revision(self) -> str | None:
         """That of the schema; None if there is none yet."""
         with self.read() as connection:
-            if not sa.inspect(connection).has_table("alembic_version"):
-                return None
-            return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+            return current(connection)
 
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+        self.presence.hide()
 
 
 def database_of(connection: Connection) -> Database:

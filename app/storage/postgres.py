@@ -27,6 +27,7 @@ from app.storage.failures import Collision, unavailable
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import locked
 from app.storage.postgres_copies import PostgresCopies
+from app.storage.postgres_presence import AdvisoryPresence
 from app.storage.postgres_workers import PostgresWorkers, application_name
 from app.storage.preconditions import begin
 from app.storage.ratings_in_bulk import RatingsOfUsers
@@ -91,6 +92,9 @@ class PostgresDatabase(Database):
             engine, "connect", lambda connection, _: postgres_connections.prepare(connection, *limits)
         )
         return engine
+
+    def _create_presence(self) -> AdvisoryPresence:
+        return AdvisoryPresence(self.engine)
 
     @staticmethod
     def lock_directory(settings: Settings) -> Path:

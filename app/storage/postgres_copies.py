@@ -1,12 +1,13 @@
 """Copies of a PostgreSQL database: every table by COPY in its binary form, read in one snapshot."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import sqlalchemy as sa
 from psycopg import sql
 from sqlalchemy.engine import Connection
 
@@ -14,6 +15,8 @@ from app.config import Settings
 from app.errors import Conflict, Invalid, StorageFull
 from app.storage.copies import AT_ONCE, Copies, Part, Progress
 from app.storage.revisions import upgrade
+from app.storage.rows import Row
+from app.storage.schema import metadata
 
 STRUCTURE, NUMBERS = "structure.json", "numbers.json"
 """The first part: the columns of each table. The last one: the numbers that were given last."""
@@ -106,6 +109,30 @@ class PostgresCopies(Copies):
         finally:
             database.close()
 
+    def name(self, settings: Settings) -> str:
+        url = sa.make_url(settings.url)
+        host = url.host or url.query.get("host") or ""
+        return f"{host}:{url.port or url.query.get('port') or 5432}/{url.database or ''}"
+
+    def put_rows(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+        driver: Any = connection.connection.driver_connection
+        statement = _copy(table.name, [column.name for column in table.columns], "FROM STDIN", "TEXT")
+        try:
+            with driver.cursor() as cursor, cursor.copy(statement) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            raise Invalid(f"{error.diag.message_primary or error}") from error
+
+    def numbers(self, connection: Connection) -> dict[str, int]:
+        return {table: last for table, _, last in connection.exec_driver_sql(_SEQUENCES) if last}
+
+    def set_numbers(self, connection: Connection, numbers: dict[str, int]) -> None:
+        columns = {table.name: table.autoincrement_column for table in metadata.sorted_tables}
+        for name, last in numbers.items():
+            if (column := columns.get(name)) is not None:
+                connection.exec_driver_sql(_SET, (name, column.name, last))
+
     def rewrite(self, settings: Settings) -> tuple[int, int]:
         from app.storage.postgres import PostgresDatabase
 
@@ -133,9 +160,9 @@ def _refuse_tables(connection: Connection) -> None:
         )
 
 
-def _copy(name: str, columns: list[str], how: str) -> sql.Composed:
+def _copy(name: str, columns: list[str], how: str, form: str = "BINARY") -> sql.Composed:
     listed = sql.SQL(", ").join(map(sql.Identifier, columns))
-    return sql.SQL("COPY {} ({}) " + how + " (FORMAT BINARY)").format(sql.Identifier(name), listed)
+    return sql.SQL(f"COPY {{}} ({{}}) {how} (FORMAT {form})").format(sql.Identifier(name), listed)
 
 
 def _blocks(connection: Connection, name: str, columns: list[str]) -> Iterator[bytes]:

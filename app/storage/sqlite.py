@@ -28,8 +28,9 @@ from app.storage.files import size_of, sync_content
 from app.storage.heartbeat import Heartbeat
 from app.storage.locks import WriteLock, file_lock, locked
 from app.storage.preconditions import begin
+from app.storage.presence import FilePresence
 from app.storage.private import close
-from app.storage.sqlite_connections import BUSY_MS, begin_reading, is_busy, use_wal, waiting_at_most
+from app.storage.sqlite_connections import begin_reading, is_busy, prepare, waiting_at_most
 from app.storage.sqlite_copies import SQLiteCopies, file_of
 from app.storage.workers import Workers
 
@@ -37,10 +38,6 @@ CHECKPOINT_ROWS, FEW_ROWS = 200_000, 20_000
 """Changed rows after which a worker checkpoints the WAL; few while others write, who share the disk."""
 LEAST_ROWS = 1_000
 """Rows that a transaction counts as at least: each row that it changes may change a page of its own."""
-CACHE_KB, MOST_CACHE_KB = 2_000, 16_000
-"""Pages kept by each of the server's dozen connections, and by one that most of the work goes through."""
-LONGEST_WAL = 8000
-"""Pages of the WAL after which even a commit checkpoints it."""
 MOST_REWRITTEN = 128 << 20
 """Bytes of a database that `scrub` rewrites, in a second; other writers wait meanwhile."""
 BEAT_STEPS = 1_000_000
@@ -78,7 +75,7 @@ class SQLiteDatabase(Database):
         self._write_lock = WriteLock(self._directory)
         self._writing = threading.Lock()
         self._writer: Connection | None = None
-        self._brief_reader = BriefReader(self.engine, MOST_CACHE_KB)
+        self._brief_reader = BriefReader(self.engine)
 
     def _create_engine(self, settings: Settings) -> Engine:
         engine = sa.create_engine(
@@ -92,6 +89,9 @@ class SQLiteDatabase(Database):
         sa.event.listen(engine, "connect", self._connected)
         sa.event.listen(engine, "begin", self._begin)
         return engine
+
+    def _create_presence(self) -> FilePresence:
+        return FilePresence(self._directory)
 
     @staticmethod
     def lock_directory(settings: Settings) -> Path:
@@ -108,16 +108,7 @@ class SQLiteDatabase(Database):
         connection.isolation_level = None  # the driver's own BEGIN comes too late; ours is in _begin
         if self.heartbeat is not None:
             connection.set_progress_handler(self.heartbeat.beat, BEAT_STEPS)
-        for pragma in (
-            f"busy_timeout={BUSY_MS}",
-            f"synchronous={'FULL' if self._durable else 'NORMAL'}",
-            "foreign_keys=ON",
-            f"cache_size=-{CACHE_KB if self._durable else MOST_CACHE_KB}",
-            f"wal_autocheckpoint={LONGEST_WAL}",
-            "secure_delete=ON",  # what is deleted is overwritten: forgetting a person is provable
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-        use_wal(connection)
+        prepare(connection, durable=self._durable)
 
     def _begin(self, connection: Connection) -> None:
         if not connection.get_execution_options().get("sqlite_immediate"):

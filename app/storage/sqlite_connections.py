@@ -12,6 +12,10 @@ from app.storage.database import PATIENCE
 
 BUSY_MS = int(PATIENCE * 1000)
 """Milliseconds that SQLite waits for its own locks; a worker then tries again."""
+CACHE_KB, MOST_CACHE_KB = 2_000, 16_000
+"""Pages kept by each of the server's dozen connections, and by one that most of the work goes through."""
+LONGEST_WAL = 8000
+"""Pages of the WAL after which even a commit checkpoints it."""
 
 
 def code_of(error: BaseException | None) -> int:
@@ -31,6 +35,20 @@ def use_wal(driver: sqlite3.Connection) -> None:
             time.sleep(0.005)
         else:
             return
+
+
+def prepare(driver: sqlite3.Connection, *, durable: bool) -> None:
+    """Set up a new connection; one that is not durable is a worker's only one."""
+    for pragma in (
+        f"busy_timeout={BUSY_MS}",
+        f"synchronous={'FULL' if durable else 'NORMAL'}",
+        "foreign_keys=ON",
+        f"cache_size=-{CACHE_KB if durable else MOST_CACHE_KB}",
+        f"wal_autocheckpoint={LONGEST_WAL}",
+        "secure_delete=ON",  # what is deleted is overwritten: forgetting a person is provable
+    ):
+        driver.execute(f"PRAGMA {pragma}")
+    use_wal(driver)
 
 
 def begin_reading(connection: Connection) -> Any:

@@ -4,7 +4,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +15,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
-from app.errors import Conflict, Invalid, StorageFull
+from app.errors import BadRequest, Conflict, Invalid, StorageFull
 from app.storage.copies import AT_ONCE, Copies, Part, Progress
 from app.storage.failures import failure
 from app.storage.files import create, replace_durably, sync_content
+from app.storage.rows import Row
 
 NAME = "matinee.db"
+_sequence = sa.table("sqlite_sequence", sa.column("name"), sa.column("seq"))
 PAGES = 1024
 """Copied between two reports of the progress."""
 
@@ -116,6 +118,24 @@ class SQLiteCopies(Copies):
             replace_durably(path, final)
         else:
             _moved(path, final)
+
+    def name(self, settings: Settings) -> str:
+        if not sa.make_url(settings.url).database:
+            raise BadRequest("The URL names no file.")
+        return str(file_of(settings).resolve())
+
+    def put_rows(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+        text = str(table.insert().compile(dialect=connection.dialect))
+        connection.exec_driver_sql(text, [tuple(row) for row in rows])
+
+    def numbers(self, connection: Connection) -> dict[str, int]:
+        given = connection.execute(sa.select(_sequence.c.name, _sequence.c.seq))
+        return {name: seq for name, seq in given if seq}
+
+    def set_numbers(self, connection: Connection, numbers: dict[str, int]) -> None:
+        for name, seq in numbers.items():
+            connection.execute(_sequence.delete().where(_sequence.c.name == name))
+            connection.execute(_sequence.insert().values(name=name, seq=seq))
 
     def rewrite(self, settings: Settings) -> tuple[int, int]:
         from app.storage import open_database

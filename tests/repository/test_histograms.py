@@ -16,6 +16,7 @@ from app.rating import Rating, RatingColumns
 from app.repository import movies, ratings
 from app.repository.count_changes import Changes, changes_of, packed, parts, total, unpacked
 from app.storage import Database, engine_of
+from app.storage.upgrades import migrate
 from tests.conftest import ENGINES
 from tests.imports.conftest import counts_are_right
 
@@ -79,7 +80,7 @@ def test_a_database_from_before_has_the_histograms_of_its_ratings(database_of_be
         waiting = np.array([(1, 2, 16)], [("movie_id", "<i8"), ("count", "<i4"), ("half_steps", "<i4")])
         insert = "INSERT INTO count_changes (changes) VALUES (:c)"
         connection.execute(sa.text(insert), {"c": waiting.tobytes()})
-    database.migrate()
+    migrate(database)
     assert counts_are_right(database)
     with database.read() as connection:
         assert movies.get(connection, 1).mean_score == 4.0
@@ -98,7 +99,7 @@ def database_of_before(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
         newest: Any = alembic.command.upgrade
         patch.setattr(alembic.command, "upgrade", lambda config, _head: newest(config, "0005"))
         database = engine_of(settings)(settings)
-        database.migrate()
+        migrate(database)
     yield database
     database.close()
 

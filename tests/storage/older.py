@@ -2,9 +2,9 @@
 
     uv run python -m tests.storage.older     # makes those that are missing in tests/storage/schemas
 
-Needs the history of the repository: for each newest migration that the main line has had, the last code with
-it is unpacked into a folder, and a service of it is used a little. The database that it leaves is kept. The
-very first code (0002) could not be started.
+Needs the history of the repository: for each line of migrations that the main branch has had, the last code
+with it is unpacked into a folder, and a service of it is used a little. Its database is kept. Some
+migrations were put into the line later: a file says which of those before its newest one it is without.
 """
 
 import contextlib
@@ -50,37 +50,40 @@ def migrations(commit: str) -> list[str]:
 
 
 def commits() -> dict[str, str]:
-    """Of each newest migration that the main line has had before today's, the last commit with it."""
+    """Of each line of migrations that the main branch has had before today's, the last commit, by name."""
     found = dict[str, str]()
     lines = git("log", "--first-parent", "--reverse", "--format=%H", "HEAD", "--", "app").decode().split()
     today = migrations("HEAD")
     for commit in lines:
         there = migrations(commit)
-        if there and there == today[: len(there)] and there != today:  # none came in between later
-            found[there[-1]] = commit
+        if there and there != today:
+            without = [number for number in today if number < there[-1] and number not in there]
+            found["-without-".join([there[-1], *without])] = commit
     return found
 
 
-def make(revision: str, commit: str) -> None:
+def make(name: str, commit: str) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         code, data, small = Path(scratch) / "code", Path(scratch) / "data", Path(scratch) / "small.db"
         code.mkdir()
         subprocess.run(["tar", "-x", "-C", str(code)], input=git("archive", commit, "app"), check=True)
+        if not (code / "app" / "imports").exists():  # the first code lacks it, and LIFE imports nothing
+            (code / "app" / "imports.py").write_text("formats = None\n")
         environment = os.environ | {"PYTHONPATH": str(code), "MATINEE_DATA_DIR": str(data)}
         environment["MATINEE_EMBEDDED_WORKER"] = "off"  # what is queued stays so
         subprocess.run([sys.executable, "-c", LIFE], cwd=code, env=environment, check=True)
         with closing(sqlite3.connect(data / "matinee.db")) as connection:
-            assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (revision,)
+            assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (name[:4],)
             connection.execute("VACUUM INTO ?", (str(small),))
-        (SCHEMAS / f"{revision}.db.xz").write_bytes(lzma.compress(small.read_bytes(), preset=9))
+        (SCHEMAS / f"{name}.db.xz").write_bytes(lzma.compress(small.read_bytes(), preset=9))
 
 
 def main() -> None:
-    for revision, commit in commits().items():
-        if not (SCHEMAS / f"{revision}.db.xz").exists():
-            print(revision, commit[:8], flush=True)
+    for name, commit in commits().items():
+        if not (SCHEMAS / f"{name}.db.xz").exists():
+            print(name, commit[:8], flush=True)
             with contextlib.suppress(subprocess.CalledProcessError):  # it has said why
-                make(revision, commit)
+                make(name, commit)
 
 
 if __name__ == "__main__":

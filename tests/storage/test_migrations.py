@@ -14,7 +14,7 @@ from app.config import Settings
 from app.repository import keys, tasks
 from app.repository.keys import Key
 from app.repository.search import search
-from app.storage import engine_of, open_database
+from app.storage import open_database
 from app.storage import revisions as storage
 from app.tasks.worker import run_next
 from tests.conftest import ENGINES
@@ -44,10 +44,8 @@ def open_older(settings: Settings, revision: str, *statements: str) -> None:
             connection.execute(sa.text(statement))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.storage.database.upgrade", upgrade)
-        database = engine_of(settings)(settings)
-        database.migrate()
-        database.close()
+        patch.setattr("app.storage.upgrades.upgrade", upgrade)
+        open_database(settings).close()
 
 
 def test_keys_of_an_older_release_are_answered_as_before(empty: Settings) -> None:

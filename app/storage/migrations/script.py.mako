@@ -5,6 +5,7 @@ from alembic import op
 
 revision = "${up_revision}"
 down_revision = ${repr(down_revision)}
+rolls = False  # whether processes of the schema before may go on beside it: it only adds
 
 
 def upgrade() -> None:

@@ -13,13 +13,17 @@ SCORED = [f"scored_{n}" for n in range(1, 11)]
 
 
 def upgrade() -> None:
-    for name in SCORED:
-        op.add_column("movies", sa.Column(name, sa.BigInteger, nullable=False, server_default="0"))
-    _count_ratings(op.get_bind())
+    count_scores()
     counters = sa.table("counters", sa.column("name"), sa.column("value"))
     # A random start: a client that kept an ETag of another database never meets it again here.
     first = secrets.randbelow(2**48)
     op.bulk_insert(counters, [{"name": "catalogue", "value": first}, {"name": "counts_settled", "value": 0}])
+
+
+def count_scores() -> None:
+    for name in SCORED:
+        op.add_column("movies", sa.Column(name, sa.BigInteger, nullable=False, server_default="0"))
+    _count_ratings(op.get_bind())
 
 
 def _count_ratings(connection: sa.Connection) -> None:

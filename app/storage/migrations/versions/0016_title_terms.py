@@ -15,6 +15,8 @@ AT_ONCE = 10_000
 
 
 def upgrade() -> None:
+    for name in ("title_words", "title_terms"):  # some databases have them in another form
+        op.execute(f"DROP TABLE IF EXISTS {name}")
     op.create_table(
         "title_words",
         sa.Column("id", Key, primary_key=True),
