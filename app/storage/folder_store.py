@@ -48,13 +48,20 @@ class FolderStore(Store):
         return (entry for entry in self._every(prefix) if not entry.key.endswith(UNFINISHED))
 
     def _every(self, folder: str) -> Iterator[Entry]:
-        """Also what others remove meanwhile may be among them."""
-        for path in sorted(self.path(folder).rglob("*")):
+        """Each folder is read once; what others remove meanwhile is left out."""
+        try:
+            with os.scandir(self.path(folder)) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        for entry in found:
+            key = f"{folder.rstrip('/')}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from self._every(key)
+                continue
             with suppress(FileNotFoundError):
-                found = path.lstat()
-                if path.is_file():
-                    key = path.relative_to(self._folder).as_posix()
-                    yield Entry(key, found.st_size, found.st_mtime)
+                stat = entry.stat()
+                yield Entry(key, stat.st_size, stat.st_mtime)
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:

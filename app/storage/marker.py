@@ -107,7 +107,7 @@ def _claim(database: Database, store: Store, known: _Known) -> None:
 
 
 def _noted(database: Database, store: Store) -> _Known:
-    """Note a mark that the store is about to get: whoever is killed then, another goes on with it."""
+    """Note a mark that the store is about to get: if this process is killed, another goes on with it."""
     with database.write() as connection:
         database.serialize(connection, "store")
         if (known := _known(connection)) is None:
