@@ -66,7 +66,9 @@ class Session:
         if self._is_remote:
             builder = builder.remote(master)
         else:
-            builder = builder.master(master).config("spark.ui.enabled", "false")
+            builder = builder.master(master)
+            for name in ("spark.ui.enabled", "spark.ui.showConsoleProgress"):
+                builder = builder.config(name, "false")
         if master.startswith("local"):  # it listens to this machine alone
             for name in ("spark.driver.host", "spark.driver.bindAddress"):
                 builder = builder.config(name, "127.0.0.1")

@@ -94,7 +94,7 @@ def test_a_lack_of_memory_is_told_with_what_to_do(
     little = "--driver-memory 128m --conf spark.testing.memory=2000000000"  # Spark asks for more than that
     monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", f"{little} pyspark-shell")
     with pytest.raises(TrainingFailed, match=r"it ran out of memory\. Give it more"):
-        spark(generate("100k"), replace(SETTINGS, factors=256))
+        spark(generate("100k"), replace(SETTINGS, factors=4096))
 
 
 def test_a_rebuild_is_served_and_one_that_finds_no_spark_leaves_it(
