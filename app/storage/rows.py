@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.storage import personal, players, title_terms, totals  # noqa: F401  (their tables)
+from app.storage import marker, personal, players, task_tables, title_terms  # noqa: F401  (their tables)
 from app.storage.schema import metadata
 
 Row = Sequence[Any]

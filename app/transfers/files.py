@@ -11,9 +11,10 @@ from sqlalchemy.engine import Connection
 
 from app.config import Settings
 from app.errors import Conflict, Damaged
-from app.imports.checkpoint import upload_path
+from app.imports.checkpoint import upload_key
 from app.repository import models, tasks
 from app.storage.files import replace_durably
+from app.storage.store import store_of
 from app.task import ACTIVE
 
 FOLDERS = ("uploads", "models", "work", "imports", "dumps")
@@ -53,16 +54,17 @@ def copy(source: Path, target: Path, count: Count) -> int:
 
 
 def missing(settings: Settings, connection: Connection) -> list[str]:
-    """What the rows of the database name, but the data folder of the settings does not have."""
+    """What the rows of the database name, but the store of the settings does not have."""
+    store = store_of(settings)
     gone = [
         f"the model {checksum[:12]}"
         for checksum in sorted(models.checksums(connection))
-        if not (settings.models_dir / f"{checksum}.npz").is_file()
+        if store.size(f"models/{checksum}.npz") is None
     ]
     for status in ACTIVE:
         for task in tasks.listing(connection, limit=1_000, status=status):
             file = task.params.get("file")
-            if file and not upload_path(settings, file).is_file():
+            if file and store.size(upload_key(file)) is None:
                 gone.append(f"the upload of task {task.id}")
     return gone
 
