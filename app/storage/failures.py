@@ -16,8 +16,8 @@ READ_ONLY = (
     "Give the service's user the right to write there and try again."
 )
 _STANDBY = (
-    "The server of the database takes no changes: it is a standby of another one, or was set so. If it stays "
-    "so, set MATINEE_DATABASE_URL to the server that takes them."
+    "The database cannot be written: its server is a standby of another one, or was set read-only. Point the "
+    "service to the server that takes changes, or wait until this one does, and try again."
 )
 _DAMAGED = "The database is damaged. Restore it from a backup and restart the service."
 _TOO_MANY_FILES = "The service has too many files open. Raise its limit (ulimit -n), or send less at once."
