@@ -1,4 +1,4 @@
-"""Files of every source, killed in the import and in its undo, with rows that wait and films that are made."""
+"""Files of every source, killed in import and undo, with rows that wait and films that are made."""
 
 import json
 from dataclasses import replace
