@@ -1,5 +1,6 @@
 """Make a version of movie factors that were trained elsewhere: judged and published as any other."""
 
+import shutil
 import uuid
 from dataclasses import asdict
 from pathlib import Path
@@ -13,46 +14,46 @@ from app.recommender import evaluation
 from app.recommender.adoption import adopt
 from app.serving import factor_file, publication
 from app.serving.factor_file import Factors
-from app.serving.kinds import IMPORT_MODEL, ImportModelParams, factors_path
+from app.serving.kinds import IMPORT_MODEL, ImportModelParams, factors_key
 from app.serving.model_store import ModelStore
 from app.serving.publication import Moment, incumbent
 from app.serving.rebuild_model import read_ratings, with_items
 from app.storage import Database
+from app.storage.store import store_of
 from app.task import Task
 from app.tasks.attempt import Attempt
 from app.tasks.start import queue
 
 
 def start(database: Database, settings: Settings, factors: Factors, name: str) -> Task:
-    """Queue the import of factors, which are kept in the data directory until it has ended.
+    """Queue the import of factors, which are kept in the store until it has ended.
 
     `name`: of their file, for people. Raises as `queue`.
     """
     task_id = str(uuid.uuid4())
     beside = settings.uploads_dir / f"{task_id}.factors.part"
     beside.parent.mkdir(parents=True, exist_ok=True)
-    path = factors_path(settings, task_id)
     try:
         factor_file.save(beside, factors)
-        with database.write() as connection:
-            params = ImportModelParams(file=name)
-            task = queue(connection, IMPORT_MODEL, params, task_id=task_id, max_queue=settings.max_queue)
-            path.parent.mkdir(parents=True)
-            beside.rename(path)
+        store_of(settings).put_file(factors_key(task_id), beside)  # swept, if the task is refused
     finally:
         beside.unlink(missing_ok=True)
-    return task
+    with database.write() as connection:
+        params = ImportModelParams(file=name)
+        return queue(connection, IMPORT_MODEL, params, task_id=task_id, max_queue=settings.max_queue)
 
 
 def run(attempt: Attempt) -> None:
     """Complete with the version, how good it is and whether it is served."""
     publication.run(attempt, _build)
-    factors_path(attempt.settings, attempt.task.id).unlink(missing_ok=True)
+    store_of(attempt.settings).delete([factors_key(attempt.task.id)])
+    shutil.rmtree(_scratch(attempt), ignore_errors=True)
 
 
 def _build(attempt: Attempt, store: ModelStore) -> dict[str, Any]:
     moment = Moment.of(attempt)
-    given = factor_file.read(factors_path(attempt.settings, attempt.task.id), attempt.settings.max_upload)
+    path = store_of(attempt.settings).local(factors_key(attempt.task.id), _scratch(attempt))
+    given = factor_file.read(path, attempt.settings.max_upload)
     interactions = read_ratings(attempt)
     read = {"ratings": len(interactions), "users": len(interactions.user_ids)}
     remark = _remark(given, interactions.movie_ids)
@@ -68,6 +69,11 @@ def _build(attempt: Attempt, store: ModelStore) -> dict[str, Any]:
     del training
     remark = " ".join(filter(None, (remark, left_out)))
     return publication.judged(attempt, store, model, held_out, served, moment, read, remark)
+
+
+def _scratch(attempt: Attempt) -> Path:
+    """The folder of this machine for a copy of what a store elsewhere has."""
+    return attempt.settings.data_dir / "work" / attempt.task.id
 
 
 def _remark(given: Factors, rated: Any) -> str:

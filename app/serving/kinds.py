@@ -1,15 +1,14 @@
 """The kinds of tasks that make a model: a rebuild, on request or by schedule, and an import of factors."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
 from app.errors import Conflict
 from app.repository import models, ratings, tasks
-from app.serving.model_store import ModelStore
 from app.storage import Database
+from app.storage.store import store_of
 from app.task import COMPLETE, QUEUED, Task
 from app.tasks.kinds import MODEL, Kind, later
 from app.tasks.retention import DAY, entries, remove
@@ -36,13 +35,13 @@ class ImportModelParams:
     file: str = ""
 
 
-def factors_path(settings: Settings, task_id: str) -> Path:
-    """Where the factors of an import are kept until it has ended."""
-    return settings.data_dir / "work" / task_id / "factors.npz"
+def factors_key(task_id: str) -> str:
+    """Where the store keeps the factors that a task takes in."""
+    return f"work/{task_id}/factors.npz"
 
 
 def _lacks_factors(settings: Settings, task: Task) -> str | None:
-    if factors_path(settings, task.id).is_file():
+    if store_of(settings).size(factors_key(task.id)) is not None:
         return None
     return (
         "The factors of this import are no longer kept. Import their file again: matinee models import FILE."
@@ -78,6 +77,8 @@ def _due(database: Database, settings: Settings, now: float) -> RebuildParams | 
 
 
 def _clean(database: Database, settings: Settings, now: float) -> None:
+    from app.serving.model_store import ModelStore  # who only queues tasks loads no recommender
+
     with database.write() as connection:
         checksums = models.forget(connection, keep=max(1, settings.keep_models))
         active = models.active(connection)

@@ -1,4 +1,4 @@
-"""Files of every source, killed in the import and its undo, with rows that wait and films that are made."""
+"""Files of every source, killed in import and undo, with rows that wait and films that are made."""
 
 import json
 from dataclasses import replace
@@ -33,7 +33,7 @@ TRAKT = [
     for title, year, imdb in FILMS
 ]
 MARKS = "movie_id,title,year,imdb_id,tmdb_id,what,value,at"
-FILES: dict[str, str | bytes] = {
+FILES = {
     "ml.zip": arrivals.RELEASE,
     "letterboxd.zip": arrivals.box(ratings=arrivals.SAID, watched=arrivals.LIKED),
     "diary.csv": lines(

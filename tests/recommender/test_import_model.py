@@ -15,7 +15,8 @@ from app.recommender.adoption import adopt
 from app.service import Service
 from app.serving import factor_file, import_model
 from app.serving.factor_file import Factors
-from app.serving.kinds import factors_path
+from app.serving.kinds import factors_key
+from app.storage.store import store_of
 from app.tasks.worker import run_next
 from tests.recommender.ratings import random_ratings, tastes
 
@@ -118,7 +119,7 @@ def test_a_task_without_its_file_cannot_be_tried_again(
     while run_next(service.database, service.settings):
         pass
     assert client.get(f"/tasks/{task.id}").json()["status"] == "failed"
-    factors_path(service.settings, task.id).unlink()
+    store_of(service.settings).delete([factors_key(task.id)])
     answer = client.post(f"/tasks/{task.id}/retry")
     assert answer.status_code == 409
     assert "matinee models import FILE" in answer.json()["detail"]
