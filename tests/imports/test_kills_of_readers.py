@@ -33,7 +33,7 @@ TRAKT = [
     for title, year, imdb in FILMS
 ]
 MARKS = "movie_id,title,year,imdb_id,tmdb_id,what,value,at"
-FILES = {
+FILES: dict[str, str | bytes] = {
     "ml.zip": arrivals.RELEASE,
     "letterboxd.zip": arrivals.box(ratings=arrivals.SAID, watched=arrivals.LIKED),
     "diary.csv": lines(
