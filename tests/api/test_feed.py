@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from app.api.feed import Feed, Subscription, _Look
 from app.repository import task_events, tasks
 from app.serving.kinds import REBUILD_MODEL
-from app.storage import Database, schema
+from app.storage import Database, task_tables
 from tests.api.test_tasks import read_events
 from tests.server import poll
 
@@ -92,7 +92,7 @@ def test_an_event_that_becomes_visible_late_is_told(
             "data": {"n": number},
         }
         with database.write() as connection:
-            connection.execute(sa.insert(schema.task_events).values(**values))
+            connection.execute(sa.insert(task_tables.task_events).values(**values))
         return [event.number for events in look.news().values() for event in events if event.number > 100]
 
     look.news()
