@@ -14,6 +14,8 @@ from fastapi.testclient import TestClient
 from app import process
 from app.config import Settings
 from app.main import create_app
+from app.process import worker_name
+from app.storage import engine_of, places_of
 from app.storage.heartbeat import Beat, place, record_of, start_of
 from app.tasks import embedded
 from app.tasks.embedded import EmbeddedWorker
@@ -143,3 +145,25 @@ def test_readiness_and_status_tell_of_a_worker_that_stands_still(
         assert (state["pid"], state["task_id"], state["kind"]) == (os.getpid(), "t1", "rebuild_model")
         assert state["beat_age_seconds"] > 0
         assert client.get("/health/live").status_code == 200
+
+
+@pytest.mark.skipif(start_of(os.getpid()) is None, reason="this system has no /proc")
+def test_each_api_process_watches_its_own_worker_where_there_may_be_many(
+    engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_spawn", WAITS)
+    engine_settings.data_dir.mkdir(exist_ok=True)
+    workers = [EmbeddedWorker(engine_settings) for _ in range(2)]
+    try:
+        for worker, task in zip(workers, ("t1", "t2"), strict=True):
+            assert worker._process is not None
+            pid = worker._process.pid
+            beat = Beat(place(), pid, start_of(pid) or 0, task=task, kind="rebuild_model")
+            lock = places_of(engine_settings, worker_name(pid))[0]
+            record_of(lock).write_text(json.dumps(asdict(beat)))
+        many = engine_of(engine_settings).workers.many
+        seen = {"t1", "t2"} if many else {"t2"}
+        poll(lambda: {worker.state().task for worker in workers} == seen)
+    finally:
+        for worker in workers:
+            worker.close()
