@@ -101,9 +101,7 @@ PROOFS = (
     "processes/test_backup.py",
     "processes/test_demo_kill.py",
     "processes/test_hook_storm.py",
-    "processes/test_migrate_storage.py",
     "processes/test_rolling.py",
-    "processes/test_scarcity.py",
     "processes/test_slow_clients.py",
 )
 """Files that CI leaves out, since others show the same in less time: `pytest -n 0 -m proof` runs them."""
