@@ -1,5 +1,6 @@
 """The connection by which the event loop reads: it waits for nothing, and ends what takes long."""
 
+import math
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,8 +13,11 @@ from sqlalchemy.exc import OperationalError
 from app import brief
 from app.storage.sqlite_connections import MOST_CACHE_KB, begin_reading, code_of
 
-STEPS = 50_000
-"""Steps of SQLite's virtual machine in a query, a millisecond or two, after which it goes on in a thread."""
+STEPS = 25_000
+"""Steps of SQLite's virtual machine between two looks at how long a reading takes, half a millisecond. SQLite
+counts those of a statement over all its runs: the first look of a reading may come at any moment."""
+LOOKS = 2
+"""The look at which what reads goes on in a thread."""
 _WAITS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT)
 
 
@@ -23,6 +27,7 @@ class BriefReader:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
+        self._looks: float = 0  # that are left
         self._in_use = threading.Lock()
 
     @contextmanager
@@ -36,6 +41,7 @@ class BriefReader:
         driver: Any = None
         try:
             connection = self._connection or self._open()
+            self._looks = LOOKS
             driver = begin_reading(connection)
             yield connection
         except (OperationalError, sqlite3.OperationalError) as error:
@@ -43,21 +49,29 @@ class BriefReader:
                 raise brief.TooLong from None
             raise
         finally:
-            self._end(driver)
-            self._in_use.release()
+            try:
+                self._end(driver)
+            finally:
+                self._in_use.release()
 
     def _end(self, driver: Any) -> None:
+        self._looks = math.inf  # a rollback is not to be interrupted
         if self._connection is not None and self._connection.in_transaction():
             self._connection.rollback()
         if driver is not None and driver.in_transaction:
             driver.execute("ROLLBACK")
+
+    def _takes_long(self) -> bool:
+        """Asked by SQLite: whether to interrupt the statement."""
+        self._looks -= 1
+        return self._looks <= 0
 
     def _open(self) -> Connection:
         self._connection = connection = self._engine.connect()
         driver: Any = connection.connection.driver_connection
         driver.execute("PRAGMA busy_timeout=0")
         driver.execute(f"PRAGMA cache_size=-{MOST_CACHE_KB}")
-        driver.set_progress_handler(lambda: 1, STEPS)
+        driver.set_progress_handler(self._takes_long, STEPS)
         return connection
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from app import deadline
 from app.config import Settings
 from app.errors import Unavailable
 from app.repository import movies
-from app.storage import Database, open_database, sqlite
+from app.storage import Database, open_database
 from app.storage import database as databases
 from app.storage.heartbeat import Heartbeat, read_beat, record_of
 from app.storage.locks import WriteLock
@@ -129,7 +129,7 @@ def test_a_worker_waits_out_a_foreign_lock_and_its_heart_beats(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_database(settings).close()
-    monkeypatch.setattr(sqlite, "BUSY_MS", 20)
+    monkeypatch.setattr(sqlite_connections, "BUSY_MS", 20)
     made, record = list[int](), record_of(settings.data_dir / "runner.lock")
 
     def work() -> None:
