@@ -19,7 +19,7 @@ from app import deadline
 from app.config import Settings
 from app.errors import Unavailable
 from app.repository import movies
-from app.storage import Database, open_database
+from app.storage import Database, open_database, sqlite_connections
 from app.storage import database as databases
 from app.storage.heartbeat import Heartbeat, read_beat, record_of
 from app.storage.locks import WriteLock
