@@ -14,7 +14,9 @@ from tests.server import Server, poll
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("cancel")
-    server = Server(folder / "data", MATINEE_IMPORT_CHUNK="400", MATINEE_SWEEPS="100000").start()
+    # At the server's own priority: beside other programs a worker of a lower one may wait for a second.
+    settings = {"MATINEE_WORKER_NICE": "0", "MATINEE_IMPORT_CHUNK": "400", "MATINEE_SWEEPS": "100000"}
+    server = Server(folder / "data", **settings).start()
     yield server
     server.close()
     poll(lambda: not server.orphans(), within=10)
