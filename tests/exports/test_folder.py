@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas
 import pytest
 
 from app.cli import commands
@@ -22,6 +21,8 @@ from app.recommender.interactions import Interactions
 from app.repository import marks, movies, ratings
 from app.storage import Database, open_database
 from app.storage.parquet import Table
+
+pandas = pytest.importorskip("pandas", reason="uv sync --group columns")
 
 USERS, EACH = 900, 7
 DUCKDB = """

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow
-import pyarrow.parquet
 import pytest
 
 from app.errors import Invalid
 from app.recommender import als
 from app.serving import factor_file
 from tests.recommender.ratings import tastes
+
+pyarrow = pytest.importorskip("pyarrow", reason="uv sync --group columns")
+parquet = pytest.importorskip("pyarrow.parquet")
 
 MOST = 10_000_000
 OBJECTIVE = {"unobserved": 0.2, "regularization": 0.1}
@@ -86,13 +87,13 @@ def test_other_files_are_refused(tmp_path: Path, data: bytes) -> None:
 def test_parquet_needs_one_length_of_lists_and_its_objective(tmp_path: Path) -> None:
     ids, lists = pyarrow.array([1, 2]), pyarrow.array([[1.0, 2.0], [3.0]])
     table = pyarrow.table({"movie_id": ids, "factors": lists})
-    pyarrow.parquet.write_table(table, tmp_path / "f")
+    parquet.write_table(table, tmp_path / "f")
     with pytest.raises(Invalid, match="it lacks 'objective'"):
         factor_file.read(tmp_path / "f", MOST)
     stated = table.replace_schema_metadata({"objective": json.dumps(OBJECTIVE)})
-    pyarrow.parquet.write_table(stated, tmp_path / "f")
+    parquet.write_table(stated, tmp_path / "f")
     with pytest.raises(Invalid, match="not all of one length"):
         factor_file.read(tmp_path / "f", MOST)
-    pyarrow.parquet.write_table(stated.select(["movie_id"]), tmp_path / "f")
+    parquet.write_table(stated.select(["movie_id"]), tmp_path / "f")
     with pytest.raises(Invalid, match="it lacks 'column factors'"):
         factor_file.read(tmp_path / "f", MOST)
