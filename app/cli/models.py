@@ -6,7 +6,7 @@ import time
 from contextlib import closing
 
 from app.config import Settings
-from app.errors import BadRequest, NotFound
+from app.errors import BadRequest, Conflict, NotFound
 from app.repository import models, tasks
 from app.serving import factor_file, import_model
 from app.serving.model_store import ModelStore
@@ -78,6 +78,11 @@ def _export(database: Database, settings: Settings, options: argparse.Namespace)
     model = ModelStore.of(settings).read(found.checksum, version=number, created_at=found.created_at)
     if options.file.exists():
         raise BadRequest(f"{options.file} is there already. Name a new file.")
+    if not len(model.movie_ids):
+        raise Conflict(
+            f"Version {number} was built without ratings, so it has no factors to write: import ratings and "
+            "rebuild, or name another --version. Nothing was written."
+        )
     factor_file.write(options.file, model)
     print(
         f"{options.file}: version {number}, {len(model.movie_ids):,} movies, {model.factors.shape[1]} factors"

@@ -75,6 +75,26 @@ def test_factors_of_a_version_serve_the_same_lists_when_they_come_back(
     assert lists(client) == before
 
 
+def test_a_version_without_movies_is_not_exported(
+    client: TestClient,
+    run_tasks: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What was written could not be imported again."""
+    client.post("/recommender/rebuild")
+    run_tasks()
+    service: Service = client.app.state.service  # type: ignore[attr-defined]
+    monkeypatch.setenv("MATINEE_DATA_DIR", str(service.settings.data_dir))
+    monkeypatch.setattr("app.cli.models.be_private", lambda: None)
+    assert commands.main(["models", "export", str(tmp_path / "none.npz"), "--version", "1"]) == 1
+    said = capsys.readouterr()
+    assert "Version 1 was built without ratings" in said.err
+    assert "rebuild" in said.err
+    assert not (tmp_path / "none.npz").exists()
+
+
 def test_bad_factors_are_not_served_and_what_is_served_stays(
     client: TestClient, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
