@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -98,13 +99,15 @@ def test_the_proxy_is_trusted_and_finds_the_processes() -> None:
     assert addresses == [trusted, *asked]
 
 
-def test_containers_may_write_to_the_volume_and_to_memory_alone() -> None:
+def test_containers_may_write_to_a_volume_of_their_own_and_to_memory_alone() -> None:
     compose, *others = documents()
-    ours = [one for one in compose["services"].values() if one["image"] == "matinee"]
+    ours = {name: one for name, one in compose["services"].items() if one["image"] == "matinee"}
     assert len(ours) == 4
-    for service in ours:
+    for name, service in ours.items():
         assert service["read_only"]
-        assert (service["volumes"], [place[:4] for place in service["tmpfs"]]) == (["data:/data"], ["/tmp"])  # noqa: S108
+        places = (service["volumes"], [place[:4] for place in service["tmpfs"]])
+        assert places == ([f"{name}:/data"], ["/tmp"])  # noqa: S108
+        assert name in compose["volumes"]
     containers = [
         node for one in others for node in nodes(one) if str(node.get("image")).startswith("matinee")
     ]
@@ -112,6 +115,44 @@ def test_containers_may_write_to_the_volume_and_to_memory_alone() -> None:
     for container in containers:
         assert container["securityContext"]["readOnlyRootFilesystem"]
         assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/tmp"}  # noqa: S108
+
+
+def test_the_store_has_the_bucket_and_the_key_that_is_asked_for() -> None:
+    compose, *others = documents()
+    asked, garage = compose["services"]["api-1"]["environment"], compose["services"]["garage"]
+    given = garage["environment"]
+    assert asked["MATINEE_STORE"] == f"s3://{given['GARAGE_DEFAULT_BUCKET']}"
+    assert asked["AWS_ACCESS_KEY_ID"] == given["GARAGE_DEFAULT_ACCESS_KEY"]
+    assert asked["AWS_SECRET_ACCESS_KEY"] == given["GARAGE_DEFAULT_SECRET_KEY"]
+    assert garage["healthcheck"]["test"][-1] == given["GARAGE_DEFAULT_BUCKET"]
+    said = tomllib.loads((DEPLOY / "garage" / "garage.toml").read_text(encoding="utf-8"))["s3_api"]
+    assert asked["AWS_ENDPOINT_URL"].endswith(f"//garage:{said['api_bind_addr'].rpartition(':')[2]}")
+    assert asked["AWS_REGION"] == said["s3_region"]
+    names = {name for one in others for name in {**one.get("data", {}), **one.get("stringData", {})}}
+    assert {name for name in asked if name.startswith("AWS_")} <= names
+
+
+def test_the_image_has_the_libraries_that_its_settings_need() -> None:
+    """An extra for each scheme of an address, as the errors of a process without it say."""
+    (extras,) = re.findall(r'"\.\[([\w,]+)\]"', (DEPLOY / "Dockerfile").read_text(encoding="utf-8"))
+    addresses = next(documents())["services"]["api-1"]["environment"].values()
+    schemes = {"postgresql://": "postgres", "redis://": "redis", "s3://": "s3"}
+    needed = {extra for scheme, extra in schemes.items() if any(one.startswith(scheme) for one in addresses)}
+    assert needed == set(extras.split(","))
+
+
+def test_the_document_makes_every_variable_of_compose() -> None:
+    (line,) = re.findall(
+        r"^    (printf 'NAME=.+\n.+) > \.env$", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    made = subprocess.run(["bash", "-c", line], check=True, capture_output=True, text=True).stdout
+    values = dict(row.split("=", 1) for row in made.splitlines())
+    compose = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+    assert set(values) == set(re.findall(r"\$\{(\w+):\?", compose))
+    assert re.fullmatch(r"GK[0-9a-f]{24}", values["STORE_KEY"])  # what Garage takes
+    assert re.fullmatch(r"[0-9a-f]{64}", values["STORE_SECRET"])
+    assert len(values["SECRET_KEY"]) >= 32
+    assert len(set(values.values())) == len(values)
 
 
 def test_hadolint_accepts_the_dockerfile() -> None:
