@@ -21,12 +21,13 @@ BINARIES = "MATINEE_TEST_POSTGRES"
 
 
 class PostgresServer:
-    """Runs as nobody where the tests run as root, which PostgreSQL refuses; a socket only.
+    """Runs as nobody where the tests run as root, which PostgreSQL refuses; at a socket.
 
-    `lasting`: with fsync, as a server that is in use.
+    `lasting`: with fsync, as a server that is in use. `address`: where else it listens, for those who have
+    a password.
     """
 
-    def __init__(self, *, lasting: bool = False) -> None:
+    def __init__(self, *, lasting: bool = False, address: str = "") -> None:
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
         self._directory = Path(tempfile.mkdtemp(prefix="matinee-pg-"))
         self.binaries = binaries = self._binaries()
@@ -36,8 +37,9 @@ class PostgresServer:
         data = self._directory / "data"
         self._run(binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
         rules = data / "pg_hba.conf"
-        rules.write_text(f"local all {GUARDED} scram-sha-256\n{rules.read_text()}")
-        options = ["listen_addresses=", "max_connections=200"]
+        guarded = f"local all {GUARDED} scram-sha-256\nhost all all all scram-sha-256\n"
+        rules.write_text(guarded + rules.read_text())
+        options = [f"listen_addresses={address}", "max_connections=200"]
         if not lasting:
             options += ["fsync=off", "full_page_writes=off", "autovacuum=off"]
         command = [str(binaries / "postgres"), "-D", str(data), "-k", str(self._directory)]
