@@ -77,7 +77,7 @@ class Deployment:
             began = time.monotonic()
             self.machine.start(service)
             self._wait(service)
-            seconds = time.monotonic() - began
+            seconds = time.monotonic() - began if service.health else None
             self.report.add(service=service.name, image=service.image, healthy_after_s=seconds)
 
     def _wait(self, service: Service) -> None:
