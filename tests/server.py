@@ -169,3 +169,14 @@ class Server:
         if self.process is not None and self.process.poll() is None:
             self.terminate()
         self.client.close()
+
+
+class Served(Server):
+    """`matinee serve`."""
+
+    def __init__(self, data_dir: Path, **environment: str) -> None:
+        super().__init__(data_dir, **environment)
+        self._environment["MATINEE_PORT"] = str(self.port)
+
+    def command(self) -> list[str]:
+        return ["-m", "app.cli", "serve"]

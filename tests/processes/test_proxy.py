@@ -18,7 +18,7 @@ from app.user import Role
 from tests import certificates
 from tests.api.test_door import House
 from tests.processes.imports import write_csv
-from tests.server import Server, free_port, poll
+from tests.server import Served, free_port, poll
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "proxy.md"
 CALLER = "127.0.0.9"
@@ -35,17 +35,6 @@ http {{
     {recipe}
 }}
 """
-
-
-class Served(Server):
-    """`matinee serve`."""
-
-    def __init__(self, data_dir: Path, **environment: str) -> None:
-        super().__init__(data_dir, **environment)
-        self._environment["MATINEE_PORT"] = str(self.port)
-
-    def command(self) -> list[str]:
-        return ["-m", "app.cli", "serve"]
 
 
 class Nginx:
