@@ -1,6 +1,9 @@
 """Spark as the trainer beside the kernel, on the same ratings: NDCG, the loss that both minimise, seconds.
 
-uv run --extra spark --group bench python -m benchmarks.spark --size 100k 1M --master local[2] --json FILE
+A second training is cancelled in its sweeps, until none of its processes is left. Spark's memory is what
+`spark.driver.memory` in the spark-defaults.conf of SPARK_CONF_DIR says.
+
+    uv run --extra spark --group bench python -m benchmarks.spark --size 100k 1M --master local[2] --json FILE
 """
 
 import sys
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
 from app.arrays import Floats
 from app.recommender import evaluation, kernel
@@ -25,6 +29,14 @@ from benchmarks.report import Report, arguments, note
 SETTINGS = TrainSettings()
 MOST_NDCG, MOST_LOSS = 0.01, 0.01
 """How far the two may be apart: NDCG@100, and the loss as a share."""
+MOST_CANCEL = 5.0
+"""Seconds from a cancel until Spark's processes have ended."""
+SWEPT = 3
+"""Jobs of Spark, of some twenty, after which it is cancelled."""
+
+
+class Enough(Exception):
+    """Raised by a progress, as a cancel is."""
 
 
 def loss(weights: Csr, movies: Floats, objective: Objective) -> float:
@@ -69,6 +81,26 @@ def compare(
     }
 
 
+def cancel(interactions: Interactions, spark: SparkTrainer) -> float:
+    """Seconds from the cancel of a training until all that it had started has ended."""
+    began, started = 0.0, list[psutil.Process]()
+
+    def stop(done: int, _total: int) -> None:
+        nonlocal began
+        if done >= SWEPT:
+            started.extend(psutil.Process().children(recursive=True))
+            began = time.perf_counter()
+            raise Enough
+
+    try:
+        spark(interactions, SETTINGS, progress=stop)
+    except Enough:
+        _, left = psutil.wait_procs(started, timeout=60)
+        assert started
+        assert not left
+    return time.perf_counter() - began
+
+
 def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--size", choices=synthetic.SHAPES, nargs="+", default=["100k"])
@@ -79,8 +111,13 @@ def main() -> int:
     for size in options.size:
         with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
             note(f"{size}: Spark, then the kernel")
-            found = compare(synthetic.generate(size), SparkTrainer(options.master, Path(scratch, "spark")))
+            interactions = synthetic.generate(size)
+            spark = SparkTrainer(options.master, Path(scratch, "spark"))
+            found = compare(interactions, spark)
+            note(f"{size}: a training that is cancelled")
+            seconds = cancel(interactions, spark)
         report.add(size=size, **found)
+        report.at_most(f"cancelled within, s, {size}", seconds, MOST_CANCEL)
         apart = abs(found["ndcg"] - found["kernel_ndcg"])
         report.at_most(f"NDCG@100 apart, {size}", apart, MOST_NDCG)
         report.at_most(f"losses apart, {size}", abs(found["loss"] / found["kernel_loss"] - 1), MOST_LOSS)
