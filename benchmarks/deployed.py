@@ -2,8 +2,8 @@
 
 Services, commands, variables, health checks, order, networks and nginx's file are read from `deploy/` and
 used as they are; `benchmarks/deployed_programs.py` says which programs stand in for which images. As
-docs/deploy.md has it, the stores start, an account is made, and then the rest. What is asked goes through
-the proxy, with TLS and a key.
+docs/deploy.md has it, the stores start, an account is made, and then the rest. Through the proxy, with TLS
+and a key, it has to pass the first page of `benchmarks.cluster`.
 
     uv run --group deploy python -m benchmarks.deployed --json FILE
 """
@@ -20,9 +20,11 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 
+from benchmarks.cluster import run_pages
+from benchmarks.cluster_site import Site
 from benchmarks.deployed_files import DEPLOY, Service, services
-from benchmarks.deployed_page import Running, first_page
 from benchmarks.deployed_programs import Machine, program
 from benchmarks.report import Report, arguments, note
 from tests import certificates
@@ -31,6 +33,8 @@ from tests.server import free_port, poll
 NAME = "localhost"
 LOOK = 0.2
 """Seconds between two health checks here; the files' are made for years, not for a start."""
+SLOWNESS = 4
+"""All services share this machine: each may take so many times as long to start as Docker would wait."""
 READS = 40
 
 
@@ -81,7 +85,7 @@ class Deployment:
             self.report.add(service=service.name, image=service.image, healthy_after_s=seconds)
 
     def _wait(self, service: Service) -> None:
-        within = service.health.patience if service.health else 60.0
+        within = SLOWNESS * (service.health.patience if service.health else 15.0)
         poll(lambda: self.machine.is_healthy(service), within=within, every=LOOK)
 
     def _make_an_account(self, service: Service) -> None:
@@ -164,12 +168,14 @@ def measure(deployment: Deployment, report: Report, rows: int) -> None:
     os.environ["SSL_CERT_FILE"] = deployment.trusted  # for our client, as an operator's would have it
     ask_as_a_stranger(deployment, report)
     processes = deployment.machine.processes
-    workers = {one.name: processes[one.name] for one in deployment.ours if "worker" in one.command}
-    running = Running(deployment.url, deployment.token, deployment.database_url(), workers)
-    first_page(running, report, rows, deployment.machine.folder)
-    for name, process in workers.items():
-        if process.poll() is not None:
-            deployment.restart(deployment.named(name))
+    workers = [one for one in deployment.ours if "worker" in one.command]
+    handles: list[psutil.Process] = [processes[one.name] for one in workers]
+    site = Site(deployment.url, deployment.database_url(), handles, token=deployment.token)
+    run_pages(site, ["first"], rows, report)
+    site.disconnect()
+    for service in workers:
+        if processes[service.name].poll() is not None:
+            deployment.restart(service)
     ask_beside_a_killed_process(deployment, report)
     judge_logs(deployment, report)
     stop(deployment, report)
@@ -177,7 +183,7 @@ def measure(deployment: Deployment, report: Report, rows: int) -> None:
 
 def main() -> int:
     parser = arguments(__doc__)
-    parser.add_argument("--rows", type=int, default=400_000, help="of the import")
+    parser.add_argument("--rows", type=int, default=400_000, help="of all files together")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs")
     options = parser.parse_args()
     report, folder = Report("deployed"), Path(tempfile.mkdtemp(prefix="matinee-deployed-"))
