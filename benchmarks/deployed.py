@@ -13,6 +13,7 @@ import json
 import os
 import re
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -186,6 +187,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=400_000, help="of all files together")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended, too
     report, folder = Report("deployed"), Path(tempfile.mkdtemp(prefix="matinee-deployed-"))
     with contextlib.ExitStack() as stack:
         if not options.keep:
