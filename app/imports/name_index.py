@@ -56,7 +56,7 @@ class NameIndex:
             return search_key, rest
         return () if first in names.SPECIAL or not first else (search_key,)
 
-    def _further(self, at: int, title: str, said: list[str]) -> list[list[str]]:
+    def _further(self, at: int, title: str, said: list[str]) -> list[Sequence[str]]:
         """What else the names of a title are runs of; where that is not certain they are worked out."""
         if names.is_certain(title, said):
             return names.runs(title, said)
