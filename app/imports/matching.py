@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from app.imports.known_titles import KnownTitles, Row
-from app.imports.names import Form, names, words
+from app.imports.names import Form, exact_names, names, words
 from app.imports.works import Candidate, Match, Work
 from app.movie import LONGEST_TITLE
 
@@ -138,17 +138,16 @@ class Matcher:
         """The only movie of that title and year: `_certain` says so too, with more work."""
         found = set[int]()
         for title in work.titles if work.year is not None else ():
-            for key, asked in names(title[:LONGEST_TITLE]).items():
-                if asked == Form.TITLE:
-                    having = self._known_titles.having(key)
-                    found |= {one for one in having if self._is_called(one, title, work.year, key)}
+            for key in exact_names(title[:LONGEST_TITLE]):
+                having = self._known_titles.having(key)
+                found |= {one for one in having if self._is_called(one, title, work.year, key)}
         only = found.pop() if len(found) == 1 else None
         return None if only is None or self._is_other(work, only) else only
 
     def _is_called(self, movie_id: int, title: str, year: int | None, key: str) -> bool:
         """Whether it is a movie of that year with `key`, which is that of `title`, as a name."""
         its_title, its_year = self._titles[movie_id]
-        return its_year == year and (its_title == title or self._names_of(movie_id).get(key) == Form.TITLE)
+        return its_year == year and (its_title == title or key in exact_names(its_title[:LONGEST_TITLE]))
 
     def _found(self, work: Work) -> list[_Found]:
         """Every movie with a name of the work, best first. A short name may stand on one side only."""

@@ -114,6 +114,13 @@ def names(title: str) -> dict[str, Form]:
     return found
 
 
+def exact_names(title: str) -> set[str]:
+    """The names of `Form.TITLE` alone, in less time."""
+    title = title.strip()
+    whole, written = (title, []) if is_plain(title) else _written(title)
+    return {title_key(text) for text in (whole, *written)} - {""}
+
+
 def search_keys(title: str) -> tuple[str, ...]:
     """By what a movie that comes finds a title: the `search_key` of it, and of each name in it."""
     written = () if is_plain(title) else _written(title.strip())[1]

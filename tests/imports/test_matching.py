@@ -12,7 +12,7 @@ from app.imports import held, known_titles
 from app.imports.known_titles import KnownTitles
 from app.imports.matching import MOST_CANDIDATES, Matcher
 from app.imports.name_index import NameIndex
-from app.imports.names import names, title_key
+from app.imports.names import Form, exact_names, names, title_key
 from app.imports.works import Candidate, Claims, Work
 from app.movie import LONGEST_TITLE, search_key
 from app.repository import movies
@@ -24,6 +24,7 @@ PIECES = (
     "Disney's",
     "An", "Other", "or:", "L'", "Spider-Man", "E.T.", "&", "Colour", "Die",
 )  # fmt: skip
+TITLES = st.lists(st.sampled_from(PIECES), min_size=1, max_size=7).map(" ".join)
 OTHERS = [(number, f"Other {number}", 1990) for number in range(100, 900)]
 FILMS = st.dictionaries(st.integers(1, 40), st.sampled_from(("Heat", "The Heat", "Dune", "Élan")))
 TABLE = Path(__file__).with_name("titles.txt")
@@ -172,11 +173,17 @@ def test_a_film_is_looked_up_by_each_of_its_names() -> None:
 
 
 @settings(max_examples=60)
-@given(st.lists(st.lists(st.sampled_from(PIECES), min_size=1, max_size=7).map(" ".join), max_size=4))
+@given(st.lists(TITLES, max_size=4))
 def test_no_punctuation_hides_a_name_of_a_film(titles: list[str]) -> None:
     index = NameIndex((title, search_key(title)) for title in titles)
     for place, title in enumerate(titles):
         assert not [name for name in names(title) if place not in index.having(name)], title
+
+
+@given(TITLES)
+@example("- ( )")
+def test_exact_names_are_those_of_the_nearest_form(title: str) -> None:
+    assert exact_names(title) == {name for name, form in names(title).items() if form == Form.TITLE}
 
 
 @settings(max_examples=40)
