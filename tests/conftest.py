@@ -109,6 +109,7 @@ LONG = (
 )
 """Folders and files of the long marks: `pytest -q -m long` runs them."""
 PROOFS = (
+    "processes/test_scarcity.py::test_a_disk",
     "imports/test_kills_of_readers.py",
     "processes/test_backup.py",
     "processes/test_demo_kill.py",
