@@ -50,8 +50,17 @@ def run_pages(site: Site, pages: list[str], rows: int, report: Report) -> None:
         judge(run)
 
 
+def run_here(pages: list[str], rows: int, report: Report) -> None:
+    """Run pages against a cluster of this machine."""
+    with tempfile.TemporaryDirectory() as scratch, closing(Cluster(Path(scratch))) as cluster:
+        try:
+            run_pages(cluster, pages, rows, report)
+        finally:
+            note(cluster.logs())
+
+
 def site_of(options: argparse.Namespace) -> Site:
-    """Of a cluster that somebody else has started."""
+    """Of a cluster that another program has started."""
     workers = [psutil.Process(int(pid)) for pid in options.workers.split(",")]
     return Site(options.address, options.database_url, workers, options.lease, options.token)
 
@@ -69,15 +78,14 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # nothing that was started is left
     pages = list(PAGES) if options.page is None else list(dict.fromkeys(["first", options.page]))
     report = Report("cluster")
-    if options.address:
-        run_pages(site_of(options), ["first"], options.rows, report)
-        return report.finish(options.json)
-    with tempfile.TemporaryDirectory() as scratch:
-        cluster = Cluster(Path(scratch))
-        with closing(cluster):
-            run_pages(cluster, pages, options.rows, report)
-            note(cluster.logs())
-    return report.finish(options.json)
+    try:
+        if options.address:
+            run_pages(site_of(options), ["first"], options.rows, report)
+        else:
+            run_here(pages, options.rows, report)
+    finally:  # what was found also of a run that is ended
+        status = report.finish(options.json)
+    return status
 
 
 if __name__ == "__main__":

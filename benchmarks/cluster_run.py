@@ -115,7 +115,7 @@ def judge(run: Run) -> None:
     there = {(user, movie): score for user, movie, score in site.asked(query, FIRST_USER)}
     lost = sum(there.get(key) not in scores for key, scores in run.load.scores.items())
     report.at_most(f"of {len(run.load.scores)} ratings of the load, lost or changed", lost, 0)
-    report.at_most("ratings of the load that nobody sent", len(there.keys() - run.load.scores.keys()), 0)
+    report.at_most("ratings of the load that were never sent", len(there.keys() - run.load.scores.keys()), 0)
     (known,), (counted,) = site.asked(KNOWN), site.asked(COUNTED)
     report.at_most("ratings doubled, by the counts of movies", abs(known[0] - counted[0]), 0)
     report.at_most("difference of their scores", abs(known[1] - counted[1]), 0)

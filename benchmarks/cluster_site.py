@@ -1,5 +1,5 @@
 """A cluster as its address, its database and its workers' processes show it: all that an event of
-`benchmarks.cluster` needs that happens to a worker. Whoever has started the cluster gives them.
+`benchmarks.cluster` needs that happens to a worker. The program that has started the cluster gives them.
 """
 
 import contextlib
@@ -129,7 +129,7 @@ class Site:
         return found[0]
 
     def restore(self) -> None:
-        """Have as many workers as before; where somebody else has started them, that is theirs to do."""
+        """Have as many workers as before; where another program has started them, that is its own to do."""
 
     def disconnect(self) -> None:
         if self._connection is not None:

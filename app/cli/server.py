@@ -172,8 +172,8 @@ def options(settings: Settings) -> dict[str, Any]:
 class Server(uvicorn.Server):
     """Has a longer queue in the kernel than `backlog`, which also is how many asyncio accepts in one go.
 
-    When it ends, whoever has connected before is answered: a request that meets a closed connection is not
-    repeated by a proxy, one whose connection is refused goes to the next server.
+    When it ends, callers that have connected before still get their response: a request that meets a closed
+    connection is not repeated by a proxy, one whose connection is refused goes to the next server.
     """
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -194,7 +194,7 @@ class Server(uvicorn.Server):
         for server in self.servers:
             server.close()
         for listening in waiting:
-            with listening:  # closed as soon as nobody waits any more
+            with listening:  # closed as soon as no caller waits any more
                 accepted = _accepted(listening)
             for one in accepted:
                 await self._take(one)
@@ -213,7 +213,7 @@ def _same(listening: socket.socket) -> socket.socket:
 
 
 def _accepted(listening: socket.socket) -> list[socket.socket]:
-    """Whoever waits to be accepted."""
+    """The callers that wait to be accepted."""
     listening.setblocking(False)
     accepted = []
     with contextlib.suppress(BlockingIOError):

@@ -26,6 +26,9 @@ _NO_DATABASE = "The database cannot be reached, or is short of resources. Try ag
 _HELD = "Another program holds the database. Try again in a moment."
 _BAD_VALUE = "A value of the request is out of range, or has characters that the database does not take."
 
+_OPERATIONAL = "OperationalError"
+"""What every driver calls its error of this kind (PEP 249)."""
+
 _Make = Callable[[], AppError]
 
 
@@ -115,6 +118,8 @@ def _of_driver(error: exc.DBAPIError) -> _Make | None:
 
 def _of_state(error: BaseException) -> _Make | None:
     sqlstate = getattr(error, "sqlstate", None) or ""
+    if not sqlstate and any(kind.__name__ == _OPERATIONAL for kind in type(error).__mro__):
+        return _BY_SQLSTATE["08"]  # there was no server that could tell
     return next((_BY_SQLSTATE[sqlstate[:n]] for n in (5, 3, 2) if sqlstate[:n] in _BY_SQLSTATE), None)
 
 

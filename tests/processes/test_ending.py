@@ -1,4 +1,4 @@
-"""A server that ends answers whoever has connected before: to a proxy, no call has failed."""
+"""A server that ends still responds to callers that have connected before: to a proxy, no call has failed."""
 
 import signal
 import socket

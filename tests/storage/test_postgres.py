@@ -244,3 +244,4 @@ def test_what_another_program_writes_beside_a_bulk_is_no_fault_of_the_bulk(
 def test_errors_of_the_server_have_a_meaning_without_a_transaction() -> None:
     assert isinstance(failure(psycopg.errors.DeadlockDetected()), Collision)
     assert isinstance(failure(psycopg.errors.DiskFull()), StorageFull)
+    assert isinstance(failure(psycopg.OperationalError("connection refused")), Unavailable)

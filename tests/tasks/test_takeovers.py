@@ -29,7 +29,7 @@ def test_what_a_stopped_worker_holds_keeps_nobody_from_its_task(
 ) -> None:
     """The main thread of the other one waits for a lock of it when its lease runs out."""
     if not database.workers.many:
-        pytest.skip("one worker at a time waits for nobody")
+        pytest.skip("one worker at a time waits for no other")
     task = start(database, REBUILD_MODEL)
     assert claimed(database, "h:1") is not None
     with database.write() as connection:
