@@ -10,7 +10,6 @@ import csv
 import importlib
 import multiprocessing
 import os
-import re
 import resource
 import shutil
 import sqlite3
@@ -35,7 +34,7 @@ from app.storage import Database, open_database
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
 from app.tasks.lanes import claim
-from benchmarks.report import Report
+from benchmarks.report import Report, own_peak
 from benchmarks.synthetic import SHAPES, stored
 
 SIZES = ("1M", "5M", "20M")
@@ -194,13 +193,7 @@ def _child(engine: Engine, path: Path, directory: Path, size: str, pipe: Any) ->
         pipe.send(None)
         return
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    pipe.send((seconds, (children if engine is shell else _own_peak()) / 1024))
-
-
-def _own_peak() -> int:
-    """Peak memory of this process in KB; getrusage would count what its parent had when it forked."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+)", status)[1])  # type: ignore[index]
+    pipe.send((seconds, (children if engine is shell else own_peak()) / 1024))
 
 
 def compare(report: Report, folder: Path, size: str, peers: Iterable[str]) -> None:

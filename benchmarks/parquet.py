@@ -4,7 +4,6 @@ uv run --group bench python -m benchmarks.parquet --rows 20000000 --json FILE
 """
 
 import hashlib
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from app.config import Settings
 from app.exports.folder import export, update
 from app.storage import open_database
 from benchmarks.backup import fill
-from benchmarks.report import Report, arguments, note
+from benchmarks.report import Report, arguments, note, own_peak
 
 MOST_SECONDS, MOST_MB = 30.0, 1_000.0
 """For 20 million ratings."""
@@ -65,7 +64,7 @@ def export_here(data: Path, folder: Path, partitions: int) -> None:
     began = time.perf_counter()
     export(database, folder, partitions)
     seconds = time.perf_counter() - began
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(seconds, own_peak() / 1024)
     database.close()
 
 

@@ -115,6 +115,12 @@ def arguments(description: str | None, **options: Any) -> argparse.ArgumentParse
     return parser
 
 
+def own_peak() -> int:
+    """Peak memory of this process in KB; getrusage would count what its parent had when it forked."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
 def note(text: str) -> None:
     """Say what goes on, beside the tables."""
     print(text, file=sys.stderr, flush=True)

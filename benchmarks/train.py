@@ -9,7 +9,6 @@ counts with its fastest: others on the machine can only add.
 
 import multiprocessing
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -29,7 +28,7 @@ from app.recommender.als import TrainSettings, first_factors
 from app.recommender.interactions import Csr
 from app.recommender.model import Objective
 from benchmarks import synthetic
-from benchmarks.report import Report, arguments, note
+from benchmarks.report import Report, arguments, note, own_peak
 
 Factors = tuple[NDArray[np.float32], NDArray[np.float32]]
 SWEEPS = 5  # of the kernel; the loss after them is what a peer must reach
@@ -148,7 +147,7 @@ def serve(channel: Connection, index: int, folder: Path, size: str, factors: int
         began = time.perf_counter()
         users, movies = next(sides)
         seconds = time.perf_counter() - began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peak = own_peak() / 1024
         channel.send((seconds, loss(weights, support, objective, users, movies), peak))
 
 

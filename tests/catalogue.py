@@ -6,6 +6,7 @@ from sqlalchemy.engine import Connection
 
 from app.movie import Movie
 from app.repository import catalogue
+from app.repository import movies as movie_queries
 
 
 def put_movies(connection: Connection, movies: Iterable[Movie], source: str = "import") -> None:
@@ -16,3 +17,4 @@ def put_movies(connection: Connection, movies: Iterable[Movie], source: str = "i
         for movie in movies
     }
     catalogue.put(connection, catalogue.MOVIE, rows)
+    movie_queries.note_change(connection)

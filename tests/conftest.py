@@ -105,7 +105,16 @@ LONG = (
     "test_deploy_files.py",
     "transfers",
     "web/test_accessibility.py",
+    "web/test_activity.py",
+    "web/test_door.py",
+    "web/test_import.py",
+    "web/test_keyboard.py",
     "web/test_login_forms.py",
+    "web/test_people.py",
+    "web/test_players.py",
+    "web/test_ratings.py",
+    "web/test_system.py",
+    "web/test_waiting.py",
 )
 """Folders and files of the long marks: `pytest -q -m long` runs them."""
 PROOFS = (

@@ -37,7 +37,7 @@ LAYERS = (  # packages and modules of `app`; each may import from its own layer 
         "deadline",
         "descriptors",
     ),
-    ("errors", "logs", "measures", "network", "outcome", "arrays", "process"),
+    ("errors", "logs", "measures", "network", "outcome", "arrays", "process", "threads"),
 )
 ONLY_IN = {
     "fastapi": ("app.main", "app.api", "app.web"),

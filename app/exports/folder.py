@@ -25,6 +25,7 @@ from app.repository import movies as movie_queries
 from app.repository import ratings as rating_queries
 from app.storage import Database
 from app.storage.parquet import Table, library
+from app.threads import ahead
 
 MOST_FILES = 512
 """Files that a table is divided into at most: each is open all the time, with a row group in memory."""
@@ -109,7 +110,7 @@ def _write_ratings(
     """Returns the users, the number of ratings, and their digest."""
     total, digest, seen = rating_queries.count(connection), hashlib.sha256(), [np.empty(0, np.int64)]
     with Table(folder / "ratings", RATINGS, partitions) as table:
-        for batch in batches.ratings(connection):
+        for batch in ahead(batches.ratings(connection)):
             update(digest, *batch)
             table.add(dict(zip(RATINGS, batch, strict=True)), partition_of(batch[0], partitions))
             seen.append(np.unique(batch[0]))

@@ -18,11 +18,12 @@ from app.errors import Conflict
 from app.imports import known_titles
 from app.imports.checkpoint import Figures
 from app.imports.finding import find
-from app.imports.matching import Matcher, Work
+from app.imports.matching import Matcher
 from app.imports.mergers import Range, lines
 from app.imports.names import names, search_keys
 from app.imports.readers.movies import TAKEN
 from app.imports.rejects import Reject
+from app.imports.works import Work
 from app.movie import LONGEST_TITLE, Movie, imdb_number, imdb_text
 from app.repository import arrivals, catalogue, lookups, movies, waiting
 from app.repository.arrivals import Taken

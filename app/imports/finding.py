@@ -2,7 +2,8 @@
 
 from sqlalchemy.engine import Connection
 
-from app.imports.matching import Match, Matcher, Work
+from app.imports.matching import Matcher
+from app.imports.works import Match, Work
 from app.repository import lookups, search
 
 _LOOKED_AT = 200

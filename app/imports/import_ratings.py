@@ -106,10 +106,15 @@ def _parse(
     """
     found, left_out = _files(attempt, workspace)
     attempt.report(phase="parse", done=0, total=sum(file.member.size for file in found), unit="bytes")
-    kept = partial(workspace.read, attempt.database, before=before.kept if before else None)
-    deleted, known_movies = kept("catalogue", _catalogue)
-    titles = partial(_titles, attempt.database, workspace, before.kept if before else None)
-    imdb_ids, tmdb_ids = partial(kept, "imdb_ids", _imdb_ids), partial(kept, "tmdb_ids", _tmdb_ids)
+    earlier = before.kept if before else None
+    kept = partial(workspace.read, attempt.database, before=earlier)
+    of_catalogue = partial(workspace.read_catalogue, attempt.database, before=earlier)
+    deleted, known_movies = of_catalogue("catalogue", _catalogue)
+    titles = partial(_titles, attempt.database, workspace, earlier)
+    imdb_ids, tmdb_ids = (
+        partial(of_catalogue, "imdb_ids", _imdb_ids),
+        partial(of_catalogue, "tmdb_ids", _tmdb_ids),
+    )
     merged = dict(kept("merged", _merged))
     forgotten = frozenset(kept("forgotten", forgetting.forgotten_ids))
     params = IMPORT.params_of(attempt.task)

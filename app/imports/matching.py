@@ -5,13 +5,13 @@ A match that is not certain is none: a wrong movie is worse than a row that wait
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
 from app.imports.known_titles import KnownTitles, Row
-from app.imports.names import Form, names, title_key, words
+from app.imports.names import Form, exact_names, names, words
+from app.imports.works import Candidate, Match, Work
 from app.movie import LONGEST_TITLE
 
 MOST_CANDIDATES = 3
@@ -29,67 +29,12 @@ _WHY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a row of a file says of a work. `titles`: the title and further ones, such as the original title.
-
-    `other`: what the work is when it is no movie, such as "a video game"; then it is found by id alone.
-    `imdb_id` is the number after "tt".
-    """
-
-    titles: tuple[str, ...]
-    year: int | None = None
-    imdb_id: int | None = None
-    tmdb_id: int | None = None
-    other: str | None = None
-
-    @property
-    def key(self) -> str:
-        """What rows of the same work have in common: an id, else title and year."""
-        if self.imdb_id is not None:
-            return f"imdb:{self.imdb_id}"
-        if self.tmdb_id is not None:
-            return f"tmdb:{self.tmdb_id}"
-        title = title_key(self.titles[0][:LONGEST_TITLE]) if self.titles else ""
-        return f"title:{title}:{'' if self.year is None else self.year}"
-
-
-class Candidate(NamedTuple):
-    """A movie that may be meant, and why."""
-
-    movie_id: int
-    why: str
-
-
-class Match(NamedTuple):
-    """The movie of a work, or None with the reason and what may be meant, best first.
-
-    `has_rivals`: a movie that is there may well be meant, so that another one must not be made.
-    """
-
-    movie_id: int | None
-    why: str
-    candidates: tuple[Candidate, ...] = ()
-    has_rivals: bool = True
-
-
 class _Found(NamedTuple):
     """A movie that has a name of the work. `years`: how far apart, None where one of the two has no year."""
 
     form: Form
     years: int | None
     movie_id: int
-
-
-class Claims:
-    """Which work each movie was matched with first: a second work must not become the same movie's rating."""
-
-    def __init__(self) -> None:
-        self._first: dict[int, str] = {}
-
-    def is_taken(self, movie_id: int, work: Work) -> bool:
-        """Whether another work has the movie; otherwise this one has it from now on."""
-        return self._first.setdefault(movie_id, work.key) != work.key
 
 
 class Matcher:
@@ -193,14 +138,16 @@ class Matcher:
         """The only movie of that title and year: `_certain` says so too, with more work."""
         found = set[int]()
         for title in work.titles if work.year is not None else ():
-            for key, asked in names(title[:LONGEST_TITLE]).items():
-                if asked == Form.TITLE:
-                    of_year = (
-                        one for one in self._known_titles.having(key) if self._titles[one][1] == work.year
-                    )
-                    found |= {one for one in of_year if self._names_of(one).get(key) == Form.TITLE}
+            for key in exact_names(title[:LONGEST_TITLE]):
+                having = self._known_titles.having(key)
+                found |= {one for one in having if self._is_called(one, title, work.year, key)}
         only = found.pop() if len(found) == 1 else None
         return None if only is None or self._is_other(work, only) else only
+
+    def _is_called(self, movie_id: int, title: str, year: int | None, key: str) -> bool:
+        """Whether it is a movie of that year with `key`, which is that of `title`, as a name."""
+        its_title, its_year = self._titles[movie_id]
+        return its_year == year and (its_title == title or key in exact_names(its_title[:LONGEST_TITLE]))
 
     def _found(self, work: Work) -> list[_Found]:
         """Every movie with a name of the work, best first. A short name may stand on one side only."""

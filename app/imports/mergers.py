@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy.engine import Connection
@@ -20,8 +19,7 @@ from app.repository import catalogue, imports, movies
 from app.repository.count_changes import changes_of
 from app.repository.ratings import note_changes
 from app.storage import database_of
-
-Item = TypeVar("Item")
+from app.threads import ahead
 
 
 class Range(NamedTuple):
@@ -44,15 +42,6 @@ def lines(spool: Path, size: int, after: int | None) -> Iterator[tuple[list[Any]
         while lines := [line for _, line in zip(range(size), file, strict=False)]:
             at += sum(map(len, lines))
             yield [json.loads(line) for line in lines], at
-
-
-def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items, each made in a thread while the one before it is used."""
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = thread.submit(next, items, None)
-            yield item
 
 
 class RatingMerger:

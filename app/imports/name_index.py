@@ -6,6 +6,7 @@ and Myers, SIAM J. Comput. 22(5), 1993): a name is found by bisection, at a plac
 What is found so may have the name; `names` says whether it does.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -56,7 +57,7 @@ class NameIndex:
             return search_key, rest
         return () if first in names.SPECIAL or not first else (search_key,)
 
-    def _further(self, at: int, title: str, said: list[str]) -> list[list[str]]:
+    def _further(self, at: int, title: str, said: list[str]) -> list[Sequence[str]]:
         """What else the names of a title are runs of; where that is not certain they are worked out."""
         if names.is_certain(title, said):
             return names.runs(title, said)
@@ -78,7 +79,7 @@ class NameIndex:
         prefixes = window.view(">u8").ravel().astype(np.uint64)
         order = np.argsort(prefixes, kind="stable")
         self._places = places[order]
-        self._prefixes: list[int] = prefixes[order].tolist()
+        self._prefixes = array("Q", prefixes[order].tobytes())
         self._text, line = packed.tobytes(), np.cumsum(packed == _END)
         self._ends = np.where(packed == _END, _LINE, np.where(begins, _WORD, 0))
         self._ends_read = self._ends.astype(np.uint8).tobytes()

@@ -6,9 +6,12 @@ spellings in one form: a catalogue writes "Godfather: Part II, The", a person "T
 """
 
 import re
+from collections.abc import Sequence
 from enum import IntEnum
+from functools import lru_cache
 
 from app import titles
+from app.imports.spellings import WORDS
 
 
 class Form(IntEnum):
@@ -27,6 +30,8 @@ class Form(IntEnum):
 
 
 _NO_FORM = len(Form)
+_REMEMBERED = 1 << 12
+"""Names whose words are kept: those of a row are asked for several times."""
 _ASIDES = re.compile(r"^(?P<title>\S.*?)(?P<asides>(?:\s*\([^()]*\))+)$")
 _ASIDE = re.compile(r"\(([^()]*)\)")
 _YEAR_ASIDE = re.compile(r"\s*\(\d{4}(?:\s*[-–]\s*\d{0,4})?\)\s*$")
@@ -62,41 +67,6 @@ _BELONGS = re.compile(
 )
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ`´′＇", "'"))
 _TWO_LETTERS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
-_TEENS = ("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty")
-_ORDINALS = (
-    *("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"),
-    *("eleventh", "twelfth", "thirteenth"),
-)
-_ENDINGS = {1: "st", 2: "nd", 3: "rd"}
-_SPELLINGS = {
-    "colour": "color", "colours": "colors", "coloured": "colored", "favour": "favor", "favourite": "favorite",
-    "honour": "honor", "honourable": "honorable", "honours": "honors", "dishonour": "dishonor",
-    "neighbour": "neighbor", "neighbours": "neighbors", "neighbourhood": "neighborhood", "harbour": "harbor",
-    "armour": "armor", "labour": "labor", "labours": "labors", "rumour": "rumor", "rumours": "rumors",
-    "behaviour": "behavior", "humour": "humor", "odour": "odor", "parlour": "parlor", "saviour": "savior",
-    "savour": "savor", "splendour": "splendor", "valour": "valor", "vapour": "vapor", "vigour": "vigor",
-    "glamour": "glamor", "clamour": "clamor", "flavour": "flavor", "fervour": "fervor", "ardour": "ardor",
-    "theatre": "theater", "centre": "center", "metre": "meter", "spectre": "specter", "sombre": "somber",
-    "sabre": "saber", "calibre": "caliber", "lustre": "luster", "litre": "liter", "fibre": "fiber",
-    "grey": "gray", "greys": "grays", "defence": "defense", "offence": "offense", "licence": "license",
-    "pretence": "pretense", "programme": "program", "catalogue": "catalog", "dialogue": "dialog",
-    "jewellery": "jewelry", "jeweller": "jeweler", "traveller": "traveler", "travellers": "travelers",
-    "travelling": "traveling", "counsellor": "counselor", "marvellous": "marvelous",
-    "mum": "mom", "mums": "moms", "tyre": "tire", "cheque": "check", "mould": "mold",
-    "pyjamas": "pajamas", "pyjama": "pajama", "plough": "plow", "storey": "story", "aluminium": "aluminum",
-    "woollen": "woolen", "fulfil": "fulfill", "analyse": "analyze", "organised": "organized",
-    "civilisation": "civilization", "realise": "realize", "paralysed": "paralyzed", "cosy": "cozy",
-    "moustache": "mustache", "axe": "ax", "whisky": "whiskey", "doughnut": "donut", "judgement": "judgment",
-    "until": "till", "til": "till", "ok": "okay", "n": "and", "doctor": "dr", "mister": "mr", "missus": "mrs",
-    "saint": "st", "sainte": "ste", "versus": "vs", "boulevard": "blvd", "street": "st", "mount": "mt",
-    "sergeant": "sgt", "lieutenant": "lt", "captain": "capt", "number": "no", "vol": "volume", "pt": "part",
-    "ep": "episode",
-}  # fmt: skip
-_WORDS = (
-    _SPELLINGS
-    | {word: str(n) for n, word in enumerate(_TEENS, 13)}
-    | {word: f"{n}{_ENDINGS.get(n, 'th')}" for n, word in enumerate(_ORDINALS, 1)}
-)
 _PARTS = frozenset(("part", "episode", "chapter", "volume"))
 LEFT_OUT = frozenset(("the", "a", "an"))
 _LEADING = frozenset(
@@ -110,7 +80,7 @@ _DROPPED = LEFT_OUT | _PARTS
 _PUNCTUATION = frozenset(":-–—/(,'.")
 _COMMON = frozenset(("movie", "film", "beginning", "sequel", "musical", "series", "end", "return"))
 _NUMERALS = frozenset(titles.numeral_words()) | frozenset(map(str, range(21)))
-SPECIAL = frozenset(_WORDS) | _NUMERALS | _DROPPED | _LEADING
+SPECIAL = frozenset(WORDS) | _NUMERALS | _DROPPED | _LEADING
 """Words for which a title of none but letters may have other names than itself."""
 _MARK_FIRST = re.compile(r"(?:^|\(|a\.?+\s?k\.?+\s?a\.?+)\s*[^\w\s(]", re.IGNORECASE)
 _VALUE = re.compile(r"[0-9]")
@@ -118,9 +88,10 @@ _WITHOUT_MARKS = str.maketrans("", "", ":-–—/")
 _BEHIND = re.compile(rf", ({_ARTICLES})(?=\s*(?:[()]|$|:))", re.IGNORECASE)
 
 
-def words(text: str) -> list[str]:
+@lru_cache(_REMEMBERED)
+def words(text: str) -> Sequence[str]:
     """The words of a name in the form in which they are compared: folded, numbers in digits, one spelling."""
-    return spelt(titles.words(text))
+    return tuple(spelt(titles.words(text)))
 
 
 def title_key(text: str) -> str:
@@ -141,6 +112,13 @@ def names(title: str) -> dict[str, Form]:
                 found[key] = form
     found.pop("", None)
     return found
+
+
+def exact_names(title: str) -> set[str]:
+    """The names of `Form.TITLE` alone, in less time."""
+    title = title.strip()
+    whole, written = (title, []) if is_plain(title) else _written(title)
+    return {title_key(text) for text in (whole, *written)} - {""}
 
 
 def search_keys(title: str) -> tuple[str, ...]:
@@ -165,7 +143,7 @@ def is_plain(title: str) -> bool:
     return _PUNCTUATION.isdisjoint(title) and title.isascii() and "aka" not in title
 
 
-def _plain_names(title: str, said: list[str]) -> dict[str, Form]:
+def _plain_names(title: str, said: Sequence[str]) -> dict[str, Form]:
     """The names of a plain title, given its words."""
     found = {"".join(said) or titles.name_key(title): Form.TITLE}
     if len(said) > 1 and (said[0] in _LEADING or not _DROPPED.isdisjoint(said)):
@@ -177,12 +155,12 @@ def _plain_names(title: str, said: list[str]) -> dict[str, Form]:
 
 def spelt(said: list[str]) -> list[str]:
     """Folded words in the form in which they are compared: numbers in digits, one spelling."""
-    if _WORDS.keys().isdisjoint(said) and _NUMERALS.isdisjoint(said):
+    if WORDS.keys().isdisjoint(said) and _NUMERALS.isdisjoint(said):
         return said
-    return titles.numerals([_WORDS.get(word, word) for word in said])
+    return titles.numerals([WORDS.get(word, word) for word in said])
 
 
-def is_certain(title: str, said: list[str]) -> bool:
+def is_certain(title: str, said: Sequence[str]) -> bool:
     """Whether `runs` are known to have every name of a title, given its words.
 
     Numbers are read by what stands beside them; two letters may stand for one; of several subtitles the last
@@ -195,9 +173,9 @@ def is_certain(title: str, said: list[str]) -> bool:
     return len(title) - len(title.translate(_WITHOUT_MARKS)) < 2 or len(_SUBTITLE.findall(title)) < 2
 
 
-def runs(title: str, said: list[str]) -> list[list[str]]:
+def runs(title: str, said: Sequence[str]) -> list[Sequence[str]]:
     """The words of which the names of a title are runs, beside its words as they are, which are given."""
-    found = list[list[str]]()
+    found = list[Sequence[str]]()
     if ", " in title and _BEHIND.search(title):  # an article comes to stand before its words
         found = [words(part) for part in _written(title)[1]]
     for line in (said, *found):
@@ -249,7 +227,7 @@ def _forms(text: str) -> list[tuple[str, Form]]:
     return found
 
 
-def _plainer(text: str, said: list[str]) -> list[tuple[str, Form]]:
+def _plainer(text: str, said: Sequence[str]) -> list[tuple[str, Form]]:
     """The keys of a name without its articles and parts, and with two letters for an umlaut."""
     found = []
     if len(said) > 1 and (said[0] in _LEADING or not _DROPPED.isdisjoint(said)):
@@ -262,7 +240,7 @@ def _plainer(text: str, said: list[str]) -> list[tuple[str, Form]]:
     return found
 
 
-def _without_parts(said: list[str]) -> list[str]:
+def _without_parts(said: Sequence[str]) -> list[str]:
     """Without "part" and the like before a number."""
     return [
         word
@@ -293,7 +271,7 @@ def _all(text: str, form: Form) -> list[tuple[str, Form]]:
     return [("".join(said), form), *((key, form) for key, _ in _plainer(text, said))]
 
 
-def _is_telling(said: list[str]) -> bool:
+def _is_telling(said: Sequence[str]) -> bool:
     """Whether part of a title can stand for it: two words or more that are not in many titles."""
     telling = [word for word in said if word not in _DROPPED]
     return len(telling) > 1 and not all(word in _COMMON or word.isdigit() for word in telling)

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from app.config import Settings
-from app.imports import rejects
+from app.imports import held, rejects
 from app.imports.sizes import DEFAULT, Sizes
 from app.process import without_collections
 from app.storage import Database
@@ -83,6 +83,23 @@ class Workspace:
                 text = json.dumps(query(connection)).encode()
             self.keep(name, text)
             return json.loads(text)
+
+    def read_catalogue(
+        self,
+        database: Database,
+        name: str,
+        query: Callable[[Connection], Any],
+        *,
+        before: dict[str, Any] | None,
+    ) -> Any:
+        """As `read`, of what changes with the catalogue alone; not to be changed."""
+        with without_collections():
+            if (text := self.text(name, before)) is not None:
+                return json.loads(text)
+            with database.read() as connection:
+                found, text = held.query(connection, name, query)
+            self.keep(name, text)
+            return found
 
     def text(self, name: str, before: dict[str, Any] | None) -> bytes | None:
         """What a checkpoint has kept `before` by that name, if it is there."""

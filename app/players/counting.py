@@ -7,8 +7,8 @@ from sqlalchemy.engine import Connection
 
 from app.errors import NotFound
 from app.imports.finding import find
-from app.imports.matching import Match, Work
 from app.imports.names import search_keys
+from app.imports.works import Match, Work
 from app.mark import Mark, Marked
 from app.players.event import Event, What
 from app.rating import Rating

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from app.imports.matching import Work
+from app.imports.works import Work
 from app.movie import LONGEST_TITLE
 
 LONGEST_NAME = 100

@@ -12,6 +12,7 @@ from app.movie import Movie
 from app.repository import movies as movie_queries
 from app.repository import personal_images
 from app.repository.personal_images import Image
+from app.storage.bulk import execute_many
 from app.storage.database import database_of
 from app.storage.personal import marks
 from app.storage.prepared import Prepared
@@ -105,7 +106,8 @@ def add_many(
             rows.append(key | {"is_set": state.is_set, "marked_at": state.at})
     if rows:
         personal_images.keep(connection, import_seq, images)
-        connection.execute(database_of(connection).upsert(marks, "is_set", "marked_at", "import_seq"), rows)
+        upsert = database_of(connection).upsert(marks, "is_set", "marked_at", "import_seq")
+        execute_many(connection, upsert, {name: [row[name] for row in rows] for name in rows[0]})
     return len(rows)
 
 

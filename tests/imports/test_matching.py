@@ -1,5 +1,6 @@
 """Finding the film that a row means, by ids and by titles: never a wrong one."""
 
+import json
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.imports import known_titles
+from app.imports import held, known_titles
 from app.imports.known_titles import KnownTitles
-from app.imports.matching import MOST_CANDIDATES, Candidate, Claims, Matcher, Work
+from app.imports.matching import MOST_CANDIDATES, Matcher
 from app.imports.name_index import NameIndex
-from app.imports.names import names, title_key
+from app.imports.names import Form, exact_names, names, title_key
+from app.imports.works import Candidate, Claims, Work
 from app.movie import LONGEST_TITLE, search_key
 from app.repository import movies
 from app.storage import Database
@@ -22,6 +24,7 @@ PIECES = (
     "Disney's",
     "An", "Other", "or:", "L'", "Spider-Man", "E.T.", "&", "Colour", "Die",
 )  # fmt: skip
+TITLES = st.lists(st.sampled_from(PIECES), min_size=1, max_size=7).map(" ".join)
 OTHERS = [(number, f"Other {number}", 1990) for number in range(100, 900)]
 FILMS = st.dictionaries(st.integers(1, 40), st.sampled_from(("Heat", "The Heat", "Dune", "Élan")))
 TABLE = Path(__file__).with_name("titles.txt")
@@ -170,11 +173,17 @@ def test_a_film_is_looked_up_by_each_of_its_names() -> None:
 
 
 @settings(max_examples=60)
-@given(st.lists(st.lists(st.sampled_from(PIECES), min_size=1, max_size=7).map(" ".join), max_size=4))
+@given(st.lists(TITLES, max_size=4))
 def test_no_punctuation_hides_a_name_of_a_film(titles: list[str]) -> None:
     index = NameIndex((title, search_key(title)) for title in titles)
     for place, title in enumerate(titles):
         assert not [name for name in names(title) if place not in index.having(name)], title
+
+
+@given(TITLES)
+@example("- ( )")
+def test_exact_names_are_those_of_the_nearest_form(title: str) -> None:
+    assert exact_names(title) == {name for name, form in names(title).items() if form == Form.TITLE}
 
 
 @settings(max_examples=40)
@@ -201,6 +210,17 @@ def test_titles_are_indexed_again_when_the_catalogue_has_changed_and_only_then(d
         movies.replace(connection, movie, "Onyx Alley", 1984, None)
         assert known_titles.held(connection).titles.having("quartzalley") == []
         assert known_titles.held(connection).titles.having("onyxalley") == [movie]
+
+
+def test_ids_are_read_again_when_the_catalogue_has_changed_and_only_then(database: Database) -> None:
+    with database.write() as connection:
+        first, text = held.query(connection, "ids", movies.known_ids)
+        assert json.loads(text) == first
+        assert held.query(connection, "ids", movies.known_ids)[0] is first
+    with database.write() as connection:
+        assert held.query(connection, "ids", movies.known_ids)[0] is first
+        movie = movies.create(connection, "Quartz Alley", 1995, None, now=1).id
+        assert held.query(connection, "ids", movies.known_ids)[0] == [*first, movie]
 
 
 def test_of_works_with_known_ids_no_title_is_read() -> None:

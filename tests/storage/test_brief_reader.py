@@ -11,6 +11,12 @@ SHORT = "SELECT 1"
 LONG = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT max(i) FROM n"
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine with much to do a short reading may take long; what follows would go to threads."""
+    monkeypatch.setattr(brief, "SLOW", 60)
+
+
 def test_short_readings_are_never_ended_however_many_there_are(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -222,6 +222,14 @@ def test_neither_a_bulk_of_ratings_nor_a_single_one_waits_for_a_vacuum(url: str,
             ratings.put(connection, Rating(1, 1, 4.0, 1))
 
 
+def test_pending_counts_are_kept_as_they_are(database: Database) -> None:
+    """The changes of a large range are a megabyte, which the server would compress for each row."""
+    with database.read() as connection:
+        query = "SELECT attstorage FROM pg_attribute WHERE attrelid = 'count_changes'::regclass"
+        kept = connection.exec_driver_sql(f"{query} AND attname = 'changes'").scalar_one()
+    assert kept in ("e", b"e")
+
+
 def test_what_another_program_writes_beside_a_bulk_is_no_fault_of_the_bulk(
     url: str, database: Database
 ) -> None:

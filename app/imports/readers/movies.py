@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from app.imports.matching import Candidate, Match, Matcher, Work
+from app.imports.matching import Matcher
 from app.imports.readers import columns, fields, formats, reader
 from app.imports.readers.fields import BadField
 from app.imports.readers.ratings import UNKNOWN_MOVIE
+from app.imports.works import Candidate, Match, Work
 from app.movie import LONGEST_TITLE
 from app.titles import split_title
 

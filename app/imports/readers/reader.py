@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 from app.imports import files
 from app.imports.known_titles import KnownTitles
-from app.imports.matching import Claims, Matcher
+from app.imports.matching import Matcher
 from app.imports.rejects import Reject
 from app.imports.sizes import Sizes
+from app.imports.works import Claims
 from app.repository.waiting import Waiting
 
 RATINGS, MOVIES, LINKS, MARKS, WAITING = "ratings", "movies", "links", "marks", "waiting"

@@ -21,6 +21,7 @@ FIRST_DATE, LAST_DATE = 19_000_101, 20_991_231
 _MILLISECONDS = 100_000_000_000
 """Numbers from here on: as seconds they would lie after the year 5000."""
 _DAY, _NOON = 86_400, 43_200
+_EPOCH = date(1970, 1, 1).toordinal()
 
 _DIGITS = re.compile(r"([0-9]{1,19})(?:\.[0-9]{1,9})?", re.ASCII)
 _COMPACT = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])", re.ASCII)
@@ -125,7 +126,7 @@ def _seconds(moment: datetime) -> int:
 
 
 def _noon(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) + _NOON
+    return (day.toordinal() - _EPOCH) * _DAY + _NOON
 
 
 def _latest_date(start: int) -> int:

@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from app.imports.matching import Work
+from app.imports.works import Work
 from app.movie import FIRST_YEAR, LAST_YEAR, LONGEST_TITLE
 from app.players.event import LONGEST_NAME, Ignored
 from app.rating import CLOCK_TOLERANCE
