@@ -105,11 +105,19 @@ LONG = (
     "test_deploy_files.py",
     "transfers",
     "web/test_accessibility.py",
+    "web/test_activity.py",
+    "web/test_door.py",
+    "web/test_import.py",
+    "web/test_keyboard.py",
     "web/test_login_forms.py",
+    "web/test_people.py",
+    "web/test_players.py",
+    "web/test_ratings.py",
+    "web/test_system.py",
+    "web/test_waiting.py",
 )
 """Folders and files of the long marks: `pytest -q -m long` runs them."""
 PROOFS = (
-    "processes/test_scarcity.py::test_a_disk",
     "imports/test_kills_of_readers.py",
     "processes/test_backup.py",
     "processes/test_demo_kill.py",

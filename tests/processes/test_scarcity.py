@@ -50,6 +50,7 @@ def test_scrapes_that_are_not_read_hold_nobody_up(server: Server) -> None:
     assert poll(are_gone, within=30)
 
 
+@pytest.mark.proof
 def test_a_disk_that_fills_up_under_load_loses_nothing_that_was_confirmed(
     small_disk: Path,  # noqa: F811
 ) -> None:

@@ -185,7 +185,7 @@ class Tasks(RuleBasedStateMachine):
 
 TestTasks = Tasks.TestCase
 TestTasks.settings = hypothesis_settings(
-    max_examples=25 if os.environ.get("CI") else 8, stateful_step_count=30, deadline=None
+    max_examples=12 if os.environ.get("CI") else 8, stateful_step_count=30, deadline=None
 )
 
 
