@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -55,7 +56,7 @@ class Profile(Sequence[Rating]):
         movie_id, score, at = self.movie_ids[place], self.scores[place], self.rated_at[place]
         return Rating(self.user_id, int(movie_id), float(score), int(at))
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Another one for other ratings."""
         columns = (self.movie_ids, self.scores, self.rated_at)

@@ -36,6 +36,8 @@ async def ids_async(user_id: int, limit: int = 10) -> list[int]:
     return list(range(user_id, user_id + 10))
 """
 NO_LIMITS = {"MATINEE_LIMIT_WRITES": "100000/second"}
+SERVED_BY = ("--http", "h11", "--loop", "asyncio", "--no-access-log")
+"""As `matinee serve` does and a plain installation of uvicorn, whatever else is installed here."""
 SYLLABLES = ("ma", "tri", "sol", "ven", "kor", "lu", "pa", "den", "rio", "ost")
 
 
@@ -96,7 +98,7 @@ class Bare:
     def __init__(self, folder: Path) -> None:
         (folder / "bare.py").write_text(BARE)
         port = free_port()
-        command = ["-m", "uvicorn", "bare:app", "--port", str(port), "--no-access-log"]
+        command = ["-m", "uvicorn", "bare:app", "--port", str(port), *SERVED_BY]
         self._process = subprocess.Popen([sys.executable, *command, "--log-level", "error"], cwd=folder)
         poll(lambda: _answers(port), within=60)
         self.target = Target("bare", port, psutil.Process(self._process.pid), BARE_KINDS)
@@ -118,7 +120,7 @@ class Ours:
 
     def __init__(self, name: str, folder: Path, *options: str, **environment: str) -> None:
         self.name = name
-        self.server = Server(folder, "--no-access-log", *options, **NO_LIMITS, **environment).start()
+        self.server = Server(folder, *SERVED_BY, *options, **NO_LIMITS, **environment).start()
         self.environment = environment
 
     def fill(self, movies: Path, ratings: Path, heavy: Path) -> None:

@@ -33,7 +33,7 @@ from benchmarks.report import Report, arguments
 MOST = 5.0
 """Percent of CPU time that logs and metrics may cost."""
 OFF = "import app.api.edge as edge; from benchmarks.inside import Bare; edge.Requests = Bare; "
-RUN = "import sys, uvicorn; uvicorn.run('app.main:app', port=int(sys.argv[1]))"
+RUN = "import sys, uvicorn; uvicorn.run('app.main:app', port=int(sys.argv[1]), http='h11', loop='asyncio')"
 
 
 class Bare(Requests):

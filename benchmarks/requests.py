@@ -5,8 +5,9 @@ search, a rating; the bare endpoint as `def` and as `async def`. With the door c
 PostgreSQL, in one process and in two. Also what others see beside busy connections and beside a user with
 30,000 ratings, and what is left of it during an import and a rebuild.
 
-All that is compared takes turns of a fraction of a second, and a ratio is the median of those of the rounds:
-what else the machine does falls on all of them. `--against` names another checkout, for the same beside it.
+All are served by uvicorn with h11 on asyncio, as `matinee serve` does. What is compared takes turns of a
+fraction of a second, and a ratio is the median of those of the rounds: what else the machine does falls on
+all of them. `--against` names another checkout, for the same beside it.
 
     uv run --group bench python -m benchmarks.requests [--quick] [--against FOLDER] [--json FILE]
 """

@@ -63,6 +63,36 @@ def test_a_line_of_json_holds_what_the_record_belongs_to(pipe: Pipe) -> None:
     assert line["time"].endswith("Z")
 
 
+def test_what_is_said_of_a_request_is_the_line_of_a_record_without_one(pipe: Pipe) -> None:
+    log, made = logging.Logger("apart", logging.INFO), list[str]()
+    log.addHandler(pipe.target)
+    text, given = "%s in %.1f ms", ("GET", 1.54)
+    said = {"route": "/movies/{movie_id}", "status": None, "ms": 1.54, "client": 'a "b"\n'}
+    factory = logging.getLogRecordFactory()
+
+    def noted(*arguments: Any, **named: Any) -> logging.LogRecord:
+        made.append(arguments[0])
+        return factory(*arguments, **named)
+
+    logging.setLogRecordFactory(noted)
+    try:
+        with logs.belonging(request_id="r1"):
+            logs.say(log, logging.DEBUG, text, *given, fields=said)
+            logs.say(log, logging.INFO, text, *given, fields=said)
+            assert made == []
+            log.log(logging.INFO, text, *given, extra={"fields": said})
+            log.addHandler(logging.NullHandler())  # it gets a record
+            logs.say(log, logging.INFO, text, *given, fields=said)
+    finally:
+        logging.setLogRecordFactory(factory)
+    assert made == ["apart", "apart"]
+    pipe.target.flush()
+    lines = [list(json.loads(line).items()) for line in pipe.read().splitlines()]
+    assert [name for name, _ in lines[0]][:4] == ["time", "level", "logger", "process"]
+    assert len(lines) == 3
+    assert lines[0][1:] == lines[1][1:] == lines[2][1:]
+
+
 def test_no_text_of_a_caller_begins_a_line() -> None:
     lines = Text().format(record("%s", FORGED)).split("\n")
     assert len(lines) == 2

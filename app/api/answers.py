@@ -94,4 +94,6 @@ def sends(
 
 def written(answer: Any, headers_of: Response) -> Response:
     """The response with an answer of plain values, and with the headers that are set so far."""
-    return Response(to_json(answer), headers=dict(headers_of.headers), media_type="application/json")
+    response = Response(to_json(answer), media_type="application/json")
+    response.raw_headers[:0] = headers_of.raw_headers
+    return response

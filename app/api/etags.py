@@ -40,8 +40,13 @@ async def _not_modified(_request: Request, error: Any) -> Response:
     return Response(status_code=304, headers={"ETag": error.args[0], "Cache-Control": _CACHE})
 
 
+def is_conditional(request: Request) -> bool:
+    """Whether the caller says which response they have."""
+    return b"if-none-match" in request.scope["fields"]
+
+
 def _condition(request: Request) -> str:
-    if b"if-none-match" not in request.scope["fields"]:
+    if not is_conditional(request):
         return ""
     return ",".join(request.headers.getlist("if-none-match")).strip()
 

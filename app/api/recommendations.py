@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 from anyio import from_thread
@@ -170,13 +171,15 @@ class _Tags:
 
     def __init__(self, request: Request, serving: Serving, taste: Taste) -> None:
         """Raises `NotModified` if the caller has one of them."""
-        self._personal = tag_of_list(request, serving, taste)
-        self._other = tag_of_list(request, serving, taste, serving.shown)
         self._request = request
-        etags.check(request, self._personal, self._other)
+        self._personal = partial(tag_of_list, request, serving, taste)
+        self._other = partial(self._personal, serving.shown)
+        if etags.is_conditional(request):
+            etags.check(request, self._personal(), self._other())
 
     def mark(self, response: Response, source: str) -> None:
-        etags.mark(self._request, response, self._personal if source == "personal" else self._other)
+        tag = self._personal if source == "personal" else self._other
+        etags.mark(self._request, response, tag())
 
 
 @etags.tagged

@@ -161,6 +161,7 @@ def options(settings: Settings) -> dict[str, Any]:
     return {
         "app": "app.main:app",
         "log_config": None,  # `app.logs` has configured it
+        "loop": "asyncio",  # uvloop would accept all that wait in one go (`ACCEPTS`)
         "http": type("LimitedProtocol", (Protocol,), {"limits": limits}),
         "backlog": ACCEPTS,
         "proxy_headers": False,  # `app.api.edge.proxies` reads them

@@ -27,24 +27,30 @@ class Json(JsonFormatter):
 
     def __init__(self) -> None:
         super().__init__(json_serializer=_serialized)
-        self._second, self._written = 0, ""
+        self._second = 0, ""  # that was written last, and how
 
     def format(self, record: logging.LogRecord) -> str:
-        second = int(record.created)
-        if second != self._second:  # many records have the same one
-            self._written = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._second = second
-        written: dict[str, Any] = {
-            "time": f"{self._written}.{int(record.msecs):03}Z",
-            "level": record.levelname,
-            "logger": record.name,
-            "process": os.getpid(),
-            "message": record.getMessage(),
-            **getattr(record, "fields", {}),
-        }
+        fields = getattr(record, "fields", {})
         if record.exc_info:
-            written["traceback"] = self.formatException(record.exc_info)
-        return self.serialize_log_record(written)
+            fields = fields | {"traceback": self.formatException(record.exc_info)}
+        return self.line(record.created, record.levelname, record.name, record.getMessage(), fields)
+
+    def line(self, at: float, level: str, log: str, message: str, fields: dict[str, Any]) -> str:
+        """`at`: epoch seconds."""
+        second, text = self._second
+        if second != int(at):  # many records have the same one
+            second = int(at)
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second, text
+        written: dict[str, Any] = {
+            "time": f"{text}.{int((at - second) * 1000):03}Z",
+            "level": level,
+            "logger": log,
+            "process": os.getpid(),
+            "message": message,
+            **fields,
+        }
+        return _serialized(written)
 
 
 def _serialized(written: Any, **_: Any) -> str:

@@ -31,17 +31,26 @@ class Target(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the record as a line. Called under the lock of the handler."""
-        if len(self._lines) >= self._most:
-            self.dropped += 1
-            return
         try:
-            self._lines.append(self.format(record))
+            line = self.format(record)
         except Exception:  # a record whose arguments do not fit: its text is shown as it stands
-            self._lines.append(f"{record.levelname} {record.name}: {record.msg!r} {record.args!r}")
-        if not self._ready.is_set():
-            self._written.clear()
-            self._ready.set()
-            self._run()
+            line = f"{record.levelname} {record.name}: {record.msg!r} {record.args!r}"
+        self.put(line)
+
+    def put(self, line: str) -> None:
+        """Queue a line."""
+        self.acquire()
+        try:
+            if len(self._lines) >= self._most:
+                self.dropped += 1
+                return
+            self._lines.append(line)
+            if not self._ready.is_set():
+                self._written.clear()
+                self._ready.set()
+                self._run()
+        finally:
+            self.release()
         if self.is_prompt:
             self.flush()
 

@@ -8,6 +8,8 @@ MINUTES = 60
 BOUNDS = tuple(round(0.0001 * 1.25**n, 7) for n in range(60))
 """Upper bounds of the latency buckets in seconds, 0.1 ms to about a minute: quantiles are within 25%."""
 STATUSES = tuple(f"{kind}xx" for kind in range(1, 6))
+_STATUS_OF = {status: STATUSES[min(5, max(1, status // 100)) - 1] for status in range(1000)}
+_BUCKETS = tuple(map(str, range(len(BOUNDS) + 1)))
 
 Minute = dict[str, dict[str, int]]
 """`statuses`: requests by the class of their status; `buckets`: by the number of their latency's bucket."""
@@ -27,9 +29,9 @@ class Minutes:
             self._minute = self._minutes.setdefault(number, {"statuses": {}, "buckets": {}})
             for old in [one for one in self._minutes if not 0 <= number - one < MINUTES]:
                 del self._minutes[old]
-        _increase(self._minute["statuses"], STATUSES[min(5, max(1, status // 100)) - 1])
+        _increase(self._minute["statuses"], _STATUS_OF[status])
         if latency is not None:
-            _increase(self._minute["buckets"], str(bisect.bisect_left(BOUNDS, latency)))
+            _increase(self._minute["buckets"], _BUCKETS[bisect.bisect_left(BOUNDS, latency)])
 
     def to_json(self) -> dict[str, Minute]:
         return {

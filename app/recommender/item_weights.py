@@ -41,6 +41,7 @@ class PlacedWeights:
         self._values = items.values
         self.share = np.zeros(len(movie_ids), np.float32)  # [M]: of a preference, 0 without item weights
         self.share[rows] = items.share
+        self._rest = 1 - self.share  # [M]: what the factors have
         self._scale = items.share
 
     def blend(self, found: Floats, rows: NDArray[np.int64], weights: NDArray[np.float64]) -> None:
@@ -48,7 +49,7 @@ class PlacedWeights:
 
         The ratings [n]: rows in the model, and weights.
         """
-        found *= 1 - self.share
+        found *= self._rest
         own = self._row[rows]
         own, weights = own[own >= 0], (self._scale * weights[own >= 0]).astype(np.float32)
         step = max(1, BLOCK // max(1, self._values.shape[1]))
@@ -72,16 +73,16 @@ class PlacedWeights:
     ) -> NDArray[np.float64]:
         """[targets, n]: what each rating adds to each target through the item weights; target -1 has none."""
         distinct, again = np.unique(targets, return_inverse=True)
-        place = np.full(len(self._row) + 1, -1)
-        place[distinct] = np.arange(len(distinct))
-        place[-1] = -1
+        is_target = np.zeros(len(self._row) + 1, np.bool_)
+        is_target[distinct] = True
+        is_target[-1] = False
         result = np.zeros((len(distinct), len(rows)))
         own = self._row[rows]
         inside = np.flatnonzero(own >= 0)
-        found = place[self._targets[own[inside]]]  # [n, W]
-        rating, entry = np.nonzero(found >= 0)
-        values = self._scale * weights[inside[rating]] * self._values[own[inside[rating]], entry]
-        result[found[rating, entry], inside[rating]] = values
+        columns = self._targets.take(own[inside], axis=0)  # [n, W]
+        rating, entry = np.divmod(np.flatnonzero(is_target.take(columns)), max(1, columns.shape[1]))
+        rating, places = inside[rating], np.searchsorted(distinct, columns[rating, entry])
+        result[places, rating] = self._scale * weights[rating] * self._values[own[rating], entry]
         return result[again]
 
 

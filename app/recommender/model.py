@@ -1,6 +1,6 @@
 """The model: the movie side of a factorisation, and item weights. Users are folded in at request time."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -9,14 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from app.arrays import Floats, Integers
+from app.recommender.fold_in import Exact, FoldIn
 from app.recommender.interactions import Rows, confidence
 from app.recommender.item_weights import ItemWeights, PlacedWeights, rows_of
 from app.recommender.linear import solve
-from app.recommender.selection import keep_best, top
-
-BLOCK = 1 << 18
-"""Numbers in a block of intermediate results: 2 MB, however many ratings a user has."""
-Exact = NDArray[np.float64]
+from app.recommender.selection import top
 
 
 @dataclass(frozen=True)
@@ -90,45 +87,27 @@ class Model:
         """The row of each movie, -1 for one that is not in the model."""
         return rows_of(self.movie_ids, movie_ids)
 
+    def folded(self, movie_ids: ArrayLike, scores: ArrayLike) -> FoldIn:
+        """A user with these ratings, as this model sees them."""
+        return FoldIn(self, movie_ids, scores)
+
     def fold_in(self, movie_ids: ArrayLike, scores: ArrayLike) -> Floats:
         """The factors [k] of a user with these ratings; movies that are not in the model add nothing."""
-        _, rows, weights = self._rated(movie_ids, scores)
-        return self._folded(rows, weights)
-
-    def _folded(self, rows: NDArray[np.int64], weights: Exact) -> Floats:
-        right = np.zeros(self.factors.shape[1])
-        if len(rows) * len(right) <= BLOCK:
-            near = self.factors[rows].astype(np.float64)
-            right += (weights + self.objective.linear) @ near
-            diagonal = self.objective.diagonal(self.gram, len(rows), self.objective.user_offset)
-            return np.asarray(
-                solve(np.sqrt(weights)[:, None] * near, diagonal, right[:, None])[:, 0], np.float32
-            )
-        for some in self._blocks(len(rows), self.factors.shape[1]):
-            right += (weights[some] + self.objective.linear) @ self.factors[rows[some]].astype(np.float64)
-        return np.asarray(self._solve(rows, weights, right[:, None])[:, 0], np.float32)
+        return self.folded(movie_ids, scores).factors
 
     def preferences(self, movie_ids: ArrayLike, scores: ArrayLike) -> Floats:
         """The predicted preference for each movie, [M], of a user with these ratings.
 
         About 1 for a movie that is liked, 0 for one that is unknown.
         """
-        _, rows, weights = self._rated(movie_ids, scores)
-        found = self.factors @ self._folded(rows, weights)
-        if self._placed is not None:
-            self._placed.blend(found, rows, weights)
-        return found
+        return self.folded(movie_ids, scores).preferences()
 
     def contributions(self, movie_ids: ArrayLike, scores: ArrayLike, targets: ArrayLike) -> Exact:
         """[targets, ratings]: what each rating adds to the preference for each target; a row sums to it.
 
         Exact, since a fold-in is linear in the ratings (Hu, Koren, Volinsky 2008, section 5).
         """
-        counted, rows, weights = self._rated(movie_ids, scores)
-        explain = self._explainer(rows, weights, targets)
-        result = np.zeros((len(np.asarray(targets)), len(counted)))
-        result[:, counted] = explain(rows, weights)
-        return result
+        return self.folded(movie_ids, scores).contributions(targets)
 
     def strongest(
         self,
@@ -143,18 +122,9 @@ class Model:
         """The largest contributions to each target, best first, of the ratings `among` [ratings].
 
         Returns their places [targets, n] among the ratings and what they add [targets, n]; -1 and 0 where
-        fewer are above 0. Memory is bounded by `BLOCK`; `step` is called after each block.
+        fewer are above 0. Memory is bounded by `fold_in.BLOCK`; `step` is called after each block.
         """
-        counted, rows, weights = self._rated(movie_ids, scores)
-        explain, m = self._explainer(rows, weights, targets), len(np.asarray(targets))
-        chosen, places = among[counted], np.flatnonzero(counted & among)
-        rows, weights = rows[chosen], weights[chosen]
-        best_places, best = np.full((m, n), -1), np.zeros((m, n))
-        for some in self._blocks(len(rows), max(m, self.items.columns.shape[1] if self.items else 0)):
-            parts = explain(rows[some], weights[some])
-            keep_best(best_places, best, np.broadcast_to(places[some], parts.shape), parts)
-            step()
-        return best_places, best
+        return self.folded(movie_ids, scores).strongest(targets, n, among, step)
 
     def similar(self, movie_id: int, n: int) -> tuple[Integers, Floats]:
         """Ids and likeness of the `n` nearest movies, nearest first; none for a movie without factors.
@@ -166,9 +136,9 @@ class Model:
         row = int(self.rows([movie_id])[0])
         if row < 0 or not self.norms[row]:
             return self.movie_ids[:0], self.factors[:0, 0]
-        cosine = self.factors @ self.factors[row] / (np.maximum(self.norms, 1e-12) * self.norms[row])
-        if self._placed is not None:
-            self._placed.add_likeness(cosine, row)
+        cosine = self.factors[row] @ self.columns / (np.maximum(self.norms, 1e-12) * self.norms[row])
+        if self.placed is not None:
+            self.placed.add_likeness(cosine, row)
         cosine[row] = -np.inf
         cosine[self.norms == 0] = -np.inf
         best = top(cosine, self.order, n)
@@ -213,7 +183,7 @@ class Model:
         missing = factors - self.factors.shape[1]
         if missing < 0 or not len(self.factors):
             return None
-        return np.pad(self._factors(movie_ids), ((0, 0), (0, missing)))
+        return np.pad(self.factors_of(self.rows(movie_ids)), ((0, 0), (0, missing)))
 
     @cached_property
     def popular(self) -> NDArray[np.int64]:
@@ -234,16 +204,21 @@ class Model:
         return np.asarray(counts / max(1e-9, float(counts.max(initial=0))), np.float32)
 
     @cached_property
+    def columns(self) -> Floats:
+        """[k, M]: the factors once more; a product with one user takes half the time in this order."""
+        return np.ascontiguousarray(self.factors.T)
+
+    @cached_property
     def norms(self) -> Floats:
         """[M]: the lengths of the factors."""
         return np.asarray(np.linalg.norm(self.factors, axis=1))
 
     @cached_property
-    def _placed(self) -> PlacedWeights | None:
+    def placed(self) -> PlacedWeights | None:
         return PlacedWeights(self.items, self.movie_ids) if self.items else None
 
-    def _factors(self, movie_ids: ArrayLike) -> Floats:
-        rows = self.rows(movie_ids)
+    def factors_of(self, rows: NDArray[np.int64]) -> Floats:
+        """[rows, k]; zero for row -1."""
         found = (
             self.factors[rows]
             if len(self.factors)
@@ -251,45 +226,3 @@ class Model:
         )
         found[rows < 0] = 0
         return found
-
-    def _rated(
-        self, movie_ids: ArrayLike, scores: ArrayLike
-    ) -> tuple[NDArray[np.bool_], NDArray[np.int64], Exact]:
-        """Which ratings weigh something [ratings], and the rows [n] and weights [n] of those."""
-        rows, weights = self.rows(movie_ids), confidence(scores)
-        counted = (rows >= 0) & (weights > 0)
-        return counted, rows[counted], weights[counted].astype(np.float64)
-
-    def _blocks(self, ratings: int, width: int) -> Iterator[slice]:
-        """Parts of the ratings, so many at a time that `width` numbers of each fit a block."""
-        size = max(1, BLOCK // max(width, self.factors.shape[1], 1))
-        return (slice(first, first + size) for first in range(0, ratings, size))
-
-    def _explainer(
-        self, rows: NDArray[np.int64], weights: Exact, targets: ArrayLike
-    ) -> Callable[[NDArray[np.int64], Exact], Exact]:
-        """For a user with these ratings: from rows and weights [n] of some to what they add, [targets, n]."""
-        placed, places = self._placed, self.rows(targets)
-        solution = self._solve(rows, weights, self._factors(targets).astype(np.float64).T)
-
-        def explain(some: NDArray[np.int64], theirs: Exact) -> Exact:
-            factors = self.factors[some].astype(np.float64)
-            parts: Exact = ((theirs + self.objective.linear)[:, None] * (factors @ solution)).T
-            if placed is None:
-                return parts
-            share = np.where(places >= 0, placed.share[places], 0)[:, None] if len(places) else 0.0
-            return (1 - share) * parts + placed.contributions(some, theirs, places)
-
-        return explain
-
-    def _solve(self, rows: NDArray[np.int64], weights: Exact, right: Exact) -> Exact:
-        """Solve the normal equations of a user with these rated rows: [k, m] for `right` [k, m]."""
-        k = self.factors.shape[1]
-        diagonal = self.objective.diagonal(self.gram, len(rows), self.objective.user_offset)
-        if len(rows) * k <= BLOCK:
-            return np.asarray(solve(np.sqrt(weights)[:, None] * self.factors[rows], diagonal, right))
-        matrix = np.diag(diagonal)
-        for some in self._blocks(len(rows), k):
-            factors = self.factors[rows[some]].astype(np.float64)
-            matrix += (weights[some][:, None] * factors).T @ factors
-        return np.asarray(np.linalg.solve(matrix, right))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from app.arrays import Floats, Integers, Mask
-from app.recommender.interactions import confidence
+from app.recommender.fold_in import FoldIn
 from app.recommender.model import Model
 from app.recommender.selection import top
 
@@ -32,6 +32,7 @@ class Ranking:
     preferences: Floats
     source: Source
     discount: float = 0.0  # of the best known movie, in the order of a personal list
+    user: FoldIn | None = None  # of a personal list
 
 
 def rank(
@@ -62,7 +63,7 @@ def rank(
     rated = _Rated(model, rated_movie_ids, rated_scores, rated_at, mask)
     if not rated.shared:
         return _impersonal(model, rated, limit, mask, fill_rated)
-    preferences = model.preferences(rated.movie_ids, rated.scores)
+    preferences = rated.user.preferences()
     inside = rated.rows[rated.rows >= 0]
     filling = preferences[inside]
     asked = discount(preferences, popularity)
@@ -80,7 +81,7 @@ def rank(
         more = rated.by_preference(filling)[: limit - len(best)]
         ids = np.concatenate([ids, rated.movie_ids[more]])
         values = np.concatenate([values, rated.spread(filling)[more]])
-    return Ranking(ids, values, "personal", asked)
+    return Ranking(ids, values, "personal", asked, rated.user)
 
 
 def avoided(
@@ -157,8 +158,9 @@ class _Rated:
         self.movie_ids = np.asarray(movie_ids, np.int64)
         self.scores = np.asarray(scores, np.float32)
         self.rated_at = np.asarray(rated_at, np.int64)
-        self.rows = model.rows(self.movie_ids)
-        self.liked = (confidence(self.scores) > 0) & bool((self.scores > LOW).any())
+        self.user = model.folded(self.movie_ids, self.scores)
+        self.rows = self.user.rows
+        self.liked = (self.user.weights > 0) & bool((self.scores > LOW).any())
         self.order = model.order
         self.mask = mask
         counted = self.rows[self.liked & (self.rows >= 0)]

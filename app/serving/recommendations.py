@@ -218,21 +218,18 @@ class Serving:
     def _explained(
         self, rated: Sequence[Rating], ranking: Ranking, mean: float | None, step: Callable[[], None]
     ) -> list[Recommendation]:
-        if self.model is None:
+        if ranking.user is None:
             return []
         movie_ids, scores, _ = columns_of(rated)
         liked = scores >= min(scores.mean() if mean is None else mean, scores.max())
-        places, contributions = self.model.strongest(
-            movie_ids, scores, ranking.movie_ids, REASONS, among=liked, step=step
-        )
+        places, parts = ranking.user.strongest(ranking.movie_ids, REASONS, liked, step)
         listed: list[int] = ranking.movie_ids.tolist()
-        named = {rated[place].movie_id for place in places[places >= 0].tolist()}
-        by_id = movies.by_ids(self.connection, {*listed, *named})
+        by_id = movies.by_ids(self.connection, {*listed, *movie_ids[places[places >= 0]].tolist()})
+        columns = (movie_ids[places].tolist(), scores[places].tolist(), parts.tolist())
 
         def because(row: int) -> list[Reason]:
-            pairs = zip(places[row].tolist(), contributions[row].tolist(), strict=True)
-            reasons = [(rated[place], part) for place, part in pairs if place >= 0]
-            return [Reason(by_id[r.movie_id], r.score, part) for r, part in reasons if r.movie_id in by_id]
+            reasons = zip(*(column[row] for column in columns), strict=True)
+            return [Reason(by_id[i], score, part) for i, score, part in reasons if part > 0 and i in by_id]
 
         return [
             Recommendation(by_id[movie_id], preference, because(row))

@@ -268,3 +268,34 @@ def test_a_stream_whose_reader_takes_nothing_is_given_up() -> None:
     with pytest.raises(ClientDisconnect):
         asyncio.run(story())
     assert len(closed) == 1
+
+
+@pytest.mark.parametrize(("is_full", "timers"), [(False, 0), (True, 2)])
+def test_a_timer_is_set_for_a_reader_that_the_server_waits_for(
+    monkeypatch: pytest.MonkeyPatch, is_full: bool, timers: int
+) -> None:
+    class Flow:
+        write_paused = is_full
+
+    class Cycle:
+        flow = Flow()
+
+        async def receive(self) -> Message:
+            return await whole()
+
+    async def answer(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"x"})
+
+    async def take(message: Any) -> None:
+        taken.append(message["type"])
+
+    def timer(seconds: float) -> Any:
+        made.append(seconds)
+        return timeout(seconds)
+
+    taken, made, timeout = list[str](), list[float](), asyncio.timeout
+    monkeypatch.setattr(asyncio, "timeout", timer)
+    asyncio.run(Responses(answer, standstill=5.0)(scope(Manner.READS), Cycle().receive, take))
+    assert taken == ["http.response.start", "http.response.body"]
+    assert made == [5.0] * timers

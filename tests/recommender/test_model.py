@@ -200,7 +200,7 @@ def test_the_strongest_are_the_largest_contributions(
     ids, scores = list(ratings), list(ratings.values())
     among = np.random.default_rng(seed).random(len(ids)) < 0.7
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.recommender.model.BLOCK", block)
+        patch.setattr("app.recommender.fold_in.BLOCK", block)
         patch.setattr("app.recommender.item_weights.BLOCK", block)
         places, values = model.strongest(ids, scores, IDS[:20], n, among=among)
         found = model.preferences(ids, scores)

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.recommender import fold_in
 from app.recommender.als import TrainSettings, train
 from app.recommender.interactions import Interactions
+from app.recommender.linear import prepared
 from app.recommender.model import Model
 from app.recommender.ranking import DISCOUNTS, LOW, NEAR, Ranking, avoided, discount, rank, worth
 from app.recommender.selection import top
@@ -215,3 +217,20 @@ def test_the_knob_moves_by_a_share_of_the_best_preference(popularity: float, bes
     moved, whole = (discount(p, popularity) - default for p in (preferences, np.ones(1, np.float32)))
     assert moved == pytest.approx(min(1.0, best) * whole, abs=1e-6)
     assert discount(np.zeros(0, np.float32), popularity) == default
+
+
+def test_a_list_and_its_reasons_are_solved_from_the_same_equations(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = list[Any]()
+
+    def noted(*given: Any) -> Any:
+        made.append(given)
+        return prepared(*given)
+
+    monkeypatch.setattr(fold_in, "prepared", noted)
+    ids, scores, among = [1, 5, 9], [5.0, 4.0, 2.5], np.array([True, True, False])
+    ranking = rank(BLENDED, ids, scores, [1, 2, 3], limit=5, fill_rated=False)
+    assert ranking.user is not None
+    found = ranking.user.strongest(ranking.movie_ids, 2, among, lambda: None)
+    assert len(made) == 1
+    expected = BLENDED.strongest(ids, scores, ranking.movie_ids, 2, among=among)
+    assert all((one == other).all() for one, other in zip(found, expected, strict=True))

@@ -30,7 +30,7 @@ class Compression:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self._compressing = GZipMiddleware(
-            app,
+            _give_away,
             minimum_size=LEAST,
             compresslevel=LEVEL,
             thread_minimum_size=IN_A_THREAD,
@@ -46,12 +46,41 @@ class Compression:
             await self.app(scope, receive, send)
             return
 
+        head: Message = {}
+        compress: Send | None = None
+
         async def send_with_tag(message: Message) -> None:
             if message["type"] == "http.response.start":
                 _mark(message, same=marked)
             await send(message)
 
-        await self._compressing(scope, receive, send_with_tag)
+        async def send_by_length(message: Message) -> None:
+            """Most answers are short, and pass by what would cost more than all other layers."""
+            nonlocal head, compress
+            if compress is None and message["type"] == "http.response.start":
+                head = message
+                return
+            if compress is None and _is_short(message):
+                compress = send_with_tag
+                await compress(head)
+            elif compress is None:
+                await self._compressing(scope, receive, send_with_tag)
+                compress = scope.pop("compress")
+                await compress(head)
+            await compress(message)
+
+        await self.app(scope, receive, send_by_length)
+
+
+async def _give_away(scope: Scope, _receive: Receive, send: Send) -> None:
+    """Leaves in the scope what compresses messages."""
+    scope["compress"] = send
+
+
+def _is_short(message: Message) -> bool:
+    """Whether that is the whole body, and too short to be compressed."""
+    is_body = message["type"] == "http.response.body"
+    return is_body and not message.get("more_body") and len(message.get("body", b"")) < LEAST
 
 
 def _unmarked(name: bytes, value: bytes) -> tuple[bytes, bytes]:

@@ -71,11 +71,10 @@ class Requests:
         if manner is not Manner.PROBES and status:
             self._measures.note(status, None if manner in SLOW else latency)
         level = logging.DEBUG if manner is Manner.PROBES else logging.INFO
-        if log.isEnabledFor(level):
-            ms = round(seconds * 1000, 3)
-            said: dict[str, Any] = {"method": method, "route": route, "status": status or None, "ms": ms}
-            said |= {
-                "bytes": size,
-                "client": (scope.get("client") or ("",))[0],
-            }  # as a trusted proxy names it
-            log.log(level, LINE, method, route, status or HUNG_UP, ms, size, extra={"fields": said})
+        if not log.isEnabledFor(level):
+            return
+        ms = round(seconds * 1000, 3)
+        said: dict[str, Any] = {"method": method, "route": route, "status": status or None, "ms": ms}
+        said["bytes"] = size
+        said["client"] = (scope.get("client") or ("",))[0]  # as a trusted proxy names it
+        logs.say(log, level, LINE, method, route, status or HUNG_UP, ms, size, fields=said)
