@@ -2,14 +2,17 @@
 
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.server import Served
+from tests.server import Served, poll
 
 CALLERS = 40
+TICK = 0.1
+"""Seconds between two looks of uvicorn at whether it is to end."""
 REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -36,6 +39,8 @@ def test_who_waits_to_be_accepted_when_it_ends_is_answered(server: Served) -> No
         for caller in (kept, *callers):
             caller.sendall(REQUEST)
         server.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        poll(lambda: time.monotonic() - began > 3 * TICK)  # its look at signals is due when it goes on
     finally:
         server.process.send_signal(signal.SIGCONT)
     answers = [_whole(caller) for caller in (kept, *callers)]
