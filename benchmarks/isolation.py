@@ -26,6 +26,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 
+from app.config import Settings
+from app.mark import Mark, Marked
+from app.repository import marks
+from app.storage import Database, open_database
 from benchmarks.report import Report, arguments, note
 from benchmarks.synthetic import generate
 from tests.postgres import PostgresServer
@@ -180,6 +184,16 @@ def write(path: Path, interactions: object, first_user: int) -> Path:
     return path
 
 
+def mark(database: Database, movies: list[int], number: int) -> None:
+    """Have each user mark the same number of movies as watched, as a player does."""
+    for user in range(1, USERS if number else 1):
+        some = movies[user % 7 :: max(1, len(movies) * USERS // number)]
+        given = {(user, movie): {Mark.WATCHED: Marked(True, 1_000_000_000)} for movie in some}
+        with database.write() as connection:
+            marks.add_many(connection, given, import_seq=0)
+    database.close()
+
+
 def upload(server: Server, path: Path) -> str:
     with path.open("rb") as file:
         answer = server.client.post(
@@ -281,6 +295,7 @@ def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--size", default="5M", help="ratings of the import and of the rebuild")
+    parser.add_argument("--marks", type=int, default=0, help="marks of the users who ask, beside all this")
     options = parser.parse_args()
     report = Report("isolation")
     with tempfile.TemporaryDirectory() as name:
@@ -296,6 +311,7 @@ def main() -> int:
             for path in (movies_file, base, first):
                 assert server.wait(upload(server, path), within=600)["status"] == "complete"
             server.wait(rebuild(server), within=600)
+            mark(open_database(Settings(data_dir=folder / "data", database_url=url)), movies, options.marks)
             client = Client(server.port, movies)
             client.run(lambda seconds: seconds > 2)
             periods = {name: Load() for name in ("idle", "rebuild", "import")}
