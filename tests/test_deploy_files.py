@@ -95,7 +95,7 @@ def test_the_proxy_is_trusted_and_finds_the_processes() -> None:
     compose = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
     addresses = re.findall(r"ipv4_address: ([\d.]+)", compose)
     (trusted,) = re.findall(r"MATINEE_TRUSTED_PROXIES: (\S+)", compose)
-    asked = re.findall(r"server ([\d.]+):8000;", (DEPLOY / "nginx" / "nginx.conf").read_text("utf-8"))
+    asked = re.findall(r"server ([\d.]+):8000[ ;]", (DEPLOY / "nginx" / "nginx.conf").read_text("utf-8"))
     assert addresses == [trusted, *asked]
 
 
