@@ -15,6 +15,10 @@ from app.process import without_collections
 from app.repository import versions
 from app.storage import Database, database_of
 
+Read = Callable[[Connection], Any]
+Find = Callable[[Connection, str, Read], tuple[Any, bytes]]
+"""From a name and what reads to what it finds, and the text of that as JSON."""
+
 
 @dataclass(slots=True)
 class Held:
@@ -27,7 +31,13 @@ class Held:
 _held: WeakKeyDictionary[Database, Held] = WeakKeyDictionary()
 
 
-def query(connection: Connection, name: str, read: Callable[[Connection], Any]) -> tuple[Any, bytes]:
+def anew(connection: Connection, name: str, read: Read) -> tuple[Any, bytes]:  # noqa: ARG001
+    """What `read` finds now."""
+    found = read(connection)
+    return found, json.dumps(found).encode()
+
+
+def query(connection: Connection, name: str, read: Read) -> tuple[Any, bytes]:
     """What `read` finds in the catalogue as the connection sees it, and its text; not to be changed.
 
     It is asked again after `movies.note_change` alone, so it may go by nothing else.
@@ -38,6 +48,5 @@ def query(connection: Connection, name: str, read: Callable[[Connection], Any]) 
         held = _held[database] = Held(version)
     if name not in held.found:
         with without_collections():
-            found = read(connection)
-            held.found[name] = found, json.dumps(found).encode()
+            held.found[name] = anew(connection, name, read)
     return held.found[name]

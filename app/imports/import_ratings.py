@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from app.errors import Conflict, Invalid, StorageFull
-from app.imports import known_titles, merge, parse, readers
+from app.imports import held, known_titles, merge, parse, readers
 from app.imports.checkpoint import Checkpoint, missing, missing_upload, saving, upload_key
 from app.imports.counts import settle
 from app.imports.gathering import Gathering
@@ -108,7 +108,7 @@ def _parse(
     attempt.report(phase="parse", done=0, total=sum(file.member.size for file in found), unit="bytes")
     earlier = before.kept if before else None
     kept = partial(workspace.read, attempt.database, before=earlier)
-    of_catalogue = partial(workspace.read_catalogue, attempt.database, before=earlier)
+    of_catalogue = partial(kept, find=held.query)
     deleted, known_movies = of_catalogue("catalogue", _catalogue)
     titles = partial(_titles, attempt.database, workspace, earlier)
     imdb_ids, tmdb_ids = (
@@ -179,9 +179,9 @@ def _titles(
     if (text := workspace.text("titles", before)) is not None:
         return known_titles.from_text(database, text)
     with database.read() as connection:
-        held = known_titles.held(connection)
-    workspace.keep("titles", held.text)
-    return held.titles
+        found = known_titles.held(connection)
+    workspace.keep("titles", found.text)
+    return found.titles
 
 
 def _imdb_ids(connection: Connection) -> Any:

@@ -74,30 +74,17 @@ class Workspace:
         query: Callable[[Connection], Any],
         *,
         before: dict[str, Any] | None,
+        find: held.Find = held.anew,
     ) -> Any:
-        """What `query` found when it was first asked, which is kept. `before`: what a checkpoint has kept."""
-        with without_collections():
-            if (found := self.text(name, before)) is not None:
-                return json.loads(found)
-            with database.read() as connection:
-                text = json.dumps(query(connection)).encode()
-            self.keep(name, text)
-            return json.loads(text)
+        """What `query` found when it was first asked, which is kept. `before`: what a checkpoint has kept.
 
-    def read_catalogue(
-        self,
-        database: Database,
-        name: str,
-        query: Callable[[Connection], Any],
-        *,
-        before: dict[str, Any] | None,
-    ) -> Any:
-        """As `read`, of what changes with the catalogue alone; not to be changed."""
+        With `held.query` as `find` it is shared by all imports, and not to be changed.
+        """
         with without_collections():
             if (text := self.text(name, before)) is not None:
                 return json.loads(text)
             with database.read() as connection:
-                found, text = held.query(connection, name, query)
+                found, text = find(connection, name, query)
             self.keep(name, text)
             return found
 

@@ -1,6 +1,5 @@
 """Finding the film that a row means, by ids and by titles: never a wrong one."""
 
-import json
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.imports import held, known_titles
+from app.imports import known_titles
 from app.imports.known_titles import KnownTitles
 from app.imports.matching import MOST_CANDIDATES, Matcher
 from app.imports.name_index import NameIndex
@@ -210,17 +209,6 @@ def test_titles_are_indexed_again_when_the_catalogue_has_changed_and_only_then(d
         movies.replace(connection, movie, "Onyx Alley", 1984, None)
         assert known_titles.held(connection).titles.having("quartzalley") == []
         assert known_titles.held(connection).titles.having("onyxalley") == [movie]
-
-
-def test_ids_are_read_again_when_the_catalogue_has_changed_and_only_then(database: Database) -> None:
-    with database.write() as connection:
-        first, text = held.query(connection, "ids", movies.known_ids)
-        assert json.loads(text) == first
-        assert held.query(connection, "ids", movies.known_ids)[0] is first
-    with database.write() as connection:
-        assert held.query(connection, "ids", movies.known_ids)[0] is first
-        movie = movies.create(connection, "Quartz Alley", 1995, None, now=1).id
-        assert held.query(connection, "ids", movies.known_ids)[0] == [*first, movie]
 
 
 def test_of_works_with_known_ids_no_title_is_read() -> None:
