@@ -8,7 +8,13 @@ import httpx
 from tests.server import Server
 from tests.web.conftest import Visit
 
-ME, ANN = 861, 862
+ME, ANN, BOB = 861, 862, 863
+
+
+def say(server: Server, address: str, user: str, title: str) -> None:
+    """A message of a player on a movie that a user of it watched, whom the server does not know yet."""
+    said = {"event": "watched", "user": user, "type": "movie", "title": title, "year": 1995}
+    assert server.client.post(address, json=said).json()["waiting"] == 1
 
 
 def test_addresses_are_made_named_and_removed(visit: Visit, expect: Any, server: Server) -> None:
@@ -21,8 +27,7 @@ def test_addresses_are_made_named_and_removed(visit: Visit, expect: Any, server:
     expect(page.locator("#once-title")).to_be_focused()
     address = page.locator("#once-text").input_value()
     assert re.fullmatch(rf"http://127.0.0.1:{server.port}/hook/[\w-]{{20,}}", address)
-    said = {"event": "watched", "user": 'O\'Neil & "sons"', "type": "movie", "title": "Heat", "year": 1995}
-    assert httpx.post(address, json=said).json()["waiting"] == 1
+    say(server, address, 'O\'Neil & "sons"', "Heat")
     page.get_by_role("button", name="Done").click()
     page.reload()
     page.get_by_role("button", name="That is me (O'Neil").focus()
@@ -34,7 +39,23 @@ def test_addresses_are_made_named_and_removed(visit: Visit, expect: Any, server:
     page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Remove Kodi").click()
     expect(page.locator("#hooks .empty")).to_be_visible()
-    assert httpx.post(address, json=said).status_code == 404
+    assert httpx.post(address, json={}).status_code == 404
+
+
+def test_the_keyboard_stays_where_it_is_when_the_page_is_fetched_again(
+    visit: Visit, expect: Any, server: Server
+) -> None:
+    made = server.client.post("/hooks", json={"player": "kodi", "user_id": BOB}).json()
+    say(server, made["address"], "Cy", "Heat")
+    page = visit(f"/players?user={BOB}")
+    mine = page.get_by_role("button", name="That is me (Cy)")
+    for user in ("Ben", "Dee"):
+        page.wait_for_load_state("networkidle")
+        mine.focus()
+        say(server, made["address"], user, "Heat")
+        page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+        expect(page.get_by_role("button", name=f"That is me ({user})")).to_be_visible()
+        expect(mine).to_be_focused()
 
 
 def test_a_list_for_another_program_has_an_address(visit: Visit, expect: Any, server: Server) -> None:

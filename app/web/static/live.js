@@ -1,13 +1,16 @@
-// The parts of a page that the server makes: figures, charts, tables.
+// Parts of a page that the server makes.
 
 import { call } from "./api.js";
 
-// Fetches this page again and replaces the content of every element with `data-live`, by its id.
+// Fetches this page again and replaces every element with `data-live` that changed, by its id. Focus stays.
 export async function refresh(options) {
   const { content } = await call(location.href, options);
   const fresh = new DOMParser().parseFromString(content, "text/html");
   for (const old of document.querySelectorAll("[data-live]")) {
     const made = fresh.getElementById(old.id);
-    if (made) old.replaceChildren(...document.adoptNode(made).childNodes);
+    if (!made || made.isEqualNode(old)) continue;
+    const { activeElement: had } = document;
+    old.replaceChildren(...document.adoptNode(made).childNodes);
+    if (!had.isConnected) [...old.querySelectorAll(had.localName)].find((one) => one.isEqualNode(had))?.focus();
   }
 }

@@ -1,4 +1,4 @@
-// One movie: your stars and marks, and why it is for you; the server puts histogram and similar movies into the page.
+// One movie: your stars and marks, and why it is for you.
 
 import { announce, element, find, guarded, loading, onReturn, show } from "./dom.js";
 import { refresh } from "./live.js";

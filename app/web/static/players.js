@@ -1,4 +1,4 @@
-// Addresses with a secret: those that players report to, and those at which other programs read your list.
+// Addresses with a secret: those that players report to, and those of your list.
 
 import { call, newKey } from "./api.js";
 import { announce, find, guarded, onReturn, show } from "./dom.js";
@@ -15,7 +15,7 @@ async function make({ dataset: { path }, elements: [{ value, selectedOptions }] 
   await refresh();
 }
 
-// A button of the list says what it asks for; the keyboard goes on at the heading.
+// A button says what it asks for; focus goes to the heading.
 find("main").addEventListener("click", guarded(async ({ target }) => {
   const { path, json } = target.dataset;
   if (!path) return;

@@ -1,4 +1,4 @@
-// Why a movie is recommended to you or not: place, preference in words, the largest contributions, what excludes it.
+// Why a movie is recommended or not: place, preference, largest contributions, what excludes it.
 
 import { get } from "./api.js";
 import { element } from "./dom.js";
