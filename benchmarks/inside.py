@@ -4,7 +4,8 @@
 
 Three servers on one database are asked in turns: one whose layer for requests only gives an id, one as it is,
 with its log in a file, and one with traces as well, which go to a receiver here. What is compared is the CPU
-time of their processes, pair by pair, so a busy machine disturbs little.
+time of their processes, pair by pair. The requests of a pair go to them in turns, 500 at a time: what else a
+machine does changes the time of a request within seconds, and so that of all three.
 """
 
 import http.client
@@ -16,6 +17,7 @@ import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ from app.tasks.start import start
 from app.tasks.worker import run_next
 from benchmarks.report import Report, arguments
 
+TURN = 500
+"""Requests to one server before it is the turn of the next."""
 MOST = 5.0
 """Percent of CPU time that logs and metrics may cost."""
 OFF = "import app.api.edge as edge; from benchmarks.inside import Bare; edge.Requests = Bare; "
@@ -128,8 +132,10 @@ def compare(report: Report, targets: list[Target], requests: int, pairs: int) ->
     for target in targets:
         target.ask(max(100, requests // 20))
     for pair in range(pairs):
-        order = targets if pair % 2 == 0 else targets[::-1]
-        seconds = {target.name: target.ask(requests) for target in order}
+        seconds = dict.fromkeys((target.name for target in targets), 0.0)
+        for turn in range(ceil(requests / TURN)):
+            for target in targets if turn % 2 == 0 else targets[::-1]:
+                seconds[target.name] += target.ask(min(TURN, requests - turn * TURN))
         off = seconds[targets[0].name]
         for name, found in shares.items():
             found.append(100 * (seconds[name] / off - 1))

@@ -1,4 +1,7 @@
-"""Spark as the trainer beside the kernel, on the same ratings: NDCG, the loss that both minimise, seconds.
+"""Spark as the trainer beside the kernel, on the same ratings: NDCG, the loss that Spark minimises, seconds.
+
+The loss is that of the factors that Spark returns, before the last sweep by our own objective, and of the
+kernel with Spark's objective.
 
 A second training is cancelled in its sweeps, until none of its processes is left. Spark's memory is what
 `spark.driver.memory` in the spark-defaults.conf of SPARK_CONF_DIR says.
@@ -62,7 +65,8 @@ def compare(
     """Both trainers on the same ratings, judged on the same held-out users."""
     training, held_out = evaluation.split(interactions)
     began = time.perf_counter()
-    model = spark(training, SETTINGS, progress=progress)
+    found = spark.movies(training, SETTINGS, progress)
+    model = spark.finished(training, SETTINGS, found, progress)
     seconds = time.perf_counter() - began
     began = time.perf_counter()
     ours = kernel.train(training, SETTINGS)
@@ -74,7 +78,7 @@ def compare(
         "ratings": len(training),
         "ndcg": evaluation.evaluate(model, held_out).ndcg,
         "kernel_ndcg": evaluation.evaluate(ours, held_out).ndcg,
-        "loss": loss(weights, model.factors, objective),
+        "loss": loss(weights, found, objective),
         "kernel_loss": loss(weights, movies, objective),
         "seconds": seconds,
         "kernel_seconds": kernel_seconds,

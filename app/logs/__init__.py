@@ -6,6 +6,7 @@ Records go to standard error, and to no file: who runs the service decides where
 import logging
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from app.logs.fields import begin, belonging, current, end
@@ -76,8 +77,8 @@ def say(log: logging.Logger, level: int, text: str, *given: Any, fields: dict[st
     if target is None or not isinstance(target.formatter, Json):
         log.log(level, text, *given, extra={"fields": fields})
         return
-    name = logging.getLevelName(level)
-    target.put(target.formatter.line(time.time(), name, log.name, text % given, current() | fields))
+    said = time.time(), logging.getLevelName(level), log.name, text, given, current() | fields
+    target.put(partial(target.formatter.line, *said))
 
 
 def _sole_target(log: logging.Logger) -> Target | None:

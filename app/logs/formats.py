@@ -33,21 +33,23 @@ class Json(JsonFormatter):
         fields = getattr(record, "fields", {})
         if record.exc_info:
             fields = fields | {"traceback": self.formatException(record.exc_info)}
-        return self.line(record.created, record.levelname, record.name, record.getMessage(), fields)
+        return self.line(record.created, record.levelname, record.name, record.getMessage(), (), fields)
 
-    def line(self, at: float, level: str, log: str, message: str, fields: dict[str, Any]) -> str:
-        """`at`: epoch seconds."""
-        second, text = self._second
+    def line(
+        self, at: float, level: str, log: str, text: str, given: tuple[Any, ...], fields: dict[str, Any]
+    ) -> str:
+        """`at`: epoch seconds. `given`: what the text has placeholders for, if there is any."""
+        second, day_and_time = self._second
         if second != int(at):  # many records have the same one
             second = int(at)
-            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._second = second, text
+            day_and_time = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second, day_and_time
         written: dict[str, Any] = {
-            "time": f"{text}.{int((at - second) * 1000):03}Z",
+            "time": f"{day_and_time}.{int((at - second) * 1000):03}Z",
             "level": level,
             "logger": log,
             "process": os.getpid(),
-            "message": message,
+            "message": text % given if given else text,
             **fields,
         }
         return _serialized(written)

@@ -6,13 +6,15 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 
 from app.logs import fields
 
 MOST = 20_000
 """Lines that wait to be written; more are dropped and counted."""
-GATHER = 0.02
-"""Seconds for which lines are gathered: the writer is woken once for all of them."""
+GATHER = 0.1
+"""Seconds for which lines are gathered: the writer is woken once for all of them. Each time it takes
+the interpreter from the requests."""
 LAST = 1.0
 """Seconds that the end of the process waits for the last lines."""
 
@@ -23,7 +25,7 @@ class Target(logging.Handler):
     def __init__(self, descriptor: int, most: int = MOST) -> None:
         super().__init__()
         self._descriptor, self._most = descriptor, most
-        self._lines: deque[str] = deque()
+        self._lines: deque[str | Callable[[], str]] = deque()
         self._ready, self._written = threading.Event(), threading.Event()
         self.dropped = self._told = 0
         self.is_prompt = False
@@ -37,8 +39,8 @@ class Target(logging.Handler):
             line = f"{record.levelname} {record.name}: {record.msg!r} {record.args!r}"
         self.put(line)
 
-    def put(self, line: str) -> None:
-        """Queue a line."""
+    def put(self, line: str | Callable[[], str]) -> None:
+        """Queue a line, or what returns it: the writer calls that, and many in a row take half the time."""
         self.acquire()
         try:
             if len(self._lines) >= self._most:
@@ -78,7 +80,7 @@ class Target(logging.Handler):
 
     def _write_waiting(self) -> None:
         while self._lines:
-            some = [self._lines.popleft() for _ in range(min(len(self._lines), 500))]
+            some = [_made(self._lines.popleft()) for _ in range(min(len(self._lines), 500))]
             if untold := self.dropped - self._told:
                 self._told += untold
                 some.append(self.format(_record_of(untold)))
@@ -93,6 +95,13 @@ class Target(logging.Handler):
     def close(self) -> None:
         self.flush()
         super().close()
+
+
+def _made(line: str | Callable[[], str]) -> str:
+    try:
+        return line if isinstance(line, str) else line()
+    except Exception:  # the writer goes on, whatever a line has in it
+        return f"A line of the log could not be made: {line!r}"
 
 
 def _record_of(dropped: int) -> logging.LogRecord:

@@ -1,8 +1,8 @@
 """A trainer whose factors `pyspark.ml.recommendation.ALS` finds, in a process of its own (`app.spark.job`).
 
 The objective of Spark, for ratings r = w / alpha0, times alpha0 is ours with a linear term of w + alpha0, and
-without the part of the regulariser that grows with the number of all rows. Users are folded in by our own
-objective, which lists better than that of Spark with the same movies (docs/recommender.md).
+without the part of the regulariser that grows with the number of all rows. One sweep by our own objective
+follows here, which lists better (docs/decisions/0042).
 """
 
 import importlib.util
@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,10 +24,10 @@ import numpy as np
 
 from app.arrays import Floats, Integers
 from app.errors import ConfigurationError, TrainingFailed
-from app.recommender.adoption import adopt
 from app.recommender.als import DEFAULTS, Progress, TrainSettings
 from app.recommender.interactions import Csr, Interactions
 from app.recommender.model import Model, Objective
+from app.recommender.training import trainer_for
 from app.spark.job import JAVA, LOST, MEMORY, MISSING
 from app.storage.parquet import Table, library, vectors
 
@@ -87,22 +87,50 @@ class SparkTrainer:
         progress: Progress | None = None,
     ) -> Model:
         """See `als.Trainer`. Raises `TrainingFailed` with what to do, and what `progress` raises."""
-        weights = interactions.confidences()
-        objective = objective_of(weights, settings)
+        movies = self.movies(interactions, settings, progress)
+        return self.finished(interactions, settings, movies, progress)
+
+    def movies(
+        self, interactions: Interactions, settings: TrainSettings, progress: Progress | None = None
+    ) -> Floats:
+        """The factors [M, k] that Spark finds. Raises what a call does."""
+        weights, tell, halves = interactions.confidences(), progress or _nothing, _halves(settings)
         shutil.rmtree(self._folder, ignore_errors=True)
         try:
             (self._folder / "scratch").mkdir(parents=True)
             _write(weights, self._folder / "ratings", settings.unobserved)
-            self._run(settings, objective, progress or (lambda _done, _total: None))
+            objective = objective_of(weights, settings)
+            self._run(settings, objective, lambda jobs: tell(min(jobs, halves - 2), halves))
             rows, factors = self._factors()
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
-        described = asdict(settings) | {"trainer": "spark", "objective": asdict(objective)}
-        serving = settings.objective(weights.rows, weights.columns)
-        movie_ids = interactions.movie_ids[rows]
-        return adopt(interactions, movie_ids, factors, serving, described, self._threads)
+        found = np.zeros((weights.columns, settings.factors), np.float32)
+        found[rows] = factors
+        return found
 
-    def _run(self, settings: TrainSettings, objective: Objective, progress: Progress) -> None:
+    def finished(
+        self,
+        interactions: Interactions,
+        settings: TrainSettings,
+        movies: Floats,
+        progress: Progress | None = None,
+    ) -> Model:
+        """The model after one sweep by our objective from those factors. Raises what `progress` raises."""
+        train, tell, halves = (
+            trainer_for(len(interactions), self._threads),
+            progress or _nothing,
+            _halves(settings),
+        )
+        last = replace(settings, sweeps=1)
+        model = train(
+            interactions, last, start=movies, progress=lambda done, _: tell(halves - 2 + done, halves)
+        )
+        objective = objective_of(interactions.confidences(), settings)
+        described = asdict(settings) | {"trainer": "spark", "objective": asdict(objective)}
+        return replace(model, settings=described)
+
+    def _run(self, settings: TrainSettings, objective: Objective, tell: Callable[[int], None]) -> None:
+        """`tell` is called with the number of jobs."""
         job = {
             "master": self._master,
             "group": f"matinee-{os.getpid()}-{time.time_ns()}",
@@ -115,7 +143,7 @@ class SparkTrainer:
             "seed": settings.seed,
         }
         with (self._folder / "spark.log").open("wb") as log, closing(_Process(job, log.fileno())) as process:
-            process.follow(lambda jobs: progress(min(jobs, 2 * settings.sweeps), 2 * settings.sweeps))
+            process.follow(tell)
         if not process.is_complete:
             self._fail(process)
 
@@ -204,6 +232,15 @@ class _Process:
                     pipe.close()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(LEAVING)
+
+
+def _halves(settings: TrainSettings) -> int:
+    """Half sweeps in all: those of Spark and ours."""
+    return 2 * (settings.sweeps + 1)
+
+
+def _nothing(_done: int, _total: int) -> None:
+    """In place of a progress."""
 
 
 def objective_of(weights: Csr, settings: TrainSettings) -> Objective:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from fastapi.testclient import TestClient
 from app.config import Settings
 from app.errors import ConfigurationError
 from app.main import create_app
+from app.recommender import als
 from app.recommender.als import TrainSettings, half_sweep
 from app.service import Service
 from app.spark import trainer
@@ -31,6 +33,19 @@ def test_the_objective_is_that_of_spark() -> None:
         left = movies.T @ movies + (near.T * r[some]) @ near + regularization * len(near) * np.eye(16)
         x = np.linalg.solve(left, (1 + r[some]) @ near)
         np.testing.assert_allclose(movies @ x, turned @ users[row], atol=1e-6)
+
+
+def test_a_sweep_by_our_own_objective_follows(tmp_path: Path) -> None:
+    ratings, settings = random_ratings(30, 20, 300), TrainSettings(factors=16)
+    movies = np.random.default_rng(2).standard_normal((20, 16), np.float32)
+    told: list[tuple[int, int]] = []
+    spark = trainer.SparkTrainer("local[2]", tmp_path / "spark")
+    model = spark.finished(ratings, settings, movies, lambda *done: told.append(done))
+    ours = als.train(ratings, replace(settings, sweeps=1), start=movies)
+    np.testing.assert_array_equal(model.factors, ours.factors)
+    assert told == [(17, 18), (18, 18)]
+    assert (model.settings["trainer"], model.settings["sweeps"]) == ("spark", 8)
+    assert model.objective == ours.objective
 
 
 @pytest.mark.parametrize(
