@@ -1,6 +1,6 @@
 """How good a model is for users it has never seen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ TESTED = 0.2
 """Share of a held-out user's ratings that is looked for; the others are folded in."""
 FEWEST, MOST = 30, 10_000
 """Held-out users: none if there would be fewer, and never more."""
+AT_ONCE = 32
+"""Users whose preferences are one product: a few MB."""
 DEPTH, RECALLED, SHOWN = 100, 20, 10
 """Lengths of the list for NDCG, recall and coverage."""
 
@@ -99,7 +101,7 @@ def _hold_out(users: Interactions, seed: int) -> HeldOut:
 
 def evaluate(model: Model, held_out: HeldOut) -> Evaluation:
     """Evaluate the model as it is served: fold in, exclude what was folded in, rank."""
-    return measure(held_out, model, lambda ids, scores: worth(model, model.preferences(ids, scores)))
+    return _judged(held_out, model, _worths(model, held_out))
 
 
 def evaluate_popularity(model: Model, held_out: HeldOut) -> Evaluation:
@@ -110,12 +112,32 @@ def evaluate_popularity(model: Model, held_out: HeldOut) -> Evaluation:
 
 def measure(held_out: HeldOut, model: Model, predict: Predict) -> Evaluation:
     """Evaluate any predictor over the movies of `model`; the array that it returns is overwritten."""
+    users = _tested(held_out).tolist()
+    return _judged(held_out, model, (predict(*_ratings(held_out.folded, row)) for row in users))
+
+
+def _worths(model: Model, held_out: HeldOut) -> Iterator[Floats]:
+    """What the list of each tested user is ordered by, [M]; some users at once, since factors are large."""
+    users = _tested(held_out).tolist()
+    for first in range(0, len(users), AT_ONCE):
+        folded = [model.folded(*_ratings(held_out.folded, row)) for row in users[first : first + AT_ONCE]]
+        found = np.stack([one.factors for one in folded]) @ model.columns
+        for one, preferences in zip(folded, found, strict=True):
+            yield worth(model, one.blended(preferences))
+
+
+def _tested(held_out: HeldOut) -> NDArray[np.int64]:
+    """The rows of the users for whom something is looked for."""
+    return np.flatnonzero(held_out.relevant.scores.lengths)
+
+
+def _judged(held_out: HeldOut, model: Model, predictions: Iterable[Floats]) -> Evaluation:
+    """`predictions` [M] of each tested user; they are overwritten."""
     ndcg, recall = [], []
     shown = np.zeros(len(model.movie_ids), bool)
-    tested = np.flatnonzero(held_out.relevant.scores.lengths)
-    for row in tested.tolist():
-        ids, scores = _ratings(held_out.folded, row)
-        predicted = predict(ids, scores)
+    tested = _tested(held_out)
+    for row, predicted in zip(tested.tolist(), predictions, strict=True):
+        ids, _ = _ratings(held_out.folded, row)
         rated = model.rows(ids)
         predicted[rated[rated >= 0]] = -np.inf
         best = top(predicted, model.order, DEPTH)

@@ -49,7 +49,10 @@ class FoldIn:
 
     def preferences(self) -> Floats:
         """The predicted preference for each movie, [M]."""
-        found = self.factors @ self._model.columns
+        return self.blended(self.factors @ self._model.columns)
+
+    def blended(self, found: Floats) -> Floats:
+        """The preferences [M] from those by the factors alone, in place."""
         if (placed := self._model.placed) is not None:
             placed.blend(found, self._rows, self._weights)
         return found

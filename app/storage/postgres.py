@@ -35,10 +35,11 @@ from app.storage.title_terms import PostgresTitleTerms
 
 STATEMENT_SECONDS = 30
 """The longest statement of a request; one that reads much does so in parts."""
-CONNECTIONS, MORE_CONNECTIONS = 8, 32
-"""Kept open by a process with an API, and opened while it has much to do: in all one a thread."""
+CONNECTIONS = 40
+"""Of a process at most: one a thread."""
 FEW_CONNECTIONS = 2
-"""Kept open by a worker: what it holds, and what it works with."""
+"""Kept open by a worker: what it holds, and what it works with. A process with an API keeps all that it has
+needed at once: to open one takes longer than most requests, just when there are many."""
 _OF_THE_STATEMENT = (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory)
 _OF_THE_CONNECTION = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
 _IN_BULK = "ratings in bulk"
@@ -79,7 +80,7 @@ class PostgresDatabase(Database):
         engine = sa.create_engine(
             settings.url,
             pool_size=FEW_CONNECTIONS if is_worker else CONNECTIONS,
-            max_overflow=MORE_CONNECTIONS,
+            max_overflow=CONNECTIONS - FEW_CONNECTIONS if is_worker else 0,
             pool_timeout=PATIENCE,
             pool_pre_ping=True,
             hide_parameters=True,

@@ -24,8 +24,15 @@ _OPTIONS = {
     "client_encoding": "utf8",
 }
 """Options of libpq, in seconds (tcp_user_timeout in milliseconds): a server that has vanished is noticed."""
-_SETTINGS = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+_SETTINGS = (
+    "lock_timeout",
+    "statement_timeout",
+    "idle_in_transaction_session_timeout",
+    "max_parallel_workers_per_gather",
+)
 _SET = "SELECT " + ", ".join(f"set_config('{name}', %s, false)" for name in _SETTINGS)
+HELPERS = 0
+"""Of a statement: those of one that reads all ratings would have the priority of a request."""
 _ADVICE = {
     "password authentication failed": "Put the right user and password into MATINEE_DATABASE_URL "
     "(postgresql://USER:PASSWORD@HOST/NAME, with %40 for an @ of the password).",
@@ -64,9 +71,9 @@ def advice(reason: str, url: sa.URL) -> str:
 def prepare(connection: psycopg.Connection[Any], lock_seconds: float, statement_seconds: float) -> None:
     """Set the limits of a new connection; 0: none. Raises `ConfigurationError` if its server will not do."""
     _check(connection.info)
-    limits = (lock_seconds, statement_seconds, IDLE_SECONDS)
+    limits = [round(1000 * seconds) for seconds in (lock_seconds, statement_seconds, IDLE_SECONDS)]
     connection.autocommit = True
-    connection.execute(_SET, [str(round(seconds * 1000)) for seconds in limits])
+    connection.execute(_SET, [str(value) for value in (*limits, HELPERS)])
     connection.autocommit = False
 
 

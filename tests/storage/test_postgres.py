@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
@@ -164,6 +165,19 @@ def test_a_transaction_of_a_process_that_stands_still_is_ended(
         connection.exec_driver_sql("SELECT 1")
     with database.write() as connection:
         database.lock_ratings(connection)
+    database.close()
+
+
+def test_connections_that_were_needed_at_once_are_kept(url: str, tmp_path: Path) -> None:
+    database = open_database(Settings(database_url=url, data_dir=tmp_path))
+    opened: list[object] = []
+    sa.event.listen(database.engine, "connect", lambda connection, _: opened.append(connection))
+    for _ in range(3):
+        with ExitStack() as stack:
+            seen = [stack.enter_context(database.read()) for _ in range(20)]
+            helpers = {one.execute(sa.text("SHOW max_parallel_workers_per_gather")).scalar() for one in seen}
+            assert helpers == {"0"}
+    assert len(opened) <= 20
     database.close()
 
 
