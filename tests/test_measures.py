@@ -4,12 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.measures import RECOMMENDATIONS, REQUESTS, Measures, added, minutes
+from app.measures import MANY, RECOMMENDATIONS, REQUESTS, Measures, added, minutes
 from app.storage.heartbeat import place
 from app.storage.snapshots import ENDED, Snapshots
 
@@ -29,6 +30,25 @@ def test_durations_are_counted_in_their_buckets() -> None:
     ((_, (sum_, *buckets)),) = measures.snapshot()["totals"]
     assert sum_ == pytest.approx(99.0035)
     assert (buckets[0], buckets[1], buckets[-1], sum(buckets)) == (2, 1, 1, 4)
+
+
+def test_threads_lose_nothing_of_what_is_added_up_later() -> None:
+    measures = Measures()
+
+    def ask() -> None:
+        for _ in range(3 * MANY):
+            measures.observe(REQUESTS, 0.01, *GET)
+            measures.note(200, 0.01)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    snapshot = measures.snapshot()
+    assert total(snapshot, REQUESTS.name, *GET) == 12 * MANY
+    assert sum(one["statuses"]["2xx"] for one in snapshot["minutes"].values()) == 12 * MANY
+    assert total(measures.snapshot(), REQUESTS.name, *GET) == 12 * MANY
 
 
 def test_an_hour_is_kept_by_the_minute_and_a_clock_that_is_set_back_loses_nothing_new() -> None:

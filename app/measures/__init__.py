@@ -8,6 +8,7 @@ import bisect
 import json
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -43,6 +44,10 @@ Totals = dict[tuple[str, ...], list[float]]
 """By name and label values: [count] of a counter, [sum, count of each bucket] of a histogram."""
 
 
+MANY = 500
+"""Durations and requests added up at once: one alone finds nothing of it in the processor's caches."""
+
+
 class Measures:
     """The totals and the last hour of this process; threads may share them."""
 
@@ -51,6 +56,8 @@ class Measures:
         self._lock = threading.Lock()
         self._totals: Totals = {}
         self._minutes = minutes.Minutes()
+        self._durations: deque[tuple[Metric, float, tuple[str, ...]]] = deque()  # those not yet added up
+        self._requests: deque[tuple[float, int, float | None]] = deque()
         self.started = clock()
         self.active = 0
 
@@ -60,22 +67,35 @@ class Measures:
             self._totals.setdefault(key, [0.0])[0] += 1
 
     def observe(self, metric: Metric, seconds: float, *labels: str) -> None:
-        key = (metric.name, *labels)
-        with self._lock:
+        self._durations.append((metric, seconds, labels))
+        self._add_many()
+
+    def note(self, status: int, latency: float | None) -> None:
+        """Add a request to its minute; `latency` is None if it says nothing of the service."""
+        self._requests.append((self._clock(), status, latency))
+        self._add_many()
+
+    def _add_many(self) -> None:
+        if len(self._durations) + len(self._requests) >= MANY:
+            with self._lock:
+                self._add()
+
+    def _add(self) -> None:
+        """Add up what waits for it. Called under the lock; others may append meanwhile."""
+        while self._durations:
+            metric, seconds, labels = self._durations.popleft()
+            key = (metric.name, *labels)
             found = self._totals.get(key)
             if found is None:
                 found = self._totals[key] = [0.0] * (len(metric.bounds) + 2)
             found[0] += seconds
             found[1 + bisect.bisect_left(metric.bounds, seconds)] += 1
-
-    def note(self, status: int, latency: float | None) -> None:
-        """Add a request to its minute; `latency` is None if it says nothing of the service."""
-        now = self._clock()
-        with self._lock:
-            self._minutes.add(now, status, latency)
+        while self._requests:
+            self._minutes.add(*self._requests.popleft())
 
     def snapshot(self) -> dict[str, Any]:
         with self._lock:
+            self._add()
             totals = [[list(key), list(values)] for key, values in self._totals.items()]
             return {"totals": totals, "minutes": self._minutes.to_json(), "active": self.active}
 
