@@ -56,7 +56,7 @@ def test_a_disk_that_fills_up_under_load_loses_nothing_that_was_confirmed(
 ) -> None:
     server = Server(small_disk / "data").start().ready()
     movies = [movie["id"] for movie in server.client.get("/movies").raise_for_status().json()]
-    confirmed: list[tuple[int, int, int]] = []
+    confirmed: list[dict[str, int]] = []
     seen, ended, room = dict[int, int](), threading.Event(), threading.Event()
 
     def write(writer: int) -> None:
@@ -72,7 +72,7 @@ def test_a_disk_that_fills_up_under_load_loses_nothing_that_was_confirmed(
                 answer = client.post("/ratings", json=rating)
                 seen[answer.status_code] = seen.get(answer.status_code, 0) + 1
                 if answer.status_code == 201:
-                    confirmed.append((user_id, movie_id, 4))
+                    confirmed.append(rating)
                     if room.is_set():
                         after.add(writer)
 
@@ -99,8 +99,8 @@ def test_a_disk_that_fills_up_under_load_loses_nothing_that_was_confirmed(
     for writer in writers:
         writer.join(60)
     assert set(seen) == {201, 507}
-    for user_id, movie_id, score in confirmed:
-        (found,) = server.client.get("/ratings", params={"user_id": user_id}).json()
-        assert (found["movie_id"], found["score"]) == (movie_id, score)
+    for rating in confirmed:
+        (found,) = server.client.get("/ratings", params={"user_id": rating["user_id"]}).json()
+        assert {name: found[name] for name in rating} == rating
     assert poll(lambda: server.client.get("/health/ready").status_code == 200)
     server.close()
