@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from app import logs
 from app.config import Settings
+from app.logs import target
 from app.logs.formats import Json, Text
 from app.logs.target import Target
 from app.repository import leases, tasks
@@ -129,6 +130,23 @@ def test_a_reader_that_blocks_holds_nobody_up_and_the_loss_is_counted(pipe: Pipe
     numbers = [int(line.split()[0]) for line in lines if line.endswith("x")]
     assert numbers == sorted(numbers)
     assert len(numbers) <= 5_000 - dropped
+
+
+def test_a_line_that_cannot_be_made_ends_nothing(pipe: Pipe) -> None:
+    pipe.target.put(lambda: str(1 / 0))
+    pipe.target.put("the next one")
+    pipe.target.flush()
+    assert pipe.read().splitlines()[1:] == [b"the next one"]
+
+
+def test_the_end_of_a_process_does_not_wait_until_lines_are_gathered(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(target, "GATHER", 3600)
+    os.set_blocking(pipe.reader, False)
+    pipe.target.put("the last one")
+    pipe.target.flush(10)
+    assert pipe.read() == b"the last one\n"
 
 
 def test_a_reader_that_has_gone_ends_nothing() -> None:

@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 
@@ -13,8 +12,7 @@ from app.logs import fields
 MOST = 20_000
 """Lines that wait to be written; more are dropped and counted."""
 GATHER = 0.1
-"""Seconds for which lines are gathered: the writer is woken once for all of them. Each time it takes
-the interpreter from the requests."""
+"""Seconds for which lines are gathered: each time the writer wakes it takes the interpreter from requests."""
 LAST = 1.0
 """Seconds that the end of the process waits for the last lines."""
 
@@ -26,7 +24,7 @@ class Target(logging.Handler):
         super().__init__()
         self._descriptor, self._most = descriptor, most
         self._lines: deque[str | Callable[[], str]] = deque()
-        self._ready, self._written = threading.Event(), threading.Event()
+        self._ready, self._written, self._hurry = threading.Event(), threading.Event(), threading.Event()
         self.dropped = self._told = 0
         self.is_prompt = False
         self._thread: threading.Thread | None = None
@@ -40,7 +38,7 @@ class Target(logging.Handler):
         self.put(line)
 
     def put(self, line: str | Callable[[], str]) -> None:
-        """Queue a line, or what returns it: the writer calls that, and many in a row take half the time."""
+        """Queue a line, or what returns it, which the writer calls."""
         self.acquire()
         try:
             if len(self._lines) >= self._most:
@@ -72,7 +70,8 @@ class Target(logging.Handler):
 
     def _write(self) -> None:
         while self._ready.wait():
-            time.sleep(GATHER)
+            self._hurry.wait(GATHER)
+            self._hurry.clear()
             self._ready.clear()
             self._write_waiting()
             if not self._ready.is_set():
@@ -88,8 +87,9 @@ class Target(logging.Handler):
                 _write_all(self._descriptor, "".join(line + "\n" for line in some).encode(errors="replace"))
 
     def flush(self, seconds: float = LAST) -> None:
-        """Wait until what was queued is written, or so long."""
+        """Have what was queued written at once, and wait for that, or so long."""
         if self._lines or self._ready.is_set():
+            self._hurry.set()
             self._written.wait(seconds)
 
     def close(self) -> None:

@@ -116,12 +116,8 @@ class SparkTrainer:
         progress: Progress | None = None,
     ) -> Model:
         """The model after one sweep by our objective from those factors. Raises what `progress` raises."""
-        train, tell, halves = (
-            trainer_for(len(interactions), self._threads),
-            progress or _nothing,
-            _halves(settings),
-        )
-        last = replace(settings, sweeps=1)
+        train, last = trainer_for(len(interactions), self._threads), replace(settings, sweeps=1)
+        tell, halves = progress or _nothing, _halves(settings)
         model = train(
             interactions, last, start=movies, progress=lambda done, _: tell(halves - 2 + done, halves)
         )
