@@ -24,8 +24,6 @@ from app.storage.schema import SCORED, movies
 _HEADER, _TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 _INT8, _FLOAT8, _INT8S, _FLOAT8S = 20, 701, 1016, 1022
 """Numbers of types of the server (its catalogue pg_type, where they are fixed)."""
-BLOCK = 4_000
-"""Rows of a COPY that are sent at once, 260 kB: the server writes them while the next ones are made."""
 _WIDTH, _SCORE = 8, 2
 """Bytes of every value, and which column of a row is no integer."""
 _COPY = "COPY ratings (user_id, movie_id, score, rated_at, import_seq) FROM STDIN (FORMAT BINARY)"
@@ -162,10 +160,8 @@ def _copy(connection: Connection, statement: str, ratings: RatingColumns, *last:
         with _driver(connection).cursor() as cursor, cursor.copy(statement) as into:
             into.write(_HEADER)
             for rows, seq in ((is_null, False), (~is_null, True)):
-                some = ratings.take(rows)
-                for first in range(0, len(some), BLOCK):
-                    block = slice(first, first + BLOCK)
-                    into.write(_tuples(some.take(block), seq, last).tobytes())
+                if rows.any():
+                    into.write(_tuples(ratings.take(rows), seq, last).tobytes())
             into.write(_TRAILER)
     except psycopg.errors.UniqueViolation as error:  # without the lock
         raise unavailable("Another program has written the same ratings meanwhile.") from error
