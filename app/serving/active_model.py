@@ -4,7 +4,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 
 from sqlalchemy.engine import Connection
 
@@ -20,7 +21,10 @@ from app.serving.recommendations import Serving
 from app.storage import Database
 
 AGAIN = 1.0
-"""Seconds until a model that could not be read is tried again: no request but one waits for its store."""
+"""Seconds until a model that could not be read is tried again."""
+PATIENCE, FIRST_PATIENCE = 2.0, 10.0
+"""Seconds that requests wait for a model, from when it began to be read: with one before it to serve, and
+without."""
 BRIEF = 4_000_000
 """Factors of a model up to which the event loop goes through them, in a millisecond."""
 
@@ -46,6 +50,18 @@ class _Prepared:
         )
 
 
+@dataclass(slots=True)
+class _Reading:
+    """A version that a thread reads. `until`: when requests no longer wait for it; `again_at`: when another
+    one may begin (monotonic seconds).
+    """
+
+    version: int
+    until: float
+    ended: threading.Event = field(default_factory=threading.Event)
+    again_at: float = inf
+
+
 class ActiveModel:
     """The active model with cold-start movies folded in, without movies that have been deleted.
 
@@ -60,8 +76,9 @@ class ActiveModel:
         self._prepared: _Prepared | None = None
         self._coming: _Prepared | None = None
         self._foreseen = 0
-        self._unreadable, self._again_at = 0, 0.0
-        self._trying = threading.Lock()
+        self._unreadable = 0
+        self._reading: _Reading | None = None
+        self._beginning = threading.Lock()
 
     def serve(self, connection: Connection) -> Serving:
         """What this transaction is served from: the previous model if the active one cannot be read."""
@@ -136,24 +153,35 @@ class ActiveModel:
             self._prepared, self._coming = coming, None
         if (model := self._store.held(active.checksum, active.version)) is not None:
             return model
-        if self._unreadable != active.version:
-            return self._read(active)
-        if time.monotonic() < self._again_at or not self._trying.acquire(blocking=False):
-            return None
-        try:
-            return self._read(active)
-        finally:
-            self._trying.release()
+        brief.leave()
+        reading = self._begin(active)
+        reading.ended.wait(max(0.0, reading.until - time.monotonic()))
+        return self._store.held(active.checksum, active.version)
 
-    def _read(self, active: models.Active) -> Model | None:
+    def _begin(self, active: models.Active) -> _Reading:
+        """Have a thread read the version, unless one does or has failed just now: a store may be away."""
+        with self._beginning:
+            last, now = self._reading, time.monotonic()
+            if last is not None and last.version == active.version and now < last.again_at:
+                return last
+            patience = PATIENCE if self._prepared else FIRST_PATIENCE
+            reading = self._reading = _Reading(active.version, now + patience)
         try:
-            return self._store.load(active.checksum, version=active.version, created_at=active.created_at)
+            threading.Thread(target=self._read, args=(active, reading), daemon=True).start()
+        except RuntimeError:  # the system refuses another thread for now
+            self._read(active, reading)
+        return reading
+
+    def _read(self, active: models.Active, reading: _Reading) -> None:
+        try:
+            self._store.load(active.checksum, version=active.version, created_at=active.created_at)
         except (CorruptModel, Unavailable) as error:
-            self._again_at = time.monotonic() + AGAIN
             if self._unreadable != active.version:
                 log.error("%s", error.detail)
                 self._unreadable = active.version
-            return None
+        finally:
+            reading.again_at = time.monotonic() + AGAIN
+            reading.ended.set()
 
 
 def _made(connection: Connection, base: Model, active: models.Active, before: _Prepared | None) -> _Prepared:

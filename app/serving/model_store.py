@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from app import brief
 from app.config import Settings
 from app.recommender.model import Model
 from app.serving import model_file
@@ -15,8 +14,6 @@ from app.storage.redis import Announcements, SharedModels
 from app.storage.store import Store, store_of
 
 FOLDER = "models/"
-PATIENCE = 5.0
-"""Seconds that a request waits for a model that another one reads; then it is served the one before."""
 COPIES = 24 * 3600.0
 """Seconds from which a copy of a file of the store goes when another one comes."""
 
@@ -92,21 +89,15 @@ class ModelStore:
     def load(self, checksum: str, *, version: int, created_at: float) -> Model:
         """The model of that checksum.
 
-        Raises `CorruptModel` if its file is missing or damaged, or another thread is not done with reading
-        it; `Unavailable` if the store cannot be reached.
+        Raises `CorruptModel` if its file is missing or damaged; `Unavailable` if the store cannot be reached.
         """
         if (model := self.held(checksum, version)) is not None:
             return model
-        brief.leave()
-        if not self._lock.acquire(timeout=PATIENCE):
-            raise model_file.CorruptModel(f"Model version {version} is still being read.")
-        try:
+        with self._lock:
             if self._loaded is None or self._checksum != checksum or self._loaded.version != version:
                 self._loaded = self.read(checksum, version=version, created_at=created_at)
                 self._checksum = checksum
             return self._loaded
-        finally:
-            self._lock.release()
 
     def held(self, checksum: str, version: int) -> Model | None:
         """The model of that checksum, if it is the loaded one."""

@@ -92,6 +92,7 @@ class PostgresDatabase(Database):
         sa.event.listen(
             engine, "connect", lambda connection, _: postgres_connections.prepare(connection, *limits)
         )
+        sa.event.listen(engine, "after_cursor_execute", postgres_connections.leave_pipeline)
         return engine
 
     def _create_presence(self) -> AdvisoryPresence:

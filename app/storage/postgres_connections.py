@@ -77,6 +77,17 @@ def prepare(connection: psycopg.Connection[Any], lock_seconds: float, statement_
     connection.autocommit = False
 
 
+def leave_pipeline(
+    _connection: Any, cursor: Any, _statement: Any, _values: Any, _context: Any, executemany: bool
+) -> None:
+    """Have the server count how long a transaction is idle, which it does not begin at the end of a pipeline.
+
+    The driver sends a statement with many rows in one; after any other statement it counts.
+    """
+    if executemany:
+        cursor.connection.execute("SELECT")
+
+
 def _check(info: psycopg.ConnectionInfo) -> None:
     """By what the server sends as it is connected to: without a query."""
     where = f"The database {info.dbname} of MATINEE_DATABASE_URL"

@@ -87,6 +87,12 @@ class PostgresWorkers(Workers):
     def now(self) -> sa.ColumnElement[float]:
         return sa.cast(sa.extract("epoch", sa.func.clock_timestamp()), sa.Double)
 
+    def end_if_idle(self, connection: Connection, seconds: float) -> None:
+        value = str(max(1, round(1000 * seconds)))
+        connection.execute(
+            sa.select(sa.func.set_config("idle_in_transaction_session_timeout", value, True))
+        ).close()
+
     def announce(self, connection: Connection) -> None:
         connection.execute(sa.select(sa.func.pg_notify(CHANNEL, "")))
 

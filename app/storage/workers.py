@@ -56,6 +56,9 @@ class Workers:
         days: Any = sa.func.julianday("now") - sa.literal_column("2440587.5")
         return sa.type_coerce(days * 86_400.0, sa.Double)
 
+    def end_if_idle(self, connection: Connection, seconds: float) -> None:
+        """Have the engine, if it can, end this transaction once its process has done nothing for so long."""
+
     def announce(self, connection: Connection) -> None:
         """Have every worker look into the queue once this transaction is committed, if the engine can."""
 

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from app.config import Settings
 from app.repository import leases, tasks
-from app.storage import Database
+from app.storage import Database, database_of
 from app.task import RUNNING, Task
 from app.tasks.kinds import LANES, RATINGS, kind_of, names
 
@@ -42,7 +42,10 @@ def claim(
     """Start the next attempt of the task that is due, if there is one, with a lease of so many seconds.
 
     Raises `IntegrityError` where another worker has just claimed one of the same lane: then that one is it.
+    Until the transaction ends no other worker gets a task of a lane in order, so it may not stand still for
+    longer than a lease.
     """
+    database_of(connection).workers.end_if_idle(connection, lease)
     task = next_due(connection, now=now, lanes=lanes, lock=True)
     if task is None:
         return None

@@ -1,6 +1,7 @@
 """Machines with a data folder each, one PostgreSQL and one bucket: what one has, the others reach."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +19,14 @@ from app.main import create_app
 from app.sample import FIRST_USER
 from app.service import Service
 from app.storage import Database, open_database
+from app.storage.s3_store import RETRIES
 from app.tasks.attempt import Attempt
 from app.tasks.execution import execute
 from app.tasks.lanes import claim
 from app.tasks.worker import run_next
 from tests.postgres import PostgresServer
 from tests.s3 import S3Server
+from tests.server import poll
 
 MOVIES = "id,title,year,genre\n" + "".join(f"{n},Film {n},2000,Drama\n" for n in range(1, 60))
 RATINGS = "user_id,movie_id,score,rated_at\n" + "".join(
@@ -136,8 +139,8 @@ def test_a_model_is_served_everywhere_by_the_next_request(
     api, other, worker = machines
     api.client.post("/imports").raise_for_status()
     worker.work()
-    for time in (1, 2):
-        if with_redis and time == 2:
+    for turn in (1, 2):
+        if with_redis and turn == 2:
             redis.stop()
         rebuild = api.client.post("/recommender/rebuild").json()["task_id"]
         worker.work()
@@ -172,6 +175,26 @@ def test_a_model_is_served_while_the_bucket_is_away(machines: list[Machine], s3_
         assert api.client.post("/ratings", json={"user_id": 1, "movie_id": 1, "score": 4}).status_code == 201
     finally:
         s3_server.start()
+
+
+def test_the_model_before_is_served_while_a_store_that_is_away_has_the_next_one(
+    machines: list[Machine], s3_server: S3Server
+) -> None:
+    api, _, worker = machines
+    api.client.post("/imports").raise_for_status()
+    path, version = f"/recommendations/{FIRST_USER}", "x-model-version"
+    for _ in range(2):
+        first = api.client.get(path).headers.get(version)
+        api.client.post("/recommender/rebuild").raise_for_status()
+        worker.work()
+    s3_server.kill()
+    try:
+        began = time.monotonic()
+        assert [api.client.get(path).headers[version] for _ in range(3)] == [first] * 3
+        assert time.monotonic() - began < RETRIES.total_seconds() / 2
+    finally:
+        s3_server.start()
+    poll(lambda: api.client.get(path).headers[version] > str(first))
 
 
 def test_a_database_has_one_store_and_a_store_one_database(

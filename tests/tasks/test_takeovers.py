@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from app.config import Settings
+from app.errors import Unavailable
 from app.repository import imports
 from app.repository.count_changes import Changes
 from app.repository.import_order import IMPORT_RATINGS
@@ -18,6 +19,7 @@ from app.storage.postgres_workers import application_name
 from app.task import COMPLETE
 from app.tasks import schedule
 from app.tasks.kinds import RATINGS, Kind, register, unregister
+from app.tasks.lanes import claim
 from app.tasks.start import start
 from app.tasks.worker import Worker
 from tests.server import poll
@@ -49,6 +51,17 @@ def test_what_a_stopped_worker_holds_keeps_nobody_from_its_task(
             worker.stop()
             thread.join(30)
     assert found(database, task).attempt == 2
+
+
+def test_a_worker_that_stands_still_in_a_claim_has_the_task_for_a_lease_at_most(database: Database) -> None:
+    if not database.workers.many:
+        pytest.skip("one worker at a time waits for no other")
+    start(database, IMPORT_RATINGS)
+    with pytest.raises(Unavailable), database.write() as stopped:
+        assert claim(stopped, now=2e9, worker="h:1", lease=0.2) is not None
+        task = claimed(database, "h:2")
+    assert task is not None
+    assert (task.worker, task.attempt) == ("h:2", 1)
 
 
 @dataclass(frozen=True)
