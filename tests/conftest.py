@@ -153,7 +153,9 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks, and the pages first: those that follow each other in a process share a server and a browser."""
     here = Path(__file__).parent
+    items.sort(key=lambda item: not item.path.is_relative_to(here / "web"))
     for item in items:
         if not item.path.is_relative_to(here):
             continue

@@ -14,7 +14,7 @@ from app.imports.readers import recognise as reader_of
 from app.imports.readers.lines import Lane, LineReader
 from app.imports.readers.ratings import fast_lane, strict_lane
 
-EXAMPLES = 1_000 if os.environ.get("CI") else 300
+EXAMPLES = 500 if os.environ.get("CI") else 300
 START = 1_700_000_000
 KNOWN = {1, 2, 3, 4_194_303, 4_194_304, 5_000_000_000}
 HEADERS = [

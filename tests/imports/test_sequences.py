@@ -15,7 +15,7 @@ import pytest
 
 from tests.imports.sequences import Sequence, open_empty, reset
 
-SEQUENCES = int(os.environ.get("MATINEE_TEST_SEQUENCES", "100"))
+SEQUENCES = int(os.environ.get("MATINEE_TEST_SEQUENCES", "40"))
 FIRST = int(os.environ.get("MATINEE_TEST_SEED", "0"))
 STEPS = 12
 

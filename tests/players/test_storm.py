@@ -30,8 +30,8 @@ def tell(database: Database, known: dict[Player, Hook], message: Message) -> Non
         counting.take(connection, known[player], read(player, content, NOW), {}, now=0.0)
 
 
-def test_a_thousand_events_of_two_players_count_each_watch_once(database: Database) -> None:
-    told, expected = storm(1_000, 5)
+def test_hundreds_of_events_of_two_players_count_each_watch_once(database: Database) -> None:
+    told, expected = storm(400, 5)
     known = made(database)
     with database.write() as connection:
         for player, content in told:
