@@ -104,7 +104,7 @@ class Settings:
     train_threads: int = _setting(
         0,
         "threads",
-        "of a rebuild; 0: one a processor, but the embedded worker leaves one to the API",
+        "of a rebuild; 0: one a processor. A worker leaves the API beside it one while requests come",
         ge=0,
         le=1_024,
     )

@@ -5,7 +5,7 @@ import gc
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 FULL_COLLECTION = 1_000
 """Collections of the middle generation before a full one (Python's default: 10): 7 million objects that stay.
@@ -67,16 +67,22 @@ def _usable() -> set[int]:
 _ALL = _usable()
 
 
+CAN_LEAVE = hasattr(os, "sched_setaffinity")
+"""Whether the system binds threads to processors."""
+
+
 def processors_besides_the_api() -> int:
     """How many are left when the API has one, at least one."""
     return max(1, len(_ALL) - 1)
 
 
 def leave_one_processor(leave: bool) -> None:
-    """Keep the calling thread off one of several processors, or no longer; where the system can do that.
+    """Keep every thread of this process off one of several processors, or no longer.
 
     A low priority alone is not enough: a thread that is woken where the worker runs waits for a moment,
     several times a request, and finds the caches full of something else.
     """
-    if hasattr(os, "sched_setaffinity") and len(_ALL) > 1:
-        os.sched_setaffinity(0, _ALL - {min(_ALL)} if leave else _ALL)
+    if CAN_LEAVE and len(_ALL) > 1:
+        for thread in os.listdir("/proc/self/task"):
+            with suppress(ProcessLookupError):  # it has just ended
+                os.sched_setaffinity(int(thread), _ALL - {min(_ALL)} if leave else _ALL)

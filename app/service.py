@@ -19,6 +19,7 @@ from app.serving.heavy import Heavy
 from app.serving.model_store import ModelStore
 from app.storage import Database, open_database
 from app.storage.database import PATIENCE
+from app.storage.last_request import LastRequest
 from app.storage.quotas import Quotas
 from app.storage.snapshots import Snapshots
 from app.tasks.embedded import EmbeddedWorker, WorkerState
@@ -40,6 +41,7 @@ class Service:
         self.logins = Logins(settings, lambda: self.database, self.quotas)
         self.heavy = Heavy()
         self.measures = Measures()
+        self.last_request = LastRequest(settings)
         self.snapshots = Snapshots(settings.data_dir / "metrics", self.measures.snapshot)
         models = ModelStore.of(settings)
         self.model = ActiveModel(models, lambda: self.database)

@@ -14,7 +14,7 @@ from app.imports.counts import settle
 from app.imports.kinds import IMPORT
 from app.imports.readers import reader
 from app.imports.sizes import Sizes
-from app.process import collect_now, leave_one_processor
+from app.process import collect_now
 from app.repository import catalogue
 from app.tasks.attempt import Attempt
 
@@ -48,12 +48,6 @@ class Merge:
     def run(self) -> None:
         with self.attempt.database.busy():
             collect_now()
-        try:
-            self._merge_parts()
-        finally:
-            leave_one_processor(False)
-
-    def _merge_parts(self) -> None:
         checkpoint = self.checkpoint
         for part in self.parts[checkpoint.part :]:
             if part.rows == reader.ARRIVALS and self._dry_run:
@@ -87,7 +81,6 @@ class Merge:
         """Rows of the next range: few while there are other writers, who wait for its end."""
         rows = self.attempt.settings.import_chunk // self.sizes.ranges
         few = self.attempt.database.had_waiters() or time.monotonic() < self._give_way_until
-        leave_one_processor(few)
         return max(1, rows // self.sizes.give_way if few else rows)
 
     def _merge(self, merger: Merger, ranges: Iterator[mergers.Range]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.config import Settings
-from app.process import processors_besides_the_api, worker_name
+from app.process import CAN_LEAVE, processors_besides_the_api, worker_name
 from app.storage import engine_of, places_of
 from app.storage.heartbeat import record_of
 from app.tasks.watchdog import Watchdog
@@ -203,5 +203,7 @@ def _spawn(settings: Settings) -> subprocess.Popen[bytes]:
 
 
 def _for_worker(settings: Settings) -> Settings:
-    """With what the API needs beside it."""
+    """With one thread less, where the system cannot keep the worker off a processor while requests come."""
+    if CAN_LEAVE:
+        return settings
     return replace(settings, train_threads=settings.train_threads or processors_besides_the_api())

@@ -23,6 +23,7 @@ from app.storage.heartbeat import Heartbeat, record_of
 from app.storage.private import be_private
 from app.storage.workers import RUNNER
 from app.tasks.attempt import Attempt
+from app.tasks.courtesy import Courtesy
 from app.tasks.execution import execute, is_transient
 from app.tasks.kinds import LANES, MODEL, OUTSIDE, RATINGS, names
 from app.tasks.lanes import claim, left_behind, look_after, next_due, recover
@@ -146,8 +147,11 @@ class Worker:
     def _watch(self, database: Database) -> None:
         self._heartbeat.stand_aside()
         watch = Watch(database, self.settings, (self.main, self.beside), self._re_exec)
+        courtesy = Courtesy(self.settings, (self.main, self.beside))
+        courtesy.look()
         while not self._stop.wait(database.workers.watch):
             watch.look()
+            courtesy.look()
 
     def _look_after(self, database: Database) -> None:
         self._heartbeat.stand_aside()

@@ -369,13 +369,10 @@ def test_a_merge_starts_with_small_ranges(
         return merge(self, connection, some, *arguments, **options)
 
     monkeypatch.setattr(RatingMerger, "merge", merge_and_count)
-    left: list[bool] = []
-    monkeypatch.setattr("app.imports.merge.leave_one_processor", left.append)
     for time in (1000, 2000):
         rows = "".join(f"{user},1,4,{time}\n" for user in range(30))
         chunk = DEFAULT.ranges * DEFAULT.give_way
         run_import(HEADER + rows, chunk=chunk, sizes=Sizes(give_way_seconds=seconds))
     assert sizes == 2 * ranges
-    assert left == 2 * [*(bool(seconds) for _ in ranges), False]
     assert {row[1] for row in ratings(database).values()} == {2000}
     assert len(ratings(database)) == 30

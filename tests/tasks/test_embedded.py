@@ -5,8 +5,10 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +20,11 @@ from app.main import create_app
 from app.process import worker_name
 from app.storage import engine_of, places_of
 from app.storage.heartbeat import Beat, place, record_of, start_of
+from app.storage.last_request import LastRequest
 from app.tasks import embedded
+from app.tasks.courtesy import Courtesy
 from app.tasks.embedded import EmbeddedWorker
+from app.tasks.watch import Line
 from app.tasks.watchdog import Watchdog
 from tests.server import poll
 
@@ -29,22 +34,59 @@ Spawn = Callable[[Settings], subprocess.Popen[bytes]]
 @pytest.mark.parametrize(
     ("usable", "wanted", "threads"), [(range(8), 0, 7), ([3], 0, 1), (range(8), 3, 3), (range(8), 8, 8)]
 )
-def test_a_model_is_trained_beside_the_api_with_one_processor_less(
+def test_where_threads_cannot_be_bound_a_model_is_trained_with_one_less(
     monkeypatch: pytest.MonkeyPatch, usable: list[int], wanted: int, threads: int
 ) -> None:
     monkeypatch.setattr(process, "_ALL", set(usable))
+    monkeypatch.setattr(embedded, "CAN_LEAVE", False)
     assert embedded._for_worker(Settings(train_threads=wanted)).train_threads == threads
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system does not bind threads")
-def test_a_thread_leaves_one_processor_and_takes_it_again() -> None:
-    before = os.sched_getaffinity(0)
+@pytest.mark.skipif(not process.CAN_LEAVE, reason="this system does not bind threads")
+def test_a_worker_takes_every_processor_while_nobody_waits(
+    settings: Settings, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every, less = os.sched_getaffinity(0), max(1, len(os.sched_getaffinity(0)) - 1)
+    line, ended = Line(), threading.Event()
+    at_work: Any = object()
+    courtesy, beside = Courtesy(settings, [line]), threading.Thread(target=ended.wait)
+    beside.start()
+
+    def processors() -> set[int]:
+        courtesy.look()
+        return {len(os.sched_getaffinity(thread or 0)) for thread in (0, beside.native_id)}
+
     try:
-        process.leave_one_processor(True)
-        assert len(os.sched_getaffinity(0)) == max(1, len(before) - 1)
+        assert processors() == {less}, "a task may begin at any moment"
+        line.attempt = at_work
+        assert processors() == {len(every)}
+        client.get("/movies/1")
+        assert processors() == {less}
+        monkeypatch.setattr("app.tasks.courtesy.QUIET", 0.0)
+        client.get("/health")
+        client.get("/tasks/none")
+        assert processors() == {len(every)}
     finally:
         process.leave_one_processor(False)
-    assert os.sched_getaffinity(0) == before
+        ended.set()
+
+
+def test_waiting_for_a_task_and_asking_for_the_health_are_no_requests_that_it_makes_room_for(
+    settings: Settings, client: TestClient
+) -> None:
+    last = LastRequest(settings)
+    for path in ("/health", "/metrics", "/tasks/none"):
+        client.get(path)
+    assert last.age() == float("inf")
+    client.get("/movies/1")
+    assert last.age() < 60
+    assert LastRequest(settings).age() < 60
+
+
+def test_where_no_file_can_be_made_nothing_is_known_of_requests(tmp_path: Path) -> None:
+    last = LastRequest(Settings(data_dir=tmp_path / "none"))
+    last.note()
+    assert last.age() == float("inf")
 
 
 def program(text: str) -> Spawn:

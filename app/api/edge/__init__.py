@@ -48,7 +48,8 @@ def layers(service: Service, shutdown: Shutdown) -> list[Layer]:
     return [
         partial(UnderWay, shutdown=shutdown),  # can be cancelled when the server stops
         partial(RootPath, root=settings.root_path),  # has a path with the prefix of this service
-        partial(Requests, measures=service.measures),  # has an id, is counted and logged, however it ends
+        # has an id, is counted and logged, however it ends
+        partial(Requests, measures=service.measures, last=service.last_request),
         Headers,  # gets the headers of every response
         partial(Cors, origins=origins),  # may come from a page of a named origin
         Failures,  # gets a problem response if a layer or the endpoint fails

@@ -11,10 +11,13 @@ from app.api.edge.manners import Manner
 from app.api.edge.request_ids import request_id_of, trace_of
 from app.api.edge.routes import UNKNOWN
 from app.measures import REQUESTS, Measures
+from app.storage.last_request import LastRequest
 
 METHODS = frozenset(("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT"))
 SLOW = frozenset((Manner.STREAMS, Manner.UPLOADS, Manner.WAITS, Manner.FOLLOWS, Manner.LOGS_IN))
 """Manners whose duration depends on the caller and says nothing about the service."""
+PATIENT = frozenset((Manner.PROBES, Manner.WAITS, Manner.FOLLOWS))
+"""Manners of requests that wait for the worker itself, or of probes: it makes no room for them."""
 LINE = "%s %s %s in %.1f ms, %d bytes"
 HUNG_UP = "no response"
 """In place of the status: the caller hung up first."""
@@ -28,9 +31,9 @@ class Requests:
     `belongs` of the scope are the fields of all records of the request; further layers add to them.
     """
 
-    def __init__(self, app: ASGIApp, *, measures: Measures) -> None:
+    def __init__(self, app: ASGIApp, *, measures: Measures, last: LastRequest) -> None:
         self.app = app
-        self._measures = measures
+        self._measures, self._last = measures, last
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         began, ended, status, size = time.perf_counter(), 0.0, 0, 0
@@ -70,6 +73,8 @@ class Requests:
         self._measures.observe(REQUESTS, seconds, method, route, str(status) if status else "none")
         if manner is not Manner.PROBES and status:
             self._measures.note(status, None if manner in SLOW else latency)
+        if manner not in PATIENT:
+            self._last.note()
         level = logging.DEBUG if manner is Manner.PROBES else logging.INFO
         if not log.isEnabledFor(level):
             return
