@@ -1,4 +1,4 @@
-"""No value of a parameter is a fault of the server: every path, query, body; PostgreSQL has a third of them."""
+"""No value of a parameter is a fault of the server: path, query and body; PostgreSQL has a third of them."""
 
 import json
 from collections.abc import Iterator
