@@ -7,10 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import NotFound
+from app.movie import Movie
 from app.rating import Rating
 from app.repository import catalogue, movies, ratings
 from app.storage import Database
 from app.storage.schema import FIRST_OWN_ID
+from tests.catalogue import put_movies
 
 SCORES = [step / 2 for step in range(1, 11)]
 
@@ -100,6 +102,18 @@ def test_columns_hold_every_score(database: Database) -> None:
     with database.read() as connection:
         ((_, _, scores),) = ratings.columns(connection, 9)
     assert scores.tolist() == SCORES
+
+
+@pytest.mark.parametrize("largest", [922_337_203_685_477_579, 922_337_203_685_477_580, 2**63 - 1])
+def test_columns_hold_the_largest_ids(database: Database, largest: int) -> None:
+    given = [(1, 5.0), (2, 0.5), (largest, 4.5)]
+    with database.write() as connection:
+        put_movies(connection, [Movie(movie, "Film") for movie, _ in given])
+        for movie, score in given:
+            ratings.put(connection, Rating(7, movie, score, 100))
+    with database.read() as connection:
+        ((_, movie_ids, scores),) = ratings.columns(connection, 9)
+    assert list(zip(movie_ids.tolist(), scores.tolist(), strict=True)) == given
 
 
 def test_columns_hold_every_rating_in_order(database: Database) -> None:
