@@ -156,10 +156,11 @@ class Settings:
     )
     rebuild_after: int = _setting(0, "changes", "rebuild after so many changed ratings; 0: never", ge=0)
     import_chunk: int = _setting(
-        64_000,
+        0,
         "rows",
-        "most rows of an import in one transaction; it ends sooner while others wait to write",
-        ge=1,
+        "most rows of an import in one transaction, which ends sooner while others wait to write; 0: 64,000, on "
+        "PostgreSQL 256,000",
+        ge=0,
         le=1_000_000,
     )
     trainer: values.Trainer = _setting("local", "trainer", "of the factors; spark: the one at MATINEE_SPARK")

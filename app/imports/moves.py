@@ -61,7 +61,7 @@ class Move(ABC):
 
     def __init__(self, attempt: Attempt, sizes: Sizes) -> None:
         self.attempt = attempt
-        self.rows = min(sizes.undo_rows, attempt.settings.import_chunk)
+        self.rows = min(sizes.undo_rows, attempt.rows_at_once)
         before = attempt.task.checkpoint
         self.checkpoint = Checkpoint.from_json(before) if before else Checkpoint()
 

@@ -23,9 +23,9 @@ class Sizes:
     catalogue_rows: int = 500
     """Movies or links of a range."""
     ranges: int = 4
-    """Ranges of a transaction while there is no other writer."""
-    give_way: int = 32
-    """While there are other writers, a range has one row for so many of the usual."""
+    """Ranges of a transaction at least while there is no other writer."""
+    few_rows: int = 500
+    """Rows of a range while there are other writers."""
     give_way_seconds: float = 0.25
     """A merge begins as if there were other writers: the first one may be about to come."""
     undo_rows: int = 2000

@@ -63,7 +63,7 @@ class _Undo:
         """Read outside the transaction that writes: there may be many rows of others between."""
         user_id, movie_id = self._checkpoint.after
         with self._attempt.database.read() as connection:
-            rows = min(self._sizes.undo_rows, self._attempt.settings.import_chunk)
+            rows = min(self._sizes.undo_rows, self._attempt.rows_at_once)
             return imports.written_by(connection, self._seq, (user_id, movie_id), rows)
 
     def _restore_movie(self) -> None:
@@ -89,7 +89,7 @@ class _Undo:
     def _moved(self) -> bool:
         if self._source is None:
             return False
-        rows = min(self._sizes.undo_rows, self._attempt.settings.import_chunk)
+        rows = min(self._sizes.undo_rows, self._attempt.rows_at_once)
         with saving(self._attempt, self._checkpoint, done=self._checkpoint.done) as connection:
             taken = undo.restore_moved(connection, self._seq, self._source, rows, self._figures)
             if not taken and self._source.value is None:
@@ -98,7 +98,7 @@ class _Undo:
         return taken > 0
 
     def _personal(self) -> bool:
-        rows = min(self._sizes.catalogue_rows, self._attempt.settings.import_chunk)
+        rows = min(self._sizes.catalogue_rows, self._attempt.rows_at_once)
         with saving(self._attempt, self._checkpoint, done=self._checkpoint.done) as connection:
             taken, kept = undo.undo_personal(connection, self._seq, rows, self._figures)
             self._rejects.add(kept)

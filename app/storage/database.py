@@ -43,6 +43,10 @@ class Database(RatingsInBulk, ABC):
 
     values_at_once: ClassVar[int]
     """Values of one IN that a statement takes, with room for some other parameters."""
+    rows_at_once: ClassVar[int] = 64_000
+    """Rows of a transaction that writes many, while no other writer waits."""
+    range_rows: ClassVar[int] = 16_000
+    """Of them those that it writes before it looks whether one does."""
     titles: ClassVar[TitleTerms]
     """The index by which titles are searched."""
     copies: ClassVar[Copies]

@@ -61,6 +61,8 @@ class PostgresDatabase(Database):
     workers = PostgresWorkers()
     values_at_once = 10_000
     """A statement takes 65,535 parameters."""
+    rows_at_once, range_rows = 256_000, 32_000
+    """A COPY of few rows takes longer a row, and no log grows while a transaction lasts."""
 
     def __init__(
         self, settings: Settings, *, durable: bool = True, heartbeat: Heartbeat | None = None

@@ -61,6 +61,11 @@ class Attempt:
         return kind_of(self.task.kind)
 
     @property
+    def rows_at_once(self) -> int:
+        """Rows that one of its transactions writes at most."""
+        return self.settings.import_chunk or self.database.rows_at_once
+
+    @property
     def directory(self) -> Path:
         """A folder for what the task has to keep on disk between its attempts."""
         return self.settings.data_dir / "work" / self.task.id

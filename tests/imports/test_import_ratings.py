@@ -360,19 +360,19 @@ def test_a_merge_starts_with_small_ranges(
     run_import: Import, database: Database, monkeypatch: pytest.MonkeyPatch, seconds: int, ranges: list[int]
 ) -> None:
     """So many that one transaction has no room for all of them, the less so where they replace others."""
-    merge, sizes = RatingMerger.merge, []
+    merge, ranges_of = RatingMerger.merge, []
 
     def merge_and_count(
         self: RatingMerger, connection: Any, some: Any, *arguments: Any, **options: Any
     ) -> Any:
-        sizes.append(some.size)
+        ranges_of.append(some.size)
         return merge(self, connection, some, *arguments, **options)
 
     monkeypatch.setattr(RatingMerger, "merge", merge_and_count)
     for time in (1000, 2000):
         rows = "".join(f"{user},1,4,{time}\n" for user in range(30))
-        chunk = DEFAULT.ranges * DEFAULT.give_way
-        run_import(HEADER + rows, chunk=chunk, sizes=Sizes(give_way_seconds=seconds))
-    assert sizes == 2 * ranges
+        sizes = Sizes(give_way_seconds=seconds, few_rows=1)
+        run_import(HEADER + rows, chunk=32 * DEFAULT.ranges, sizes=sizes)
+    assert ranges_of == 2 * ranges
     assert {row[1] for row in ratings(database).values()} == {2000}
     assert len(ratings(database)) == 30
