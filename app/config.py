@@ -158,8 +158,8 @@ class Settings:
     import_chunk: int = _setting(
         0,
         "rows",
-        "most rows of an import in one transaction, which ends sooner while others wait to write; 0: 64,000, on "
-        "PostgreSQL 256,000",
+        "most rows of an import in one transaction, which ends sooner while others wait to write; 0: 64,000, "
+        "on PostgreSQL 256,000",
         ge=0,
         le=1_000_000,
     )

@@ -80,13 +80,18 @@ class Merge:
     def _rows(self) -> int:
         """Rows of the next range: few while there are other writers, who wait for its end."""
         rows = min(self.attempt.rows_at_once // self.sizes.ranges, self.attempt.database.range_rows)
-        few = self.attempt.database.had_waiters() or time.monotonic() < self._give_way_until
-        return max(1, min(rows, self.sizes.few_rows) if few else rows)
+        return max(1, min(rows, self.sizes.few_rows) if self._gives_way() else rows)
+
+    def _gives_way(self) -> bool:
+        return self.attempt.database.had_waiters() or time.monotonic() < self._give_way_until
 
     def _merge(self, merger: Merger, ranges: Iterator[mergers.Range]) -> None:
         """One transaction: it takes range after range until another writer waits for it, or it is large."""
         checkpoint = self.checkpoint
-        most = checkpoint.done + self.attempt.rows_at_once
+        most = self.attempt.rows_at_once
+        if self._gives_way():
+            most = min(most, self.sizes.few_rows * self.sizes.few_ranges)
+        most += checkpoint.done
         with self._transaction() as connection:
             for some in ranges:
                 refused = merger.merge(connection, some, checkpoint.figures, dry_run=self._dry_run)

@@ -72,7 +72,7 @@ class RatingMerger:
         """Write a range and count what became of it; returns what cannot be taken after all."""
         ratings, others = some.rows
         if not dry_run:
-            database_of(connection).lock_ratings(connection)
+            database_of(connection).lock_ratings(connection, ratings.user_id)
         ratings, rejects = self._known(connection, ratings)
         figures.duplicate += int(others.sum())
         figures.rejected += len(rejects)

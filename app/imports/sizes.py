@@ -26,6 +26,8 @@ class Sizes:
     """Ranges of a transaction at least while there is no other writer."""
     few_rows: int = 500
     """Rows of a range while there are other writers."""
+    few_ranges: int = 16
+    """Ranges of a transaction at most while there are: what it holds may be what they write next."""
     give_way_seconds: float = 0.25
     """A merge begins as if there were other writers: the first one may be about to come."""
     undo_rows: int = 2000

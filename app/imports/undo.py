@@ -92,8 +92,9 @@ def undo_ratings(
     """Undo the ratings of sorted `keys` that are still as the import wrote them. `moved`: some of them are
     those of others, that a merge took.
     """
-    database_of(connection).lock_ratings(connection)
-    there = imports.rated(connection, *np.array(keys, np.int64).T)
+    user_id, movie_id = np.array(keys, np.int64).T
+    database_of(connection).lock_ratings(connection, user_id)
+    there = imports.rated(connection, user_id, movie_id)
     written = there.take(there.import_seqs() == import_seq)
     images = imports.take_before_images(connection, import_seq, keys[0], keys[-1])
     found, places = matches(images, written)

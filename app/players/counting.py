@@ -130,7 +130,7 @@ def _count(connection: Connection, user_id: int, event: Event, tally: Tally, now
 
 def _rate(connection: Connection, rating: Rating) -> None:
     """The newer rating stays, and of two of one second the higher one: so their order makes no difference."""
-    database_of(connection).join_ratings(connection)
+    database_of(connection).join_ratings(connection, rating.user_id)
     try:
         there = ratings.get(connection, rating.user_id, rating.movie_id)
     except NotFound:

@@ -43,7 +43,7 @@ def forget_ratings(connection: Connection, user_id: int) -> int:
     # As a writer of a single rating does: first the movies, in one order, so that no two wait for each other.
     movie_locks = sa.select(movies.c.id).where(movies.c.id.in_(rated)).order_by(movies.c.id).with_for_update()
     connection.execute(movie_locks).close()
-    database_of(connection).join_ratings(connection)
+    database_of(connection).join_ratings(connection, user_id)
     delete = ratings.delete().where(ratings.c.user_id == user_id)
     rows = connection.execute(delete.returning(ratings.c.movie_id, ratings.c.score)).all()
     if rows:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
+from app.arrays import Integers
 from app.rating import RatingColumns, matches, newest
 from app.repository import imports, merged_movies
 from app.repository.count_changes import changes_of
@@ -28,7 +29,8 @@ def put(connection: Connection, given: RatingColumns) -> NDArray[np.int8]:
     replaces [n], in half steps, be it of the ratings before it: 0 if there was none, `UNKNOWN` for one that
     is not written. All have the same `rated_at`.
     """
-    known = _hold(connection, np.unique(given.movie_id).tolist())
+    users = np.unique(given.user_id)
+    known = _hold(connection, np.unique(given.movie_id).tolist(), users if len(users) == 1 else None)
     before = np.full(len(given), UNKNOWN, np.int8)
     ids = np.array([known.get(movie_id, (UNKNOWN, 0))[0] for movie_id in given.movie_id.tolist()], np.int64)
     good = np.flatnonzero(ids != UNKNOWN)
@@ -42,10 +44,11 @@ def put(connection: Connection, given: RatingColumns) -> NDArray[np.int8]:
     return before
 
 
-def _hold(connection: Connection, ids: list[int]) -> dict[int, tuple[int, int]]:
+def _hold(connection: Connection, ids: list[int], user_id: Integers | None) -> dict[int, tuple[int, int]]:
     """The movies of sorted `ids` that exist, as (id by now, number of ratings), held until the end.
 
-    First the movies, in one order, then the ratings: as every writer of ratings does that holds both.
+    First the movies, in one order, then the ratings (of a user, or all): as every writer of ratings does that
+    holds both.
     """
     merged = merged_movies.among(connection, ids)
     now = {movie_id: merged.get(movie_id, movie_id) for movie_id in ids}
@@ -56,7 +59,7 @@ def _hold(connection: Connection, ids: list[int]) -> dict[int, tuple[int, int]]:
         counts |= {row.id: row.rating_count for row in rows}
     if merged_movies.among(connection, counts):  # while this transaction waited for the movies
         raise unavailable("A movie has just been merged into another one.")
-    database_of(connection).lock_ratings(connection)
+    database_of(connection).lock_ratings(connection, user_id)
     return {asked: (into, counts[into]) for asked, into in now.items() if into in counts}
 
 

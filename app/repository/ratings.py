@@ -39,7 +39,7 @@ def rate(connection: Connection, rating: Rating) -> tuple[Rating, bool]:
 def put(connection: Connection, rating: Rating) -> bool:
     """Write a rating over whatever is there; returns whether there was none. Raises `NotFound`."""
     movie = movie_queries.get(connection, rating.movie_id, lock=True)  # one writer of a rating at a time
-    database_of(connection).join_ratings(connection)  # and no import
+    database_of(connection).join_ratings(connection, rating.user_id)  # and no import
     old = _take(connection, rating.user_id, rating.movie_id)
     values = {"score": rating.score, "rated_at": rating.rated_at, "import_seq": None}
     _PUT.run(connection, user_id=rating.user_id, movie_id=rating.movie_id, **values)
@@ -59,7 +59,7 @@ def delete(connection: Connection, user_id: int, movie_id: int) -> None:
     """Delete a rating. Raises `NotFound`."""
     movie_id = _rated_as(connection, user_id, movie_id)
     movie_queries.get(connection, movie_id, lock=True)
-    database_of(connection).join_ratings(connection)
+    database_of(connection).join_ratings(connection, user_id)
     old = _take(connection, user_id, movie_id)
     if old is None:
         raise _not_rated(user_id, movie_id)

@@ -175,7 +175,7 @@ def resolve(connection: Connection, user_id: int, number: int, movie_id: int, *,
     The choice is remembered. Raises `NotFound` for the row or the movie.
     """
     movies.get(connection, movie_id, lock=True)  # as an import: the movie, its ratings, the row
-    database_of(connection).join_ratings(connection)
+    database_of(connection).join_ratings(connection, user_id)
     row = get(connection, user_id, number)
     rated_at = int(row.created_at) if row.rated_at is None else row.rated_at
     if row.score is not None and not _has_newer(connection, user_id, movie_id, rated_at):

@@ -42,11 +42,8 @@ FEW_CONNECTIONS = 2
 needed at once: to open one takes longer than most requests, just when there are many."""
 _OF_THE_STATEMENT = (psycopg.errors.DiskFull, psycopg.errors.OutOfMemory)
 _OF_THE_CONNECTION = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
-_IN_BULK = "ratings in bulk"
-"""The lock of `lock_ratings`. One of the table would wait for a VACUUM of it, and writers for that one."""
-_BLOCKED = """
-    SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))
-"""
+USERS = 4_096
+"""Locks for the ratings of all users together: the server has room for 6,400 by default."""
 
 
 class PostgresDatabase(Database):
@@ -125,12 +122,17 @@ class PostgresDatabase(Database):
         self.beat()
 
     def has_waiters(self) -> bool:
-        """Whether another session waits for a lock that the transaction of this thread holds."""
+        """Whether another session waits for a lock that the transaction of this thread holds.
+
+        One that writes a rating at this moment counts as one that has waited: the next may have to.
+        """
         connection = getattr(self._thread, "writing", None)
-        if connection is None or not connection.exec_driver_sql(_BLOCKED).scalar_one():
+        if connection is None:
             return False
-        self._waited_for_at = time.monotonic()
-        return True
+        is_waiting, is_writing = connection.exec_driver_sql(_OTHERS).one()
+        if is_waiting or is_writing:
+            self._waited_for_at = time.monotonic()
+        return bool(is_waiting)
 
     def had_waiters(self) -> bool:
         return time.monotonic() - self._waited_for_at < LATELY
@@ -146,11 +148,18 @@ class PostgresDatabase(Database):
     def serialize(self, connection: Connection, name: str) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_lock_number(name))))
 
-    def lock_ratings(self, connection: Connection) -> None:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_lock_number(_IN_BULK)}){self._lasting}")
+    def lock_ratings(self, connection: Connection, user_id: Integers | None = None) -> None:
+        if user_id is None:
+            connection.exec_driver_sql(f"{_LOCK_ALL}{self._lasting}")
+        else:
+            locks = np.unique(user_id % USERS).tolist()
+            connection.exec_driver_sql(f"{_LOCK_USERS}{self._lasting} {_OF_USERS}", (locks,))
 
-    def join_ratings(self, connection: Connection) -> None:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_lock_number(_IN_BULK)})")
+    def join_ratings(self, connection: Connection, user_id: int | None = None) -> None:
+        if user_id is None:
+            connection.exec_driver_sql(_JOIN_ALL)
+        else:
+            connection.exec_driver_sql(_JOIN_USER, (user_id % USERS,))
 
     def unbounded(self, connection: Connection) -> None:
         connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
@@ -221,3 +230,23 @@ class PostgresDatabase(Database):
 def _lock_number(name: str) -> int:
     """The number that stands for `name` among the advisory locks."""
     return zlib.crc32(name.encode())
+
+
+# Who writes ratings holds advisory locks: one of the table would wait for a VACUUM of it, and writers for it.
+# - bulk: alone, who writes those of any user or movie; shared, who writes in bulk those of some users.
+# - single: alone, who writes in bulk those of any user; shared, who writes some of one user.
+# - of a user, which others may share: alone, who writes theirs in bulk; shared, who writes some of them.
+_BULK, _SINGLE = _lock_number("ratings in bulk"), _lock_number("ratings of one user")
+_USER = _lock_number("ratings of users") & 0x7FFFFFFF
+_LOCK_ALL = f"SELECT pg_advisory_xact_lock({_BULK}), pg_advisory_xact_lock({_SINGLE})"
+_LOCK_USERS = f"SELECT pg_advisory_xact_lock_shared({_BULK}), pg_advisory_xact_lock({_USER}, number)"
+_OF_USERS = "FROM unnest(%s::int4[]) AS number"
+_JOIN_ALL = f"SELECT pg_advisory_xact_lock({_BULK})"
+_JOIN_USER = f"SELECT pg_advisory_xact_lock_shared({_SINGLE}), pg_advisory_xact_lock_shared({_USER}, %s)"
+_HERE = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+_WRITES = f"granted AND locktype = 'advisory' AND objid = {_SINGLE} AND objsubid = 1 AND mode = 'ShareLock'"
+_OTHERS = f"""
+    SELECT coalesce(bool_or(NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))), false),
+        coalesce(bool_or({_WRITES} AND database = {_HERE}), false)
+    FROM pg_locks WHERE pid <> pg_backend_pid()
+"""  # noqa: S608

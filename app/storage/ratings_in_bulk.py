@@ -30,15 +30,18 @@ class RatingsInBulk(ABC):
     """A part of `Database`: see there for what its engine is."""
 
     @abstractmethod
-    def lock_ratings(self, connection: Connection) -> None:
-        """Let no other transaction write ratings until this one ends: what it reads of them stays true."""
+    def lock_ratings(self, connection: Connection, user_id: Integers | None = None) -> None:
+        """Let no other transaction write ratings until this one ends: what it reads of them stays true.
+
+        `user_id` [n]: those of these users alone, where the engine can tell writers apart.
+        """
 
     @abstractmethod
-    def join_ratings(self, connection: Connection) -> None:
+    def join_ratings(self, connection: Connection, user_id: int | None = None) -> None:
         """Wait for the end of transactions that have `lock_ratings`, and let none begin until this one ends.
 
-        For who writes a few ratings: what it reads of them is what such a transaction has left. Who locks
-        movies too does that before.
+        For who writes a few ratings, of that user or of any: what it reads of them is what such a transaction
+        has left. Who locks movies too does that before.
         """
 
     @abstractmethod

@@ -220,10 +220,11 @@ class SQLiteDatabase(Database):
     def serialize(self, connection: Connection, name: str) -> None:
         """Nothing is to be done: a transaction that writes is alone from its start."""
 
-    def lock_ratings(self, connection: Connection) -> None:
+    def lock_ratings(self, connection: Connection, user_id: Integers | None = None) -> None:
         """Nothing is to be done: a transaction that writes is alone from its start."""
 
-    join_ratings = lock_ratings
+    def join_ratings(self, connection: Connection, user_id: int | None = None) -> None:
+        """Nothing is to be done, as for `lock_ratings`."""
 
     def unbounded(self, connection: Connection) -> None:
         """Nothing is to be done: statements have no limit."""
