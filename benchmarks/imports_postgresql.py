@@ -1,7 +1,7 @@
 r"""The import into PostgreSQL beside psql's \copy of the same file, and a writer that waits for it.
 
 Of `benchmarks.imports --engine postgresql`. The server syncs; every run has a new database, after a
-CHECKPOINT.
+CHECKPOINT. The writer's has files of its log to use again.
 """
 
 import subprocess
@@ -64,6 +64,7 @@ def measure(report: Report, folder: Path, size: str) -> None:
         ratio = median(seconds[r"\copy"]) / median(seconds["Matinee"])
         report.at_least(rf"speed against \copy into the same table, median of {ROUNDS}", ratio, 0.7)
         note("a writer beside an import")
+        server.wear()
         with _database(server) as url:
             imports.latency(report, folder, size, url)
     finally:

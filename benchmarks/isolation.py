@@ -305,6 +305,8 @@ def main() -> int:
         movies = [int(line.split(",")[0]) for line in movies_file.read_text().splitlines()[1:2000]]
         floor(report, folder, movies, burners=2)
         engine = PostgresServer(lasting=True) if options.engine == "postgresql" else None
+        if engine is not None:
+            engine.wear()
         url = engine.url(engine.create_database()) if engine else ""
         server = Server(folder / "data", MATINEE_DATABASE_URL=url).start()
         try:
