@@ -44,7 +44,7 @@ def adopt(
             training.movie_ids,
             movies,
             users.T.astype(np.float64) @ users,
-            support=np.bincount(weights.indices, minlength=weights.columns),
+            support=weights.counts(),
             counts=training.counts(),
             objective=objective,
             settings=settings,

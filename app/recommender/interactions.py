@@ -17,10 +17,17 @@ LIKED = 4.0
 """This score weighs 1."""
 
 
+BLOCK = 1 << 20
+"""Entries that are counted at once."""
+
+
 def confidence(scores: ArrayLike) -> Floats:
     """The weights of ratings, ``max(0, (score - 1.5) / 2.5)`` (Hu, Koren, Volinsky 2008, section 4)."""
-    weights = (np.asarray(scores, np.float32) - np.float32(DISLIKED)) / np.float32(LIKED - DISLIKED)
-    return np.asarray(np.maximum(weights, 0), np.float32)
+    weights = np.array(scores, np.float32)  # in place: they may be many
+    weights -= np.float32(DISLIKED)
+    weights /= np.float32(LIKED - DISLIKED)
+    np.maximum(weights, 0, out=weights)
+    return weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +48,18 @@ class Csr:
         """Entries of each row, [rows]."""
         return np.diff(self.indptr)
 
+    def counts(self, keep: NDArray[np.bool_] | None = None) -> Integers:
+        """Entries of each column, [columns]; with `keep` [entries], of those where it holds.
+
+        In blocks: `bincount` makes numbers of 64 bits of all that it gets.
+        """
+        counts = np.zeros(self.columns, np.int64)
+        for first in range(0, len(self.indices), BLOCK):
+            block = slice(first, first + BLOCK)
+            indices = self.indices[block] if keep is None else self.indices[block][keep[block]]
+            counts += np.bincount(indices, minlength=self.columns)
+        return counts
+
     def row_numbers(self) -> Rows:
         """The row of each entry, [entries]."""
         return np.repeat(np.arange(self.rows, dtype=np.int32), self.lengths)
@@ -48,7 +67,7 @@ class Csr:
     def transpose(self) -> "Csr":
         order = np.argsort(self.indices, kind="stable")
         return Csr(
-            _pointers(np.bincount(self.indices, minlength=self.columns)),
+            _pointers(self.counts()),
             self.row_numbers()[order],
             self.values[order],
             self.rows,
@@ -56,11 +75,10 @@ class Csr:
 
     def select(self, keep: NDArray[np.bool_]) -> "Csr":
         """The entries where `keep` [entries] holds; all rows and columns stay."""
-        kept = np.cumsum(keep)
-        indptr = np.zeros_like(self.indptr)
-        filled = self.indptr > 0
-        indptr[filled] = kept[self.indptr[filled] - 1]
-        return Csr(indptr, self.indices[keep], self.values[keep], self.columns)
+        filled = np.flatnonzero(self.lengths)
+        lengths = np.zeros(self.rows, np.int64)
+        lengths[filled] = np.add.reduceat(keep, self.indptr[filled], dtype=np.int64)
+        return Csr(_pointers(lengths), self.indices[keep], self.values[keep], self.columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +161,7 @@ class Interactions:
 
     def counts(self) -> Integers:
         """Ratings of each movie, [M]."""
-        return np.bincount(self.scores.indices, minlength=len(self.movie_ids))
+        return self.scores.counts()
 
     def confidences(self) -> Csr:
         """The weights of the ratings that weigh more than 0; U x M."""

@@ -108,7 +108,7 @@ def choose(interactions: Interactions, settings: ItemSettings, dense: bool) -> I
     table = interactions.scores
     if len(interactions.user_ids) < 2:
         raise LeftOut("there are ratings of fewer than two users")
-    likes = np.bincount(table.indices[table.values > DISLIKED], minlength=len(counts))
+    likes = table.counts(table.values > DISLIKED)
     order = np.lexsort((interactions.movie_ids, -counts))
     order = order[likes[order] >= LEAST_LIKES]
     if len(order) < 2:
@@ -132,8 +132,8 @@ def restricted(weights: Csr, columns: Integers) -> Csr:
     """Only these columns, numbered from 0."""
     place = np.full(weights.columns, -1, np.int32)
     place[columns] = np.arange(len(columns), dtype=np.int32)
-    inside = weights.select(place[weights.indices] >= 0)
-    return Csr(inside.indptr, place[inside.indices], inside.values, len(columns))
+    found = place[weights.indices]
+    return Csr(weights.indptr, found, weights.values, len(columns)).select(found >= 0)
 
 
 class DenseProducts:

@@ -72,7 +72,7 @@ def train(
             interactions.movie_ids,
             movies,
             gram(users),
-            support=np.bincount(weights.indices, minlength=weights.columns),
+            support=weights.counts(),
             counts=interactions.counts(),
             objective=objective,
             settings=asdict(settings),

@@ -9,8 +9,7 @@ from app.recommender.interactions import Csr
 def transpose(table: Csr) -> Csr:
     """`Csr.transpose` by counting, in one pass. Raises `ValueError` for a column out of range."""
     validate(table)
-    lengths = np.bincount(table.indices, minlength=table.columns)
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    indptr = np.concatenate([[0], np.cumsum(table.counts())])
     rows, values = np.empty_like(table.indices), np.empty_like(table.values)
     scatter(table.indptr, table.indices, table.values, indptr[:-1].copy(), rows, values)
     return Csr(indptr, rows, values, table.rows)

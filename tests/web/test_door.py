@@ -268,6 +268,22 @@ def test_an_editor_rates_for_another_and_begins_as_themselves(
     expect(page.locator("#you-are")).to_have_text("Edda")
 
 
+def test_a_form_that_is_sent_before_the_scripts_have_run_is_not_lost(
+    guest: Guest, expect: Any, house: House, watch: Watch
+) -> None:
+    watch.allowed.append("status of 503")
+    house.person("Olga", Role.ADMIN)
+    page, held = guest("/people"), list[Any]()
+    log_in(page, "Olga")
+    expect(page).to_have_url(re.compile("/people$"))
+    page.route("**/static/accounts.js", lambda route: held.append(route))
+    page.goto("/people", wait_until="commit")
+    page.get_by_label("New person").fill("Early")
+    page.locator("#new-account").get_by_role("button", name="Invite").click()
+    held[0].continue_()
+    expect(page.get_by_role("heading", name="A link for Early to choose a password")).to_be_focused()
+
+
 def test_an_admin_invites_gives_roles_and_keys_and_takes_them(
     guest: Guest, expect: Any, house: House, server: Server, address: str, watch: Watch
 ) -> None:

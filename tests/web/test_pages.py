@@ -93,7 +93,7 @@ def test_no_handler_can_cancel_an_event_by_what_it_returns() -> None:
 
 
 def test_everything_together_is_light() -> None:
-    assert sum(path.stat().st_size for path in FILES.iterdir()) < 135_000
+    assert sum(path.stat().st_size for path in FILES.iterdir()) < 136_000
 
 
 def test_files_are_asked_for_again(client: TestClient) -> None:
