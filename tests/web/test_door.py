@@ -276,7 +276,11 @@ def test_a_form_that_is_sent_before_the_scripts_have_run_is_not_lost(
     page, held = guest("/people"), list[Any]()
     log_in(page, "Olga")
     expect(page).to_have_url(re.compile("/people$"))
-    page.route("**/static/accounts.js", lambda route: held.append(route))
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/static/accounts.js", hold)
     page.goto("/people", wait_until="commit")
     page.get_by_label("New person").fill("Early")
     page.locator("#new-account").get_by_role("button", name="Invite").click()
