@@ -67,7 +67,8 @@ def _usable() -> set[int]:
 _ALL = _usable()
 
 
-CAN_LEAVE = hasattr(os, "sched_setaffinity")
+_THREADS = "/proc/self/task"
+CAN_LEAVE = hasattr(os, "sched_setaffinity") and os.path.isdir(_THREADS)
 """Whether the system binds threads to processors."""
 
 
@@ -83,6 +84,6 @@ def leave_one_processor(leave: bool) -> None:
     several times a request, and finds the caches full of something else.
     """
     if CAN_LEAVE and len(_ALL) > 1:
-        for thread in os.listdir("/proc/self/task"):
-            with suppress(ProcessLookupError):  # it has just ended
+        for thread in os.listdir(_THREADS):
+            with suppress(OSError):  # it has just ended, or may use other processors by now
                 os.sched_setaffinity(int(thread), _ALL - {min(_ALL)} if leave else _ALL)

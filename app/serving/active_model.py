@@ -23,8 +23,8 @@ from app.storage import Database
 AGAIN = 1.0
 """Seconds until a model that could not be read is tried again."""
 PATIENCE, FIRST_PATIENCE = 2.0, 10.0
-"""Seconds that requests wait for a model, from when it began to be read: with one before it to serve, and
-without."""
+"""Seconds that requests wait for a model, from when it was first read: with one before it to serve, and
+without. None waits for one that could not be read and is tried again."""
 BRIEF = 4_000_000
 """Factors of a model up to which the event loop goes through them, in a millisecond."""
 
@@ -165,6 +165,8 @@ class ActiveModel:
             if last is not None and last.version == active.version and now < last.again_at:
                 return last
             patience = PATIENCE if self._prepared else FIRST_PATIENCE
+            if self._unreadable == active.version:
+                patience = 0.0
             reading = self._reading = _Reading(active.version, now + patience)
         try:
             threading.Thread(target=self._read, args=(active, reading), daemon=True).start()

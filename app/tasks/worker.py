@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from app import logs, traces
 from app.config import Settings
 from app.errors import Unavailable
-from app.process import be_nice, worker_name
+from app.process import be_nice, leave_one_processor, worker_name
 from app.repository import leases
 from app.storage import Database, open_database
 from app.storage.failures import explain
@@ -214,6 +214,7 @@ def _exit(status: int) -> None:
 def _re_exec() -> None:
     """Become a fresh worker: same process, same wire, no locks, no threads, nothing in memory."""
     logs.flush()
+    leave_one_processor(False)  # the fresh one has what this one has, and would take it for all there are
     arguments = [sys.executable, *sys.orig_argv[1:]]
     os.execv(sys.executable, arguments)  # noqa: S606
 

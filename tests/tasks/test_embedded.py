@@ -22,6 +22,7 @@ from app.storage import engine_of, places_of
 from app.storage.heartbeat import Beat, place, record_of, start_of
 from app.storage.last_request import LastRequest
 from app.tasks import embedded
+from app.tasks import worker as workers_process
 from app.tasks.courtesy import Courtesy
 from app.tasks.embedded import EmbeddedWorker
 from app.tasks.watch import Line
@@ -69,6 +70,20 @@ def test_a_worker_takes_every_processor_while_nobody_waits(
     finally:
         process.leave_one_processor(False)
         ended.set()
+
+
+@pytest.mark.skipif(not process.CAN_LEAVE, reason="this system does not bind threads")
+def test_a_fresh_worker_in_the_same_process_has_every_processor_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    every, found = os.sched_getaffinity(0), list[set[int]]()
+    monkeypatch.setattr(os, "execv", lambda *_: found.append(os.sched_getaffinity(0)))
+    process.leave_one_processor(True)
+    try:
+        workers_process._re_exec()
+    finally:
+        process.leave_one_processor(False)
+    assert found == [every]
 
 
 def test_waiting_for_a_task_and_asking_for_the_health_are_no_requests_that_it_makes_room_for(
