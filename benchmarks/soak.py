@@ -37,8 +37,8 @@ WARM = 180.0
 """Seconds until the memory is judged; a third of a run that is short."""
 BATCH = 15.0
 """Seconds of samples that make one point of a slope: single ones are not independent."""
-MOST_GROWTH, MOST_WAL = 1.0, 64.0
-"""MB a minute, MB."""
+MOST_GROWTH, MOST_WAL, MOST_CANCEL = 1.0, 64.0, 1.0
+"""MB a minute, MB, and seconds from a cancel until the task has ended (median)."""
 Key = tuple[int, int]
 
 
@@ -63,6 +63,7 @@ class Run:
     samples: list[Sample] = field(default_factory=list)
     latencies: list[tuple[float, float]] = field(default_factory=list)
     chores: list[tuple[float, str]] = field(default_factory=list)
+    cancels: list[float] = field(default_factory=list)
     acknowledged: dict[Key, float | None] = field(default_factory=dict)
     failures: Counter[str] = field(default_factory=Counter)
 
@@ -186,8 +187,11 @@ def killed(run: Run, number: int) -> None:
 def cancelled(run: Run, number: int) -> None:
     task_id, rows = start(run, number)
     time.sleep(random.Random(number).random() * 0.5)
+    began = run.now
     run.server.client.post(f"/tasks/{task_id}/cancel").raise_for_status()
-    if finish(run, task_id) == "complete":
+    status = finish(run, task_id)
+    run.cancels.append(run.now - began)
+    if status == "complete":
         run.acknowledged |= rows
     elif run.server.task(task_id)["written"]:
         take_back(run, task_id)
@@ -251,6 +255,9 @@ def judge(run: Run, report: Report, minutes: float) -> None:
         report.add(slope_of=name, a_minute=round(steep, 3), plus_minus=round(half, 3), from_minute=warm / 60)
         if name == "server_mb":
             report.at_most("server memory, MB a minute, upper end of 95%", steep + half, MOST_GROWTH)
+    if run.cancels:
+        took = statistics.median(run.cancels)
+        report.at_most("seconds from a cancel to the end of the task, median", took, MOST_CANCEL)
     report.at_most("largest WAL, MB", max(one.wal_mb for one in run.samples), MOST_WAL)
     lost, foreign = compare(run)
     report.at_most("acknowledged ratings lost or changed", lost, 0)

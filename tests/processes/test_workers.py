@@ -29,8 +29,9 @@ from tests.processes.imports import write_csv
 from tests.server import poll
 
 LEASE = 2.0
-GRACE = 2.0
-"""Seconds after the end of a lease in which another worker has the task."""
+GRACE = 10.0
+"""Seconds after the end of a lease in which another worker has the task, on a machine that other tests keep
+busy; `benchmarks.cluster` has the bar."""
 ROWS = 40_000
 
 
