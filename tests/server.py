@@ -36,6 +36,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:  # it has ended between the two
+        return False
+
+
 class Server:
     """`uvicorn app.main:app` on a data directory; restarted on the same port after it was killed."""
 
@@ -148,7 +155,7 @@ class Server:
 
     def orphans(self) -> list[psutil.Process]:
         """Workers of this server that ever were and still live, though their parent is gone."""
-        return [p for p in self._seen if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        return [worker for worker in self._seen if _lives(worker)]
 
     def task(self, task_id: str) -> dict[str, Any]:
         answer: dict[str, Any] = self.client.get(f"/tasks/{task_id}").raise_for_status().json()
