@@ -1,5 +1,6 @@
 """How a process of ours is tuned, each with its reason; figures in docs/decisions/0013 and 0017."""
 
+import ctypes
 import functools
 import gc
 import os
@@ -34,6 +35,15 @@ def collect_now() -> None:
     """Full collection and freeze: in the middle of a transaction it would cost those who wait 50 ms."""
     gc.collect()
     gc.freeze()
+
+
+def return_memory() -> None:
+    """Return to the system what was freed: glibc keeps blocks of up to 32 MB, in all hundreds of MB.
+
+    https://man7.org/linux/man-pages/man3/malloc_trim.3.html
+    """
+    with suppress(AttributeError, OSError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager

@@ -103,6 +103,8 @@ class Matinee:
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.server.port}", timeout=600)
         self.case, self.user = case, next(iter(case.hidden))
         self.peak = 0.0
+        self.memory: dict[str, float] = {}
+        """MB that the worker had at most in each phase, by looks."""
 
     def send(self, path: Path) -> tuple[str, float]:
         """The task of an import, and the seconds of its upload."""
@@ -115,7 +117,7 @@ class Matinee:
     def finished(self, task_id: str) -> dict[str, Any]:
         task: dict[str, Any] = self.client.get(f"/tasks/{task_id}").raise_for_status().json()
         while not task["finished_at"]:
-            self._look_at_workers()
+            self._look_at_workers(f"{task['kind']}, {(task['progress'] or {}).get('phase')}")
             time.sleep(0.05)
             task = self.client.get(f"/tasks/{task_id}").raise_for_status().json()
         self._look_at_workers()
@@ -151,7 +153,7 @@ class Matinee:
         found: list[dict[str, Any]] = self.client.get("/models").raise_for_status().json()
         return found
 
-    def _look_at_workers(self) -> None:
+    def _look_at_workers(self, phase: str = "") -> None:
         for worker in self.server.workers():
             try:
                 status = Path(f"/proc/{worker.pid}/status").read_text()
@@ -159,6 +161,8 @@ class Matinee:
                 continue
             if found := re.search(r"VmHWM:\s+(\d+)", status):
                 self.peak = max(self.peak, int(found[1]) / 1_000)
+            if phase and (now := re.search(r"VmRSS:\s+(\d+)", status)):
+                self.memory[phase] = max(self.memory.get(phase, 0.0), int(now[1]) / 1_000)
 
     def close(self) -> None:
         self.client.close()
@@ -186,6 +190,8 @@ def matinee(report: Report, folder: Path, size: str, case: Case) -> tuple[float,
         second = ours.finished(ours.rebuild())
         again = time.perf_counter() - again
         _add(report, size, "second", ours.phases(second))
+        for phase, megabytes in ours.memory.items():
+            report.add(size=size, worker_in=phase, mb=round(megabytes))
         for version in ours.versions():
             report.add(version=version["version"], **version["evaluation"]["model"])
         report.add(

@@ -1,6 +1,7 @@
 """How good a model is for users it has never seen."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from app.arrays import Floats, Integers
 from app.recommender.interactions import Interactions
+from app.recommender.item_weights import rows_of
 from app.recommender.model import Model
 from app.recommender.ranking import worth
 from app.recommender.selection import top
@@ -26,6 +28,8 @@ DEPTH, RECALLED, SHOWN = 100, 20, 10
 
 Predict = Callable[[Integers, Floats], Floats]
 """From one user's movie ids and scores to the preference for each movie of the model, [M]."""
+Predicted = Callable[[list[int]], Iterator[Floats]]
+"""The same for some of the held-out users, by their rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +103,15 @@ def _hold_out(users: Interactions, seed: int) -> HeldOut:
     )
 
 
-def evaluate(model: Model, held_out: HeldOut) -> Evaluation:
+def evaluate(model: Model, held_out: HeldOut, threads: int = 1) -> Evaluation:
     """Evaluate the model as it is served: fold in, exclude what was folded in, rank."""
-    return _judged(held_out, model, _worths(model, held_out))
+
+    def worths(rows: list[int]) -> Iterator[Floats]:
+        folded = [model.folded(*_ratings(held_out.folded, row)) for row in rows]
+        found = np.stack([one.factors for one in folded]) @ model.columns
+        return (worth(model, one.blended(own)) for one, own in zip(folded, found, strict=True))
+
+    return _judged(model, held_out, worths, threads)
 
 
 def evaluate_popularity(model: Model, held_out: HeldOut) -> Evaluation:
@@ -112,46 +122,50 @@ def evaluate_popularity(model: Model, held_out: HeldOut) -> Evaluation:
 
 def measure(held_out: HeldOut, model: Model, predict: Predict) -> Evaluation:
     """Evaluate any predictor over the movies of `model`; the array that it returns is overwritten."""
-    users = _tested(held_out).tolist()
-    return _judged(held_out, model, (predict(*_ratings(held_out.folded, row)) for row in users))
+
+    def predicted(rows: list[int]) -> Iterator[Floats]:
+        return (predict(*_ratings(held_out.folded, row)) for row in rows)
+
+    return _judged(model, held_out, predicted)
 
 
-def _worths(model: Model, held_out: HeldOut) -> Iterator[Floats]:
-    """What the list of each tested user is ordered by, [M]; some users at once, since factors are large."""
-    users = _tested(held_out).tolist()
-    for first in range(0, len(users), AT_ONCE):
-        folded = [model.folded(*_ratings(held_out.folded, row)) for row in users[first : first + AT_ONCE]]
-        found = np.stack([one.factors for one in folded]) @ model.columns
-        for one, preferences in zip(folded, found, strict=True):
-            yield worth(model, one.blended(preferences))
+def _judged(model: Model, held_out: HeldOut, predict: Predicted, threads: int = 1) -> Evaluation:
+    """`predict` gives the preferences [M] of each of some users, by their rows; they are overwritten.
 
+    Some users at once, since factors are large; with the same figures on any number of threads.
+    """
+    tested = np.flatnonzero(held_out.relevant.scores.lengths)  # for whom something is looked for
 
-def _tested(held_out: HeldOut) -> NDArray[np.int64]:
-    """The rows of the users for whom something is looked for."""
-    return np.flatnonzero(held_out.relevant.scores.lengths)
+    def judge(first: int) -> list[tuple[float, float, NDArray[np.int64]]]:
+        rows = tested[first : first + AT_ONCE].tolist()
+        return [_one(model, held_out, *pair) for pair in zip(rows, predict(rows), strict=True)]
 
-
-def _judged(held_out: HeldOut, model: Model, predictions: Iterable[Floats]) -> Evaluation:
-    """`predictions` [M] of each tested user; they are overwritten."""
-    ndcg, recall = [], []
-    shown = np.zeros(len(model.movie_ids), bool)
-    tested = _tested(held_out)
-    for row, predicted in zip(tested.tolist(), predictions, strict=True):
-        ids, _ = _ratings(held_out.folded, row)
-        rated = model.rows(ids)
-        predicted[rated[rated >= 0]] = -np.inf
-        best = top(predicted, model.order, DEPTH)
-        relevant, _ = _ratings(held_out.relevant, row)
-        hits = np.isin(model.movie_ids[best], relevant)
-        ndcg.append(_ndcg(hits, len(relevant)))
-        recall.append(hits[:RECALLED].sum() / min(RECALLED, len(relevant)))
-        shown[best[:SHOWN]] = True
+    with ThreadPoolExecutor(threads) as pool:
+        found = [one for some in pool.map(judge, range(0, len(tested), AT_ONCE)) for one in some]
+    ndcg, recall, shown = zip(*found, strict=True) if found else ((), (), ())
+    listed = np.unique(np.concatenate([np.empty(0, np.int64), *shown]))
     return Evaluation(
         held_out.relevant.user_ids[tested],
-        np.array(ndcg),
+        np.array(ndcg, np.float64),
         float(np.mean(ndcg)) if ndcg else 0.0,
         float(np.mean(recall)) if recall else 0.0,
-        float(shown.mean()) if len(shown) else 0.0,
+        len(listed) / len(model.movie_ids) if len(model.movie_ids) else 0.0,
+    )
+
+
+def _one(
+    model: Model, held_out: HeldOut, row: int, predicted: Floats
+) -> tuple[float, float, NDArray[np.int64]]:
+    """NDCG, recall, and the rows of the movies that are shown, of one user."""
+    rated = model.rows(_ratings(held_out.folded, row)[0])
+    predicted[rated[rated >= 0]] = -np.inf
+    best = top(predicted, model.order, DEPTH)
+    relevant, _ = _ratings(held_out.relevant, row)
+    hits = rows_of(relevant, model.movie_ids[best]) >= 0
+    return (
+        _ndcg(hits, len(relevant)),
+        float(hits[:RECALLED].sum() / min(RECALLED, len(relevant))),
+        best[:SHOWN],
     )
 
 

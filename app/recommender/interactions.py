@@ -36,7 +36,7 @@ class Csr:
 
     indptr: Integers  # [rows + 1]
     indices: Rows  # [entries], column numbers
-    values: Floats  # [entries]
+    values: Floats  # [entries]; of scores also in half precision
     columns: int
 
     @property
@@ -112,16 +112,17 @@ class Interactions:
     def from_sorted(cls, parts: Iterable[tuple[ArrayLike, ArrayLike, ArrayLike]]) -> "Interactions":
         """From consecutive parts (users, movies, scores), sorted as a whole by user, then movie, none twice.
 
-        Takes 12 bytes a rating while it reads; `from_arrays` takes several times that. Raises `ValueError`
-        for ratings out of order and for a score that is not finite.
+        Takes 10 bytes a rating while it reads, and keeps 6: scores are in half precision, in which half steps
+        are exact. `from_arrays` takes several times that. Raises `ValueError` for ratings out of order and
+        for a score that is not finite.
         """
         movies: list[Any] = []  # movie ids, then columns
-        scores: list[Floats] = []
+        scores: list[NDArray[np.float16]] = []
         runs: list[tuple[Integers, Integers]] = []  # users and how many ratings of each
         known, last = _Movies(), (-(2**63), -(2**63))
         for part in parts:
             user, movie = (np.asarray(ids, np.int64) for ids in part[:2])
-            scores.append(np.asarray(part[2], np.float32))
+            scores.append(np.asarray(part[2], np.float16))
             if len(user):
                 _check_part(user, movie, scores[-1], last)
                 last = (int(user[-1]), int(movie[-1]))
@@ -136,7 +137,7 @@ class Interactions:
         lengths = np.zeros(len(user_ids), np.int64)
         np.add.at(lengths, rows, np.concatenate([np.empty(0, np.int64), *(n for _, n in runs)]))
         columns = np.concatenate([np.empty(0, np.int32), *movies])
-        values = np.concatenate([np.empty(0, np.float32), *scores])
+        values = np.concatenate([np.empty(0, np.float16), *scores])
         return cls(user_ids, movie_ids, Csr(_pointers(lengths), columns, values, len(movie_ids)))
 
     def __len__(self) -> int:
@@ -220,7 +221,7 @@ def _pointers(lengths: NDArray[Any]) -> Integers:
     return indptr
 
 
-def _check_part(users: Integers, movies: Integers, scores: Floats, last: tuple[int, int]) -> None:
+def _check_part(users: Integers, movies: Integers, scores: NDArray[Any], last: tuple[int, int]) -> None:
     """`last`: the user and movie of the rating before this part."""
     _check(users, movies, scores)
     same = users[1:] == users[:-1]
@@ -229,7 +230,7 @@ def _check_part(users: Integers, movies: Integers, scores: Floats, last: tuple[i
         raise ValueError(f"ratings after user {last[0]}, movie {last[1]} are not sorted by user and movie")
 
 
-def _check(users: Integers, movies: Integers, scores: Floats) -> None:
+def _check(users: Integers, movies: Integers, scores: NDArray[Any]) -> None:
     if not len(users) == len(movies) == len(scores):
         raise ValueError(f"{len(users)} users, {len(movies)} movies, {len(scores)} scores: give one each")
     if not np.isfinite(scores).all():

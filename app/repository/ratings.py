@@ -17,6 +17,7 @@ from app.repository import movies as movie_queries
 from app.repository.imports import note_later_writes
 from app.storage.database import Database, database_of
 from app.storage.prepared import Prepared
+from app.storage.ratings_in_bulk import MOST
 from app.storage.schema import SCORED, counters, first_raters, movies, ratings
 
 _COLUMNS = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at)
@@ -270,12 +271,21 @@ def histogram(connection: Connection, movie_id: int) -> dict[str, int]:
 
 
 def columns(
-    connection: Connection, users: int
+    connection: Connection, users: int, first: int = 0, last: int = MOST
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
-    """Users, movies and scores of every rating as arrays [n], by user and movie, `users` users at a time."""
-    for some in database_of(connection).ratings_of_users(connection, users):
+    """Users, movies and scores of every rating as arrays [n], by user and movie, `users` users at a time.
+
+    Only of the users from `first` to `last`.
+    """
+    for some in database_of(connection).ratings_of_users(connection, users, first, last):
         scores = some.half_steps.astype(np.float32) * np.float32(STEP)
         yield np.repeat(some.user_id, some.counts), some.movie_id, scores
+
+
+def user_at(connection: Connection, place: int) -> int:
+    """Whose rating is at this place, counted from 0, by user and movie; the largest id if there are fewer."""
+    query = sa.select(ratings.c.user_id).order_by(ratings.c.user_id, ratings.c.movie_id)
+    return connection.execute(query.limit(1).offset(place)).scalar() or MOST
 
 
 def count(connection: Connection) -> int:

@@ -1,6 +1,7 @@
 """From a trained model to a version that is served: judged, saved, added, and made the active one."""
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -133,12 +134,13 @@ def judge(
     attempt: Attempt, model: Model, held_out: evaluation.HeldOut, served: Model | None
 ) -> tuple[gate.Decision, dict[str, Any]]:
     """The new model, the popular list and the model being served, on the same held-out users."""
-    candidate = evaluation.evaluate(model, held_out)
+    threads = attempt.settings.train_threads or os.cpu_count() or 1
+    candidate = evaluation.evaluate(model, held_out, threads)
     popularity = evaluation.evaluate_popularity(model, held_out)
     summary = {"model": candidate.summary(), "popularity": popularity.summary()}
     earlier = None
     if served is not None:
-        earlier = evaluation.evaluate(served, held_out)
+        earlier = evaluation.evaluate(served, held_out, threads)
         summary["incumbent"] = earlier.summary() | {"version": served.version}
     return gate.decide(candidate, popularity, earlier, attempt.settings.gate_margin), summary
 

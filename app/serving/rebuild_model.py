@@ -1,9 +1,10 @@
 """Rebuild the model from every rating: train, evaluate, publish."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from app.process import return_memory
 from app.recommender import als, evaluation
 from app.recommender.interactions import Interactions
 from app.recommender.item_training import ItemSettings, LeftOut, train_items
@@ -15,7 +16,9 @@ from app.serving import publication
 from app.serving.model_store import ModelStore
 from app.serving.publication import Moment, clear, incumbent, judge, saved, serve
 from app.spark.trainer import SparkTrainer
+from app.storage import Database
 from app.tasks.attempt import Attempt
+from app.threads import at_once
 
 USERS_AT_ONCE = 500
 FIRST_FROM = 500_000
@@ -27,6 +30,8 @@ SWEEPS_AGAIN = 3
 SMALL_CATALOGUE = 3.0
 """Over the number of movies, the least regularisation. With 60 movies, lambda .006 puts 63% of what the
 bundled sample's users should like into their top 5, .05 93%; from 500 movies up the setting decides."""
+Part = tuple[Any, Any, Any]
+"""Users, movies and scores of some ratings."""
 
 
 def run(attempt: Attempt) -> None:
@@ -43,6 +48,7 @@ def _build(attempt: Attempt, store: ModelStore) -> dict[str, Any]:
     read = {"ratings": len(interactions), "users": len(interactions.user_ids)}
     training, held_out = evaluation.split(interactions)
     del interactions  # as large as what it was split into
+    return_memory()
     wanted = factors_for(len(training), attempt.settings.factors)
     if moment.is_first and not is_spark and len(training) >= FIRST_FROM:
         factors = _train(attempt, training, None, min(wanted, FACTORS), moment)
@@ -52,6 +58,7 @@ def _build(attempt: Attempt, store: ModelStore) -> dict[str, Any]:
     else:
         served = incumbent(attempt, store, moment.forgotten)
         factors = _train(attempt, training, served, wanted, moment)
+    return_memory()
     model, left_out = with_items(attempt, training, factors, served, moment)
     del training, factors
     return publication.judged(attempt, store, model, held_out, served, moment, read, left_out)
@@ -84,20 +91,33 @@ def _serve_first(
 
 
 def read_ratings(attempt: Attempt) -> Interactions:
-    """Every rating, while the attempt reports."""
+    """Every rating, while the attempt reports; those of one user as they are at one moment."""
     with attempt.database.read() as connection:
         total = ratings.count(connection)
     attempt.report(phase="read", done=0, total=total, unit="ratings")
 
-    def parts() -> Iterator[tuple[Any, Any, Any]]:
+    def parts() -> Iterator[Part]:
         done = 0
-        with attempt.database.read() as connection:
-            for part in ratings.columns(connection, USERS_AT_ONCE):
-                yield part
-                done += len(part[0])
-                attempt.report(done=done)
+        for part in _parts(attempt.database, total):
+            yield part
+            done += len(part[0])
+            attempt.report(done=done)
 
     return Interactions.from_sorted(parts())
+
+
+def _parts(database: Database, total: int) -> Iterator[Part]:
+    """The ratings by user and movie. Many are read from two connections at once, half of them from each."""
+
+    def read(*users: int) -> Generator[Part]:
+        with database.read() as connection:
+            yield from ratings.columns(connection, USERS_AT_ONCE, *users)
+
+    if total < FIRST_FROM:
+        return read()
+    with database.read() as connection:
+        half = ratings.user_at(connection, total // 2)
+    return at_once(read(0, half - 1), read(half))
 
 
 def _train(

@@ -30,7 +30,7 @@ from app.storage.postgres_copies import PostgresCopies
 from app.storage.postgres_presence import AdvisoryPresence
 from app.storage.postgres_workers import PostgresWorkers, application_name
 from app.storage.preconditions import begin
-from app.storage.ratings_in_bulk import RatingsOfUsers
+from app.storage.ratings_in_bulk import MOST, RatingsOfUsers
 from app.storage.title_terms import PostgresTitleTerms
 
 STATEMENT_SECONDS = 30
@@ -182,8 +182,10 @@ class PostgresDatabase(Database):
             connection.exec_driver_sql(f"SELECT 1{self._lasting}")
         return postgres_ratings.add_counts(connection, movie_id, scored)
 
-    def ratings_of_users(self, connection: Connection, users: int) -> Iterator[RatingsOfUsers]:
-        return postgres_ratings.read(connection, users)
+    def ratings_of_users(
+        self, connection: Connection, users: int, first: int = 0, last: int = MOST
+    ) -> Iterator[RatingsOfUsers]:
+        return postgres_ratings.read(connection, users, first, last)
 
     def has_room(self, connection: Connection) -> bool:  # noqa: ARG002
         return True

@@ -45,7 +45,7 @@ _READ = """
     COPY (
         SELECT user_id, string_agg(int8send(movie_id), ''::bytea ORDER BY movie_id),
             string_agg(int2send((score * 2)::int2), ''::bytea ORDER BY movie_id)
-        FROM ratings GROUP BY user_id ORDER BY user_id
+        FROM ratings WHERE user_id BETWEEN {first} AND {last} GROUP BY user_id ORDER BY user_id
     ) TO STDOUT (FORMAT BINARY)
 """
 _COUNTS = [column.name for column in (movies.c.rating_count, movies.c.rating_sum, *SCORED.values())]
@@ -125,9 +125,10 @@ def add_counts(connection: Connection, movie_id: Integers, scored: NDArray[np.in
     return int(driver.execute(_ADD, given).rowcount)
 
 
-def read(connection: Connection, users: int) -> Iterator[RatingsOfUsers]:
+def read(connection: Connection, users: int, first: int, last: int) -> Iterator[RatingsOfUsers]:
     """See `RatingsInBulk.ratings_of_users`."""
-    with _driver(connection).cursor() as cursor, cursor.copy(_READ) as out:
+    query = _READ.format(first=first, last=last)  # a COPY takes no parameters
+    with _driver(connection).cursor() as cursor, cursor.copy(query) as out:
         out.set_types(["int8", "bytea", "bytea"])
         rows = out.rows()
         while some := list(islice(rows, users)):

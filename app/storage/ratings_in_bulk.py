@@ -14,7 +14,7 @@ from app.rating import STEP, RatingColumns
 from app.storage.bulk import execute_many
 from app.storage.schema import SCORED, movies, ratings
 
-_MOST = np.iinfo(np.int64).max
+MOST = int(np.iinfo(np.int64).max)
 
 
 class RatingsOfUsers(NamedTuple):
@@ -71,8 +71,10 @@ class RatingsInBulk(ABC):
         counted = zip(_COUNTED, counts_of(movie_id, scored), strict=True)
         return execute_many(connection, _ADD, {name: column.tolist() for name, column in counted})
 
-    def ratings_of_users(self, connection: Connection, users: int) -> Iterator[RatingsOfUsers]:
-        """Every rating, by user and movie, `users` users at a time.
+    def ratings_of_users(
+        self, connection: Connection, users: int, first: int = 0, last: int = MOST
+    ) -> Iterator[RatingsOfUsers]:
+        """Every rating of the users from `first` to `last`, by user and movie, `users` users at a time.
 
         One row a user, with a text of numbers: it takes a twentieth of the time of a row a rating. A number
         is the movie and, as its last digit, the score (half steps, less one); with ids for which 64 bits are
@@ -80,10 +82,11 @@ class RatingsInBulk(ABC):
         """
         steps: Any = sa.cast(ratings.c.score / STEP, sa.Integer) - 1
         largest = connection.execute(sa.select(sa.func.max(movies.c.id))).scalar() or 0
-        is_wide = largest > (_MOST - 9) // 10
+        is_wide = largest > (MOST - 9) // 10
         listed: list[Any] = [ratings.c.movie_id, steps] if is_wide else [ratings.c.movie_id * 10 + steps]
         texts = [sa.func.aggregate_strings(column, ",") for column in listed]
         query = sa.select(ratings.c.user_id, sa.func.count(), *texts).group_by(ratings.c.user_id)
+        query = query.where(ratings.c.user_id.between(first, last))
         result = connection.execution_options(yield_per=users).execute(query.order_by(ratings.c.user_id))
         for part in result.partitions():
             user_ids, counts, *found = zip(*part, strict=True)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from app import logs, traces
 from app.config import Settings
 from app.errors import Unavailable
-from app.process import be_nice, leave_one_processor, worker_name
+from app.process import be_nice, leave_one_processor, return_memory, worker_name
 from app.repository import leases
 from app.storage import Database, open_database
 from app.storage.failures import explain
@@ -124,12 +124,15 @@ class Worker:
         raised here ends it, and the next one takes up what it left.
         """
         try:
-            return run_next(database, self.settings, line, name=self.name, stopping=self._stop.is_set)
+            found = run_next(database, self.settings, line, name=self.name, stopping=self._stop.is_set)
         except (Unavailable, DBAPIError) as error:
             if not (database.workers.many and is_transient(error)):
                 raise
             log.warning("no task is looked for until the database is back: %s", explain(error))
             return False
+        if found:
+            return_memory()
+        return found
 
     def _look(self, schedule: Schedule) -> None:
         try:

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from app.recommender.als import TrainSettings, train
 from app.recommender.evaluation import (
+    AT_ONCE,
     Evaluation,
     evaluate,
     evaluate_popularity,
@@ -89,6 +90,16 @@ def test_a_model_of_tastes_beats_popularity_and_one_of_noise_does_not() -> None:
     refused = decide(evaluate(noise, held_out), popular, found)
     assert not refused.promoted
     assert "Not served: NDCG@100" in refused.reason
+
+
+def test_any_number_of_threads_finds_the_same() -> None:
+    training, held_out = split(INTERACTIONS)
+    model = train(training, SMALL)
+    one, four = evaluate(model, held_out), evaluate(model, held_out, threads=4)
+    assert len(one.user_ids) > AT_ONCE
+    assert one.summary() == four.summary()
+    assert one.user_ids.tolist() == four.user_ids.tolist()
+    assert one.user_ndcg.tobytes() == four.user_ndcg.tobytes()
 
 
 def shuffled(interactions: Interactions) -> Interactions:

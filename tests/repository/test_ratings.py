@@ -116,6 +116,20 @@ def test_columns_hold_the_largest_ids(database: Database, largest: int) -> None:
     assert list(zip(movie_ids.tolist(), scores.tolist(), strict=True)) == given
 
 
+def test_columns_can_be_those_of_some_users(database: Database) -> None:
+    with database.write() as connection:
+        for user in (3, 5, 2**63 - 1):
+            ratings.put(connection, Rating(user, 1, 3.5, 100))
+    with database.read() as connection:
+        half = ratings.user_at(connection, 1)
+        found = [
+            [user for part in ratings.columns(connection, 9, *users) for user in part[0].tolist()]
+            for users in ((0, half - 1), (half,), (0, -1))
+        ]
+        assert ratings.user_at(connection, 3) == 2**63 - 1  # there is none
+    assert (half, found) == (5, [[3], [5, 2**63 - 1], []])
+
+
 def test_columns_hold_every_rating_in_order(database: Database) -> None:
     with database.write() as connection:
         for user, movie, score in ((9, 2, 3.5), (2**63 - 1, 1, 0.5), (9, 1, 5.0)):
