@@ -32,6 +32,8 @@ class S3Server:
         return KEYS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}", "AWS_REGION": "us-east-1"}
 
     def start(self) -> None:
+        for left in self.folder.rglob("*.tmp"):  # of a kill within a write; it would refuse that key for ever
+            left.unlink()
         names = ("NANIO_ACCESS_KEY", "NANIO_SECRET_KEY")
         keys = dict(zip(names, KEYS.values(), strict=True))
         where = ("--data-dir", str(self.folder), "--host", "127.0.0.1", "--port", str(self.port))

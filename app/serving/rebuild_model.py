@@ -25,8 +25,8 @@ FIRST_FROM = 500_000
 """Ratings of large data: its first model is of factors alone, and the whole one is the next version."""
 REUSED = 0.05
 """Changed ratings, as a share of all, with which item weights serve again and factors need few sweeps."""
-SWEEPS_AGAIN = 3
-"""From the factors of nearly the same ratings."""
+FIRST_SWEEPS, SWEEPS_AGAIN = 5, 3
+"""For the first model of large data, and from the factors of nearly the same ratings."""
 SMALL_CATALOGUE = 3.0
 """Over the number of movies, the least regularisation. With 60 movies, lambda .006 puts 63% of what the
 bundled sample's users should like into their top 5, .05 93%; from 500 movies up the setting decides."""
@@ -49,15 +49,19 @@ def _build(attempt: Attempt, store: ModelStore) -> dict[str, Any]:
     training, held_out = evaluation.split(interactions)
     del interactions  # as large as what it was split into
     return_memory()
-    wanted = factors_for(len(training), attempt.settings.factors)
+    wanted, sweeps = factors_for(len(training), attempt.settings.factors), attempt.settings.sweeps
     if moment.is_first and not is_spark and len(training) >= FIRST_FROM:
-        factors = _train(attempt, training, None, min(wanted, FACTORS), moment)
+        factors = _train(attempt, training, None, min(wanted, FACTORS), min(FIRST_SWEEPS, sweeps))
         served = _serve_first(attempt, store, factors, held_out, moment, read)
-        if factors.factors.shape[1] < wanted:
-            factors = _train(attempt, training, factors, wanted, moment)
+        if factors.factors.shape[1] == wanted:
+            sweeps -= FIRST_SWEEPS
+        if sweeps > 0:
+            factors = _train(attempt, training, factors, wanted, sweeps)
     else:
         served = incumbent(attempt, store, moment.forgotten)
-        factors = _train(attempt, training, served, wanted, moment)
+        if served and served.factors.shape[1] == wanted and _are_few(moment.changed, training):
+            sweeps = min(SWEEPS_AGAIN, sweeps)
+        factors = _train(attempt, training, served, wanted, sweeps)
     return_memory()
     model, left_out = with_items(attempt, training, factors, served, moment)
     del training, factors
@@ -121,13 +125,13 @@ def _parts(database: Database, total: int) -> Iterator[Part]:
 
 
 def _train(
-    attempt: Attempt, training: Interactions, earlier: Model | None, factors: int, moment: Moment
+    attempt: Attempt, training: Interactions, earlier: Model | None, factors: int, sweeps: int
 ) -> Model:
     """Train the factors, from those of an earlier model if there is one with as many or fewer."""
     wanted = attempt.settings
     settings = als.TrainSettings(
         factors=factors,
-        sweeps=wanted.sweeps,
+        sweeps=sweeps,
         regularization=max(wanted.regularization, SMALL_CATALOGUE / max(1, len(training.movie_ids))),
         unobserved=wanted.unobserved_weight,
     )
@@ -140,8 +144,6 @@ def _train(
     if start is not None:
         # A direction that is zero in every movie stays zero; a little of everything keeps all of them open.
         start = start + als.first_factors(len(training.movie_ids), settings)
-        if earlier and earlier.factors.shape[1] == factors and _are_few(moment.changed, training):
-            settings = replace(settings, sweeps=min(SWEEPS_AGAIN, settings.sweeps))
     attempt.report(phase="train", done=0, total=2 * settings.sweeps, unit="half sweeps")
     return trainer_for(len(training), wanted.train_threads or None)(
         training,

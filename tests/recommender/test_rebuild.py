@@ -69,6 +69,7 @@ def test_large_data_is_served_by_the_factors_until_the_whole_model_is_there(
     assert served == [("personal", "1")]
     assert (whole["version"], whole["active"], whole["evaluation"]["incumbent"]["version"]) == (2, True, 1)
     assert "items" not in first["settings"]
+    assert first["settings"]["sweeps"] == rebuild_model.FIRST_SWEEPS
     assert "the whole model follows" in first["reason"]
 
     # Few ratings have changed: the next one has the same item weights, and says of which state they are.
