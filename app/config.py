@@ -176,9 +176,9 @@ class Settings:
         "size k of the model; auto: by the number of ratings",
     )
     item_memory: int = _setting(
-        256,
+        128,
         "MB",
-        "of a rebuild for the matrix of all pairs of movies; 0: no item weights, the factors alone",
+        "of a rebuild for half the matrix of all pairs of movies; 0: no item weights, the factors alone",
         ge=0,
         le=100_000,
     )

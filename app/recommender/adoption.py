@@ -60,7 +60,7 @@ def _users(
             return als.half_sweep(weights, movies.astype(np.float64), objective, objective.user_offset)
     from app.recommender import kernel
 
-    movies = np.pad(movies, ((0, 0), (0, -movies.shape[1] % LANES)))
+    movies = kernel.aligned(np.pad(movies, ((0, 0), (0, -movies.shape[1] % LANES))))
     nothing = np.zeros((weights.rows, movies.shape[1]), np.float32)
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads or cpu_count()) as pool:
         return kernel.half_sweep(

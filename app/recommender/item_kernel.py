@@ -11,6 +11,7 @@ import numpy as np
 from app.arrays import Floats
 from app.compilation import compiled
 from app.recommender.interactions import Csr
+from app.recommender.item_training import Strips, tiles_of, zeros
 from app.recommender.transposition import transpose
 
 ROWS = 64
@@ -25,9 +26,8 @@ class SparseProducts:
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads or cpu_count()
 
-    def __call__(self, weights: Csr, tell: Callable[[], None]) -> Floats:
-        raters = transpose(weights)
-        matrix = np.zeros((weights.columns, weights.columns), np.float32)
+    def __call__(self, weights: Csr, tell: Callable[[], None]) -> Strips:
+        raters, strips = transpose(weights), zeros(weights.columns)
         tables = (
             raters.indptr,
             raters.indices,
@@ -37,25 +37,32 @@ class SparseProducts:
             weights.values,
         )
 
-        def add(first: int) -> None:
-            add_products(first, min(first + ROWS, weights.columns), *tables, matrix)
+        def add(piece: tuple[slice, Floats]) -> None:
+            rows, out = piece
+            add_products(rows.start, rows.stop, *tables, out)
 
-        add_products(0, 0, *tables, matrix)  # compiled here, so that the pieces take as long as their work
+        pieces = [
+            (slice(first, min(first + ROWS, tile.stop)), strip[first - tile.start :])
+            for tile, strip in zip(tiles_of(weights.columns), strips, strict=True)
+            for first in range(tile.start, tile.stop, ROWS)
+        ]
+        nothing = np.zeros((0, 0), np.float32)
+        add((slice(0, 0), nothing))  # compiled here, so that the pieces take as long as their work
         with ThreadPoolExecutor(self._threads) as pool:
-            pieces = cast(Generator[None], pool.map(add, range(0, weights.columns, ROWS)))
-            with closing(pieces):
-                for _ in pieces:
+            added = cast(Generator[None], pool.map(add, pieces))
+            with closing(added):
+                for _ in added:
                     tell()
-        return matrix
+        return strips
 
 
 @compiled()
 def add_products(  # type: ignore[no-untyped-def]
     first, last, starts, users, of_movie, ends, movies, of_user, out
 ):
-    """Add to out[i, j] for first <= i < last and j <= i, by the raters of a movie and all that they rated."""
+    """Add to out[i - first, j], first <= i < last and j <= i, by the raters of i and all that they rated."""
     for i in range(first, last):
-        row = out[i]
+        row = out[i - first]
         for e in range(starts[i], starts[i + 1]):
             user, weight = users[e], of_movie[e]
             for f in range(ends[user], ends[user + 1]):

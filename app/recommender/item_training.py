@@ -6,7 +6,8 @@ largest weights are kept.
 
 P is found by sweeping tile after tile of the matrix, in place (the sweep operator; Goodnight 1979): N^3
 operations, all of them products of tiles. Each is computed by one thread in one order, so the bytes are the
-same with any number of threads.
+same with any number of threads. Of the symmetric matrix there is the lower triangle alone, as a strip for
+each tile: its rows, up to its last column.
 """
 
 from bisect import bisect_right
@@ -38,9 +39,9 @@ PENALTY_PER_RATING, LEAST_PENALTY, LARGEST_PENALTY = 1 / 2_000, 50.0, 500.0
 
 @dataclass(frozen=True)
 class ItemSettings:
-    """`memory`: bytes of the matrix of all pairs of movies, which there is only in the training."""
+    """`memory`: bytes of half the matrix of all pairs of movies, which there is only in the training."""
 
-    memory: int = 256_000_000
+    memory: int = 128_000_000
     width: int = 200  # weights of each movie that are kept
     covered: float = 0.8  # the share of the ratings whose movies must have item weights: else the blend loses
 
@@ -49,15 +50,19 @@ class LeftOut(ValueError):
     """The item-item half cannot be built, for the reason that it says; the factors are served alone."""
 
 
+Strips = list[Floats]
+"""Of each tile [rows, columns up to its last]; what lies above the diagonal in it does not count."""
+
+
 class Products(Protocol):
-    """``X'X`` of the weights X [U, N]: [N, N], of which only the lower triangle counts.
+    """``X'X`` of the weights X [U, N], in strips.
 
     `dense`: whether it takes U N^2 operations. `tell` is called now and then; it may raise.
     """
 
     dense: bool
 
-    def __call__(self, weights: Csr, tell: Callable[[], None]) -> Floats: ...
+    def __call__(self, weights: Csr, tell: Callable[[], None]) -> Strips: ...
 
 
 def train_items(
@@ -85,13 +90,14 @@ def train_items(
             progress(done, 2 * len(tiles))
 
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads or cpu_count()) as pool:
-        matrix = products(weights, tell)
+        strips = products(weights, tell)
         del weights
-        matrix[np.diag_indices_from(matrix)] += np.float32(penalty)
-        for tile in tiles:
-            sweep(pool, matrix, tile, tiles, tell)
+        for tile, strip in zip(tiles, strips, strict=True):
+            np.einsum("ii->i", strip[:, tile])[...] += np.float32(penalty)
+        for pivot in range(len(tiles)):
+            sweep(pool, strips, pivot, tiles, tell)
             tell(1)
-        columns, values = _largest(matrix, tiles, min(settings.width, len(chosen) - 1), tell)
+        columns, values = _largest(strips, tiles, min(settings.width, len(chosen) - 1), tell)
     items = ItemWeights(interactions.movie_ids[chosen], columns, values)
     made = {
         "movies": len(chosen),
@@ -116,7 +122,7 @@ def choose(interactions: Interactions, settings: ItemSettings, dense: bool) -> I
     work = max(WORK * len(interactions), LEAST_WORK)
     users = len(interactions.user_ids) if dense else 0
     by_work = bisect_right(range(len(order) + 1), work, key=lambda n: n * n * (n + users)) - 1
-    by_memory = int((settings.memory / 4) ** 0.5)
+    by_memory = int((settings.memory / 2) ** 0.5)
     chosen = order[: min(by_work, by_memory)]
     covered = counts[chosen].sum() / counts.sum()
     if len(chosen) < 2 or covered < settings.covered:
@@ -141,8 +147,8 @@ class DenseProducts:
 
     dense = True
 
-    def __call__(self, weights: Csr, tell: Callable[[], None]) -> Floats:
-        matrix = np.zeros((weights.columns, weights.columns), np.float32)
+    def __call__(self, weights: Csr, tell: Callable[[], None]) -> Strips:
+        tiles, strips = tiles_of(weights.columns), zeros(weights.columns)
         rows = weights.row_numbers()
         step = max(1, DENSE // max(1, weights.columns))
         for first in range(0, weights.rows, step):
@@ -150,40 +156,47 @@ class DenseProducts:
             part = slice(int(weights.indptr[first]), int(weights.indptr[last]))
             block = np.zeros((last - first, weights.columns), np.float32)
             block[rows[part] - first, weights.indices[part]] = weights.values[part]
-            for tile in tiles_of(weights.columns):
-                matrix[tile, : tile.stop] += block[:, tile].T @ block[:, : tile.stop]
+            for tile, strip in zip(tiles, strips, strict=True):
+                np.add(strip, block[:, tile].T @ block[:, : tile.stop], out=strip)
                 tell()
-        return matrix
+        return strips
 
 
 def sweep(
     pool: ThreadPoolExecutor,
-    matrix: Floats,
-    pivot: slice,
+    strips: Strips,
+    pivot: int,
     tiles: list[slice],
     tell: Callable[[], None] = lambda: None,
 ) -> None:
-    """Sweep one tile of a symmetric matrix, of which only the lower triangle of tiles is kept, in place.
+    """Sweep the tile number `pivot` of a symmetric matrix, in place.
 
     Once all are swept, the matrix is the negative of its inverse. Raises `LinAlgError` if it has none.
     """
-    inverse = np.linalg.inv(_whole(matrix[pivot, pivot]).astype(np.float64)).astype(np.float32)
-    column = np.concatenate([matrix[pivot, : pivot.start].T, matrix[pivot.start :, pivot]])
+    tile, own = tiles[pivot], strips[pivot]
+    inverse = np.linalg.inv(_whole(own[:, tile]).astype(np.float64)).astype(np.float32)
+    column = np.concatenate([own[:, : tile.start].T, *(strip[:, tile] for strip in strips[pivot:])])
     scaled = column @ inverse
 
-    def strip(tile: slice) -> None:
-        matrix[tile, : tile.stop] -= scaled[tile] @ column[: tile.stop].T
+    def update(number: int) -> None:
+        rows = tiles[number]
+        strips[number] -= scaled[rows] @ column[: rows.stop].T
 
-    for _ in pool.map(strip, tiles):
+    for _ in pool.map(update, range(len(tiles))):
         tell()
     # What the products did to the row and the column of the tile itself is replaced.
-    matrix[pivot, pivot] = -inverse
-    matrix[pivot, : pivot.start] = scaled[: pivot.start].T
-    matrix[pivot.stop :, pivot] = scaled[pivot.stop :]
+    own[:, tile] = -inverse
+    own[:, : tile.start] = scaled[: tile.start].T
+    for rows, strip in zip(tiles[pivot + 1 :], strips[pivot + 1 :], strict=True):
+        strip[:, tile] = scaled[rows]
 
 
 def tiles_of(n: int) -> list[slice]:
     return [slice(first, last) for first, last in pairwise([*range(0, n, TILE), n])]
+
+
+def zeros(n: int) -> Strips:
+    return [np.zeros((tile.stop - tile.start, tile.stop), np.float32) for tile in tiles_of(n)]
 
 
 def _whole(lower: Floats) -> Floats:
@@ -192,18 +205,17 @@ def _whole(lower: Floats) -> Floats:
 
 
 def _largest(
-    swept: Floats, tiles: list[slice], width: int, tell: Callable[[int], None]
+    swept: Strips, tiles: list[slice], width: int, tell: Callable[[int], None]
 ) -> tuple[Rows, Floats]:
     """The largest weights of each row of B and their columns, [N, width], from -P. Raises `LeftOut`."""
-    diagonal = -np.diag(swept)
+    diagonal = -np.concatenate([np.diag(strip[:, tile]) for tile, strip in zip(tiles, swept, strict=True)])
     if not (np.isfinite(diagonal).all() and (diagonal > 0).all()):
         raise LeftOut("the matrix of all pairs of movies is singular in single precision")
-    columns = np.empty((len(swept), width), np.int32)
-    values = np.empty((len(swept), width), np.float32)
-    for tile in tiles:
-        whole = np.concatenate(
-            [swept[tile, : tile.start], _whole(swept[tile, tile]), swept[tile.stop :, tile].T], 1
-        )
+    columns = np.empty((len(diagonal), width), np.int32)
+    values = np.empty((len(diagonal), width), np.float32)
+    for number, (tile, own) in enumerate(zip(tiles, swept, strict=True)):
+        below = (strip[:, tile].T for strip in swept[number + 1 :])
+        whole = np.concatenate([own[:, : tile.start], _whole(own[:, tile]), *below], 1)
         whole /= diagonal
         whole[np.arange(len(whole)), np.arange(tile.start, tile.stop)] = 0
         found = np.argpartition(-np.abs(whole), width - 1, axis=1)[:, :width]

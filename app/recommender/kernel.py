@@ -88,10 +88,10 @@ def alternate(
 ) -> Generator[tuple[Floats, Floats]]:
     """User factors [U, k] and movie factors [M, k] after each half sweep, users first, without end.
 
-    `tell` is called between the pieces of a half sweep.
+    The next half sweep overwrites them. `tell` is called between the pieces of a half sweep.
     """
     transposed = transpose(weights)
-    users = np.zeros((weights.rows, movies.shape[1]), np.float32)
+    users, movies = aligned(np.zeros((weights.rows, movies.shape[1]), np.float32)), aligned(movies)
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads or cpu_count()) as pool:
         for sweep in count():
             stretch = STRETCH if sweep >= STRETCHED_FROM else 1.0
@@ -118,11 +118,12 @@ def half_sweep(
 ) -> tuple[Floats, Floats]:
     """Better factors [rows, k] for the rows of `weights`, from those given and `fixed` [columns, k].
 
-    Returns both, turned into the eigenbasis of ``fixed' fixed``. Rows without entries become zero.
+    Overwrites and returns both, turned into the eigenbasis of ``fixed' fixed``. Rows without entries become
+    zero.
     """
     values, basis = np.linalg.eigh(gram(fixed))
-    turn = basis.astype(np.float32)
-    solution, fixed = turned(solution, turn), turned(fixed, turn)
+    turn(solution, basis.astype(np.float32))
+    turn(fixed, basis.astype(np.float32))
     penalties = objective.diagonal(np.zeros(1), weights.lengths, offset)[:, 0].astype(np.float32)
     shared = (objective.unobserved * np.maximum(values, 0)).astype(np.float32)
     lanes, tile = (0,) * (fixed.shape[1] // LANES), max(1, TILE // fixed.shape[1])
@@ -156,12 +157,20 @@ def gram(factors: Floats) -> NDArray[np.float64]:
     return total
 
 
-def turned(factors: Floats, basis: Floats) -> Floats:
-    """``factors basis``, of which each row begins at a line of the caches."""
-    rows, k = len(factors), basis.shape[1]
-    numbers = np.empty(rows * k + LINE // 4, np.float32)
+def turn(factors: Floats, basis: Floats) -> None:
+    """``factors basis``, in place."""
+    for first in range(0, len(factors), BLOCK):
+        block = slice(first, first + BLOCK)
+        factors[block] = factors[block] @ basis
+
+
+def aligned(factors: Floats) -> Floats:
+    """A copy of which each row begins at a line of the caches."""
+    numbers = np.empty(factors.size + LINE // 4, np.float32)
     first = -numbers.ctypes.data % LINE // 4
-    return np.matmul(factors, basis, out=numbers[first : first + rows * k].reshape(rows, k))
+    copy = numbers[first : first + factors.size].reshape(factors.shape)
+    copy[...] = factors
+    return copy
 
 
 def groups(table: Csr, most: int) -> list[Integers]:

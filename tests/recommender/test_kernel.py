@@ -31,7 +31,7 @@ def solved(weights: Csr, fixed: NDArray[Any], objective: Objective, steps: int) 
     """The products of all rows and columns, [rows, columns]."""
     start = np.zeros((weights.rows, fixed.shape[1]), np.float32)
     with ThreadPoolExecutor(2) as pool:
-        solution, turned = kernel.half_sweep(pool, weights, start, fixed, objective, 1.0, steps)
+        solution, turned = kernel.half_sweep(pool, weights, start, fixed.copy(), objective, 1.0, steps)
     return np.asarray(solution.astype(float) @ turned.T.astype(float))
 
 
