@@ -130,15 +130,16 @@ def popularity(training: Interactions) -> Predict:
 def ease(training: Interactions) -> Predict:
     """Of all movies, unpruned: the sweeps of our own item weights, in one matrix."""
     weights = training.confidences()
-    matrix = products_for(len(training))(weights, lambda: None)
-    matrix[np.diag_indices_from(matrix)] += np.float32(EASE_PENALTY)
-    tiles = tiles_of(len(matrix))
+    strips, tiles = products_for(len(training))(weights, lambda: None), tiles_of(weights.columns)
+    for tile, strip in zip(tiles, strips, strict=True):
+        np.einsum("ii->i", strip[:, tile])[...] += np.float32(EASE_PENALTY)
     with ThreadPoolExecutor(cpu_count()) as pool:
-        for tile in tiles:
-            sweep(pool, matrix, tile, tiles)
-    for tile in tiles:
-        matrix[tile, tile] = np.tril(matrix[tile, tile]) + np.tril(matrix[tile, tile], -1).T
-        matrix[: tile.start, tile] = matrix[tile, : tile.start].T
+        for pivot in range(len(tiles)):
+            sweep(pool, strips, pivot, tiles)
+    matrix = np.zeros((weights.columns, weights.columns), np.float32)
+    for tile, strip in zip(tiles, strips, strict=True):
+        matrix[tile, : tile.stop] = strip
+    matrix = np.tril(matrix) + np.tril(matrix, -1).T
     matrix /= -np.diag(matrix).copy()
     np.fill_diagonal(matrix, 0)
     return lambda ids: np.asarray(matrix[np.searchsorted(training.movie_ids, ids)].sum(0))

@@ -38,5 +38,5 @@ def random_ratings(users: int, movies: int, n: int, seed: int = 0) -> Interactio
 
 def items_for(interactions: Interactions, movies: int, width: int) -> ItemWeights:
     """Item weights of the most rated movies, by ratings that are too few for a rebuild to have any."""
-    settings = ItemSettings(memory=4 * movies**2, width=width, covered=0)
+    settings = ItemSettings(memory=2 * movies**2, width=width, covered=0)
     return train_items(interactions, settings, DenseProducts())[0]
