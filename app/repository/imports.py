@@ -36,8 +36,6 @@ SUMMED_AT_ONCE = 300_000
 SETTLED_AT_ONCE = 100
 """Movies whose counts are written in one transaction: a millisecond."""
 
-_PAIRS = 400
-"""Pairs that one statement looks up, at two parameters each."""
 _TYPES: tuple[Any, ...] = (np.int64, np.int64, np.uint8, np.int64, np.int32)
 RATED = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at, ratings.c.import_seq)
 
@@ -96,7 +94,7 @@ def rated(connection: Connection, user_id: Integers, movie_id: Integers) -> Rati
 
     Most ranges are dense: what lies between their first and last pair is mostly of these pairs, and one scan
     of the key reads it. A file with few ratings of many users is not, so the scan ends at a limit, a
-    multiple of the pairs; if it gets there, its result is dropped and the pairs are looked up one by one.
+    multiple of the pairs; if it gets there, its result is dropped and each pair is looked up.
     """
     if not len(user_id):
         return _columns([])
@@ -104,8 +102,9 @@ def rated(connection: Connection, user_id: Integers, movie_id: Integers) -> Rati
     first, last = (int(user_id[0]), int(movie_id[0])), (int(user_id[-1]), int(movie_id[-1]))
     found = connection.execute(_RATED_BETWEEN, _ends(first, last) | {"most": most}).all()
     if sum(row[1] for row in found) == most:
-        keys = list(zip(user_id.tolist(), movie_id.tolist(), strict=True))
-        found = [row for at in range(0, len(keys), _PAIRS) for row in _at(connection, keys[at : at + _PAIRS])]
+        database = database_of(connection)
+        pairs = database.pairs_of(user_id, movie_id)
+        found = connection.execute(_rated_at(type(database)), pairs).all()
     return _columns(found)
 
 
@@ -119,12 +118,12 @@ def _ends(first: Key, last: Key) -> dict[str, int]:
     return {"first_user": first[0], "first_movie": first[1], "last_user": last[0], "last_movie": last[1]}
 
 
-def _at(connection: Connection, keys: list[Key]) -> Iterable[Any]:
+@functools.cache
+def _rated_at(engine: type[Database]) -> sa.Select[Any]:
     """Ratings by key. By a join, since SQLite scans the whole table for an IN of pairs."""
-    columns = (sa.column("user_id", sa.BigInteger), sa.column("movie_id", sa.BigInteger))
-    wanted = sa.values(*columns).data(keys).cte("wanted")
-    same = sa.and_(ratings.c.user_id == wanted.c.user_id, ratings.c.movie_id == wanted.c.movie_id)
-    return connection.execute(_by_user(sa.select(*RATED).select_from(wanted.join(ratings, same)).subquery()))
+    given = engine.pairs()
+    same = sa.and_(ratings.c.user_id == given.c.user_id, ratings.c.movie_id == given.c.movie_id)
+    return _by_user(sa.select(*RATED).select_from(given.join(ratings, same)).subquery())
 
 
 def note_later_writes(connection: Connection, changed: Iterable[tuple[int, int, int]]) -> None:

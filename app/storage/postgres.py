@@ -164,6 +164,17 @@ class PostgresDatabase(Database):
     def unbounded(self, connection: Connection) -> None:
         connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
 
+    @staticmethod
+    def pairs() -> sa.FromClause:
+        array = postgresql.ARRAY(sa.BigInteger)
+        given = sa.func.unnest(sa.bindparam("users", type_=array), sa.bindparam("movies", type_=array))
+        columns = (sa.column("user_id", sa.BigInteger), sa.column("movie_id", sa.BigInteger))
+        return given.table_valued(*columns, name="given").render_derived()
+
+    @staticmethod
+    def pairs_of(user_id: Integers, movie_id: Integers) -> dict[str, Any]:
+        return {"users": user_id.tolist(), "movies": movie_id.tolist()}
+
     def put_ratings(self, connection: Connection, columns: RatingColumns, is_new: Mask | None = None) -> None:
         if is_new is None:
             postgres_ratings.put(connection, columns)

@@ -63,6 +63,16 @@ class RatingsInBulk(ABC):
     def has_room(self, connection: Connection) -> bool:
         """Whether this transaction can put ratings and before-images once more, some two million each."""
 
+    @staticmethod
+    @abstractmethod
+    def pairs() -> sa.FromClause:
+        """A table of users and movies, of the parameters that `pairs_of` gives."""
+
+    @staticmethod
+    @abstractmethod
+    def pairs_of(user_id: Integers, movie_id: Integers) -> dict[str, Any]:
+        """The parameters for these [n], which are not one by one: a statement of many takes long to make."""
+
     def add_counts(self, connection: Connection, movie_id: Integers, scored: NDArray[np.int32]) -> int:
         """Add to the counts of movies, sorted by id: `scored` [n, 10] ratings of each score, from 0.5 on.
 

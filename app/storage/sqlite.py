@@ -1,5 +1,6 @@
 """SQLite: pragmas, the write lock, ratings as images, checkpoints of the WAL."""
 
+import json
 import logging
 import sqlite3
 import threading
@@ -9,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection, Engine, Transaction
@@ -228,6 +230,17 @@ class SQLiteDatabase(Database):
 
     def unbounded(self, connection: Connection) -> None:
         """Nothing is to be done: statements have no limit."""
+
+    @staticmethod
+    def pairs() -> sa.FromClause:
+        each = sa.func.json_each(sa.bindparam("pairs")).table_valued("value")
+        names = ("user_id", "movie_id")
+        columns = (sa.func.json_extract(each.c.value, f"$[{n}]").label(name) for n, name in enumerate(names))
+        return sa.select(*columns).select_from(each).subquery("given")
+
+    @staticmethod
+    def pairs_of(user_id: Integers, movie_id: Integers) -> dict[str, Any]:
+        return {"pairs": json.dumps(np.stack([user_id, movie_id], 1).tolist())}
 
     def put_ratings(
         self,
