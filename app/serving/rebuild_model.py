@@ -1,6 +1,7 @@
 """Rebuild the model from every rating: train, evaluate, publish."""
 
 from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -102,15 +103,16 @@ def read_ratings(attempt: Attempt) -> Interactions:
 
     def parts() -> Iterator[Part]:
         done = 0
-        for part in _parts(attempt.database, total):
-            yield part
-            done += len(part[0])
-            attempt.report(done=done)
+        with closing(_parts(attempt.database, total)) as found:  # a cancel ends the thread that reads, too
+            for part in found:
+                yield part
+                done += len(part[0])
+                attempt.report(done=done)
 
     return Interactions.from_sorted(parts())
 
 
-def _parts(database: Database, total: int) -> Iterator[Part]:
+def _parts(database: Database, total: int) -> Generator[Part]:
     """The ratings by user and movie. Many are read from two connections at once, half of them from each."""
 
     def read(*users: int) -> Generator[Part]:
