@@ -20,6 +20,7 @@ from app.repository import movies as movie_queries
 from app.repository.count_changes import Changes, packed, parts, total, unpacked
 from app.storage import Database, database_of
 from app.storage.personal import personal_before_images
+from app.storage.prepared import Prepared
 from app.storage.schema import (
     catalogue_before_images,
     count_changes,
@@ -135,6 +136,11 @@ def note_later_writes(connection: Connection, changed: Iterable[tuple[int, int, 
         connection.execute(_note_later_write(type(database_of(connection))), values)
 
 
+def note_later_write(connection: Connection, seq: int, user_id: int, movie_id: int) -> None:
+    """`note_later_writes`, of one rating that an import wrote."""
+    _NOTE_LATER_WRITE.run(connection, seq=seq, user=user_id, movie=movie_id)
+
+
 @functools.cache
 def _note_later_write(engine: type[Database]) -> Any:
     pair = (sa.bindparam("user", type_=sa.BigInteger), sa.bindparam("movie", type_=sa.BigInteger))
@@ -143,6 +149,9 @@ def _note_later_write(engine: type[Database]) -> Any:
     kept = kept.with_for_update(read=True, key_share=True)
     columns = ["import_seq", "user_id", "movie_id"]
     return engine.insert(later_writes).from_select(columns, kept).on_conflict_do_nothing()
+
+
+_NOTE_LATER_WRITE = Prepared(_note_later_write)
 
 
 def movies_deleted(connection: Connection) -> int:

@@ -24,7 +24,7 @@ def now(connection: Connection, movie_id: int, *, lock: bool = False) -> int:
     """
     while True:
         if lock:
-            _LOCK.first(connection, movie=movie_id)
+            _LOCK.run(connection, movie=movie_id)
         into = _INTO.first(connection, movie=movie_id)
         if into is None:
             return movie_id

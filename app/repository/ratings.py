@@ -14,13 +14,18 @@ from app.rating import STEP, Profile, Rating
 from app.repository import counters as counter_queries
 from app.repository import merged_movies
 from app.repository import movies as movie_queries
-from app.repository.imports import note_later_writes
+from app.repository.imports import note_later_write
 from app.storage.database import Database, database_of
 from app.storage.prepared import Prepared
 from app.storage.ratings_in_bulk import MOST
 from app.storage.schema import SCORED, counters, first_raters, movies, ratings
 
 _COLUMNS = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at)
+
+
+def _pair(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
+    return table.c.user_id == sa.bindparam("user"), table.c.movie_id == sa.bindparam("movie")
+
 
 CHANGE_SLOTS = 16
 """Counters of changed ratings: on PostgreSQL writers would queue for the row of a single one."""
@@ -33,24 +38,41 @@ def rate(connection: Connection, rating: Rating) -> tuple[Rating, bool]:
     """`put`, for the movie that this one was merged into if it was; returns what is written, and whether
     there was none.
     """
-    rating = replace(rating, movie_id=merged_movies.now(connection, rating.movie_id, lock=True))
-    return rating, put(connection, rating)
+    with database_of(connection).together(connection):
+        now = merged_movies.now(connection, rating.movie_id, lock=True)
+        rating = replace(rating, movie_id=now)
+        old = _replace(connection, rating)
+    _note(connection, rating.user_id, now, changed=old is not None)
+    return rating, old is None
 
 
 def put(connection: Connection, rating: Rating) -> bool:
     """Write a rating over whatever is there; returns whether there was none. Raises `NotFound`."""
-    movie = movie_queries.get(connection, rating.movie_id, lock=True)  # one writer of a rating at a time
-    database_of(connection).join_ratings(connection, rating.user_id)  # and no import
-    old = _take(connection, rating.user_id, rating.movie_id)
-    values = {"score": rating.score, "rated_at": rating.rated_at, "import_seq": None}
-    _PUT.run(connection, user_id=rating.user_id, movie_id=rating.movie_id, **values)
-    _count(connection, rating.movie_id, old, rating.score)
-    note_changes(connection, 1, slot=rating.user_id)
-    if old is not None:
-        _renumber_first_rater(connection, rating.user_id, rating.movie_id)
-    elif movie.rating_count < FIRST_RATERS:
-        _add_first_rater(connection, rating.user_id, rating.movie_id)
+    with database_of(connection).together(connection):
+        old = _replace(connection, rating)
+    _note(connection, rating.user_id, rating.movie_id, changed=old is not None)
     return old is None
+
+
+def _replace(connection: Connection, rating: Rating) -> float | None:
+    """Write a rating; returns the score that it replaces, if any."""
+    user_id, movie_id = rating.user_id, rating.movie_id
+    movie = movie_queries.get(connection, movie_id, lock=True)  # one writer of a rating at a time
+    database_of(connection).join_ratings(connection, user_id)  # and no import
+    old = _take(connection, user_id, movie_id)
+    values = {"score": rating.score, "rated_at": rating.rated_at, "import_seq": None}
+    _PUT.run(connection, user_id=user_id, movie_id=movie_id, **values)
+    _count(connection, movie_id, old, rating.score)
+    if old is None and movie.rating_count < FIRST_RATERS:
+        _ADD_FIRST_RATER.run(connection, user_id=user_id, movie_id=movie_id)
+    return old
+
+
+def _note(connection: Connection, user_id: int, movie_id: int, *, changed: bool) -> None:
+    """Count a written rating; of a first rater whose score has changed, have the movie folded in again."""
+    if changed:
+        _renew_first_rater(connection, user_id, movie_id)
+    note_changes(connection, 1, slot=user_id)  # last: others of the slot wait for the end
 
 
 _PUT = Prepared(lambda kind: kind.upsert(ratings, "score", "rated_at", "import_seq"))
@@ -58,16 +80,18 @@ _PUT = Prepared(lambda kind: kind.upsert(ratings, "score", "rated_at", "import_s
 
 def delete(connection: Connection, user_id: int, movie_id: int) -> None:
     """Delete a rating. Raises `NotFound`."""
-    movie_id = _rated_as(connection, user_id, movie_id)
-    movie_queries.get(connection, movie_id, lock=True)
-    database_of(connection).join_ratings(connection, user_id)
-    old = _take(connection, user_id, movie_id)
-    if old is None:
-        raise _not_rated(user_id, movie_id)
-    connection.execute(ratings.delete().where(ratings.c.user_id == user_id, ratings.c.movie_id == movie_id))
-    _count(connection, movie_id, old, None)
-    note_changes(connection, 1, slot=user_id)
-    _renumber_first_rater(connection, user_id, movie_id)
+    database, movie_id = database_of(connection), _rated_as(connection, user_id, movie_id)
+    with database.together(connection):
+        movie_queries.get(connection, movie_id, lock=True)
+        database.join_ratings(connection, user_id)
+        if (old := _take(connection, user_id, movie_id)) is None:
+            raise _not_rated(user_id, movie_id)
+        _DELETE.run(connection, user=user_id, movie=movie_id)
+        _count(connection, movie_id, old, None)
+    _note(connection, user_id, movie_id, changed=True)
+
+
+_DELETE = Prepared(ratings.delete().where(*_pair(ratings)))
 
 
 def get(connection: Connection, user_id: int, movie_id: int) -> Rating:
@@ -95,16 +119,20 @@ def _not_rated(user_id: int, movie_id: int) -> NotFound:
     return NotFound(f"User {user_id} has not rated movie {movie_id}.")
 
 
-def _add_first_rater(connection: Connection, user_id: int, movie_id: int) -> None:
-    statement = database_of(connection).insert(first_raters).on_conflict_do_nothing()
-    connection.execute(statement, {"movie_id": movie_id, "user_id": user_id})
-
-
-def _renumber_first_rater(connection: Connection, user_id: int, movie_id: int) -> None:
+def _renew_first_rater(connection: Connection, user_id: int, movie_id: int) -> None:
     """Give a first rater whose score has changed a new number, so that the movie is folded in again."""
-    mine = (first_raters.c.movie_id == movie_id, first_raters.c.user_id == user_id)
-    if connection.execute(first_raters.delete().where(*mine)).rowcount:
-        _add_first_rater(connection, user_id, movie_id)
+    if _DELETE_FIRST_RATER.run(connection, user=user_id, movie=movie_id).rowcount:
+        _ADD_FIRST_RATER.run(connection, user_id=user_id, movie_id=movie_id)
+
+
+_ADD_FIRST_RATER = Prepared(
+    lambda kind: (
+        kind.insert(first_raters)
+        .values(user_id=sa.bindparam("user_id"), movie_id=sa.bindparam("movie_id"))
+        .on_conflict_do_nothing()
+    )
+)
+_DELETE_FIRST_RATER = Prepared(first_raters.delete().where(*_pair(first_raters)))
 
 
 def _take(connection: Connection, user_id: int, movie_id: int) -> float | None:
@@ -113,11 +141,12 @@ def _take(connection: Connection, user_id: int, movie_id: int) -> float | None:
     if row is None:
         return None
     score, import_seq = row
-    note_later_writes(connection, [(import_seq or 0, user_id, movie_id)])
+    if import_seq:
+        note_later_write(connection, import_seq, user_id, movie_id)
     return float(score)
 
 
-_OLD = Prepared(_of(sa.bindparam("user"), sa.bindparam("movie"), ratings.c.score, ratings.c.import_seq))
+_OLD = Prepared(sa.select(ratings.c.score, ratings.c.import_seq).where(*_pair(ratings)))
 
 
 def _count(connection: Connection, movie_id: int, old: float | None, new: float | None) -> None:
@@ -176,8 +205,8 @@ def change_first_raters(
         taken = connection.execute(first_raters.delete().where(*mine).returning(first_raters.c[other]))
         for key in sorted(taken.scalars().all()):
             pair = {column: after, other: key}
-            _renumber_first_rater(connection, **pair)
-            _add_first_rater(connection, **pair)
+            _renew_first_rater(connection, **pair)
+            _ADD_FIRST_RATER.run(connection, **pair)
 
 
 def newly_rated(connection: Connection, after: int) -> list[int]:

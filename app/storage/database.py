@@ -149,6 +149,14 @@ class Database(RatingsInBulk, ABC):
     def ordered(aggregate: Any, by: sa.Column[Any]) -> Any:
         """The aggregate with its values in the order of `by`, where the rest of the key makes the groups."""
 
+    @staticmethod
+    def together(connection: Connection) -> AbstractContextManager[Any]:  # noqa: ARG004
+        """Has what `Prepared` runs within it sent without a wait for results that are not read.
+
+        An error is raised by the next row that is read, or at the end; nothing else may run within it.
+        """
+        return nullcontext()
+
     @abstractmethod
     def serialize(self, connection: Connection, name: str) -> None:
         """Let no other transaction pass its own `serialize` of that name until this one ends."""

@@ -81,7 +81,6 @@ class PostgresDatabase(Database):
             pool_size=FEW_CONNECTIONS if is_worker else CONNECTIONS,
             max_overflow=CONNECTIONS - FEW_CONNECTIONS if is_worker else 0,
             pool_timeout=PATIENCE,
-            pool_pre_ping=True,
             hide_parameters=True,
             connect_args=options,
         )
@@ -91,6 +90,7 @@ class PostgresDatabase(Database):
         sa.event.listen(
             engine, "connect", lambda connection, _: postgres_connections.prepare(connection, *limits)
         )
+        sa.event.listen(engine, "checkout", postgres_connections.refuse_ended)
         sa.event.listen(engine, "after_cursor_execute", postgres_connections.leave_pipeline)
         return engine
 
@@ -145,6 +145,10 @@ class PostgresDatabase(Database):
     def ordered(aggregate: Any, by: sa.Column[Any]) -> Any:
         return aggregate.aggregate_order_by(by)
 
+    @staticmethod
+    def together(connection: Connection) -> AbstractContextManager[Any]:
+        return _driver(connection).pipeline()
+
     def serialize(self, connection: Connection, name: str) -> None:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_lock_number(name))))
 
@@ -159,7 +163,7 @@ class PostgresDatabase(Database):
         if user_id is None:
             connection.exec_driver_sql(_JOIN_ALL)
         else:
-            connection.exec_driver_sql(_JOIN_USER, (user_id % USERS,))
+            _driver(connection).execute(_JOIN_USER, (user_id % USERS,))
 
     def unbounded(self, connection: Connection) -> None:
         connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
@@ -238,6 +242,11 @@ class PostgresDatabase(Database):
             return None  # `failures` has what to do
         is_lost = _lost or isinstance(error, _OF_THE_CONNECTION)
         return unavailable("The database cannot be reached.") if is_lost else None
+
+
+def _driver(connection: Connection) -> psycopg.Connection[Any]:
+    driver: Any = connection.connection.driver_connection
+    return driver  # type: ignore[no-any-return]
 
 
 def _lock_number(name: str) -> int:

@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: how each is opened, whether its server will do, and what to do if not."""
 
+import select
 from collections.abc import Generator
 from typing import Any
 
@@ -75,6 +76,22 @@ def prepare(connection: psycopg.Connection[Any], lock_seconds: float, statement_
     connection.autocommit = True
     connection.execute(_SET, [str(value) for value in (*limits, HELPERS)])
     connection.autocommit = False
+
+
+def refuse_ended(connection: psycopg.Connection[Any], _record: Any, _proxy: Any) -> None:
+    """Have the pool open new connections if the server has ended this one, which its socket tells at once.
+
+    A query would cost a request as much as one of its own. Raises `InvalidatePoolError`.
+    """
+    if connection.closed or _is_readable(connection.fileno()):
+        raise sa.exc.InvalidatePoolError
+
+
+def _is_readable(file: int) -> bool:
+    """Of a connection that waits for nothing: the server's last words, and the end."""
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def leave_pipeline(

@@ -16,6 +16,7 @@ from app.config import Settings
 from app.errors import ConfigurationError
 from app.repository import movies
 from app.storage import Database, open_database, sqlite
+from app.storage.prepared import Prepared
 from app.storage.revisions import MIGRATIONS
 from app.storage.schema import counters, metadata
 from app.storage.sqlite_connections import use_wal
@@ -24,6 +25,9 @@ from tests.server import poll
 
 INDEX = ("title_terms", "ix_title_terms")
 """Of each engine's own kind: `app.storage.title_terms` makes it."""
+
+ADD = Prepared(counters.insert().values(name=sa.bindparam("name"), value=sa.bindparam("value")))
+VALUE = Prepared(sa.select(counters.c.value).where(counters.c.name == sa.bindparam("name")))
 
 
 def test_the_migrations_make_the_tables_of_the_schema(database: Database) -> None:
@@ -50,6 +54,21 @@ def test_genres_of_an_older_database_get_their_keys(
         with database.read() as connection:
             assert [movie.id for movie in movies.listing(connection, limit=9, genre="ärztefilm")] == [1]
         database.close()
+
+
+def test_of_statements_sent_together_an_error_is_raised_and_nothing_stays(database: Database) -> None:
+    with database.write() as connection, database.together(connection):
+        ADD.run(connection, name="first", value=1)
+        ADD.run(connection, name="second", value=2)
+        assert VALUE.first(connection, name="second") == (2,)
+    with pytest.raises(Exception, match=r"(?i)unique"), database.write() as connection:
+        with database.together(connection):
+            ADD.run(connection, name="third", value=3)
+            ADD.run(connection, name="first", value=4)
+        raise AssertionError("the error was not raised")
+    with database.read() as connection:
+        found = {name: VALUE.first(connection, name=name) for name in ("first", "second", "third")}
+    assert found == {"first": (1,), "second": (2,), "third": None}
 
 
 def test_opening_at_once_from_many_threads_migrates_once(tmp_path: Path) -> None:

@@ -181,6 +181,19 @@ def test_connections_that_were_needed_at_once_are_kept(url: str, tmp_path: Path)
     database.close()
 
 
+def test_connections_that_the_server_has_ended_are_not_used(url: str, database: Database) -> None:
+    with ExitStack() as stack:
+        for _ in range(5):
+            stack.enter_context(database.read())
+    here = "FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute(f"SELECT pg_terminate_backend(pid) {here}".encode())
+        poll(lambda: not other.execute(f"SELECT 1 {here}".encode()).fetchone())
+    for transaction in (database.read, database.write) * 3:
+        with transaction() as connection:
+            assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+
+
 def test_of_two_transactions_that_wait_for_each_other_one_is_ended_whole(database: Database) -> None:
     both, ended = threading.Barrier(2), list[AppError]()
 
