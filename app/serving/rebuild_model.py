@@ -113,13 +113,13 @@ def read_ratings(attempt: Attempt) -> Interactions:
 
 
 def _parts(database: Database, total: int) -> Generator[Part]:
-    """The ratings by user and movie. Many are read from two connections at once, half of them from each."""
+    """The ratings by user and movie. Many may be read from two connections at once, half of them from each."""
 
     def read(*users: int) -> Generator[Part]:
         with database.read() as connection:
             yield from ratings.columns(connection, USERS_AT_ONCE, *users)
 
-    if total < FIRST_FROM:
+    if total < FIRST_FROM or not database.reads_in_halves:
         return read()
     with database.read() as connection:
         half = ratings.user_at(connection, total // 2)

@@ -47,6 +47,8 @@ class Database(RatingsInBulk, ABC):
     """Rows of a transaction that writes many, while no other writer waits."""
     range_rows: ClassVar[int] = 16_000
     """Of them those that it writes before it looks whether one does."""
+    reads_in_halves: ClassVar[bool] = True
+    """Whether a rebuild reads many ratings from two connections at once."""
     titles: ClassVar[TitleTerms]
     """The index by which titles are searched."""
     copies: ClassVar[Copies]
