@@ -1,6 +1,6 @@
 """Queries on marks: what a person says of a movie beside a score."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,10 +149,15 @@ _OF_USER = Prepared(
 )
 
 
-def of_user(connection: Connection, user_id: int) -> UserMarks:
-    """What recommendations need of a person's marks."""
+def ask_of(connection: Connection, user_id: int) -> Callable[[], UserMarks]:
+    """Ask what recommendations need of a person's marks; the function returned reads the result."""
+    cursor = _OF_USER.run(connection, user=user_id)
+    return lambda: _of_user(cursor.fetchall())
+
+
+def _of_user(rows: Iterable[tuple[int, str, int]]) -> UserMarks:
     hidden, liked, watchlist = set(), {}, set()
-    for movie_id, mark, at in _OF_USER.rows(connection, user=user_id):
+    for movie_id, mark, at in rows:
         if mark in HIDING:
             hidden.add(movie_id)
         elif mark == Mark.LIKE:

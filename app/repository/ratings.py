@@ -1,6 +1,6 @@
 """Queries on ratings. Every write keeps the counts and sums of `movies` right in the same transaction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -252,9 +252,13 @@ def _texts(kind: type[Database]) -> sa.Select[Any]:
 _PROFILE = Prepared(_texts)
 
 
-def profile(connection: Connection, user_id: int) -> Profile:
-    """Every rating of one user, by movie id, as columns."""
-    movie_ids, steps, times = _PROFILE.first(connection, user=user_id) or ("", "", "")
+def ask_profile(connection: Connection, user_id: int) -> Callable[[], Profile]:
+    """Ask for every rating of one user, by movie id, as columns; the function returned reads the result."""
+    cursor = _PROFILE.run(connection, user=user_id)
+    return lambda: _profile(user_id, *(cursor.fetchone() or ("", "", "")))
+
+
+def _profile(user_id: int, movie_ids: str | None, steps: str | None, times: str | None) -> Profile:
     return Profile(user_id, _integers(movie_ids), _scores(steps or ""), _integers(times))
 
 

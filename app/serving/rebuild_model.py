@@ -113,7 +113,7 @@ def read_ratings(attempt: Attempt) -> Interactions:
 
 
 def _parts(database: Database, total: int) -> Generator[Part]:
-    """The ratings by user and movie. Many may be read from two connections at once, half of them from each."""
+    """The ratings by user and movie: many from two connections at once, where that helps, half from each."""
 
     def read(*users: int) -> Generator[Part]:
         with database.read() as connection:

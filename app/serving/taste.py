@@ -10,6 +10,7 @@ from app.mark import LIKED_SCORE
 from app.rating import Profile, Rating, columns_of
 from app.repository import marks, ratings
 from app.serving.recommendations import Filters
+from app.storage import database_of
 
 Watchlist = Literal["only", "without"]
 
@@ -49,10 +50,12 @@ class Taste:
 
 def taste_of(connection: Connection, user_id: int) -> Taste:
     """A user's ratings and marks, of one transaction."""
-    rated = ratings.profile(connection, user_id)
+    with database_of(connection).together(connection):
+        profile, asked = ratings.ask_profile(connection, user_id), marks.ask_of(connection, user_id)
+    rated = profile()
     if len(rated) > BRIEF:
         brief.leave()
-    marked = marks.of_user(connection, user_id)
+    marked = asked()
     liked = frozenset[int]()
     if marked.liked:
         liked = frozenset(marked.liked) - set(rated.movie_ids.tolist())

@@ -111,7 +111,7 @@ def test_what_was_made_here_becomes_the_imported_movie(
         movies.get(connection, made)
     assert led.value.into == 31
     with database.read() as connection:
-        assert marks.of_user(connection, 1).liked == {31: 10}
+        assert marks.ask_of(connection, 1)().liked == {31: 10}
         assert aliases.of_user(connection, 1) == {"title:nobody:": 31}
         assert [play.movie_id for play in plays.of_user(connection, 1)] == [31]
         assert waiting.listing(connection, 4, limit=1)[0].candidates == ((31, "near"),)
@@ -238,8 +238,8 @@ def test_rows_that_wait_end_when_their_movie_comes_and_wait_again_after_the_undo
     assert there(database, 31) == {7: (4.5, 1000), 8: (5.0, 100)}
     assert (there(database, 32), there(database, 35)) == ({7: (2.0, 50)}, {8: (3.0, 50)})
     with database.read() as connection:
-        assert marks.of_user(connection, 7).liked == {31: 5}
-        assert marks.of_user(connection, 7).hidden == {33}
+        assert marks.ask_of(connection, 7)().liked == {31: 5}
+        assert marks.ask_of(connection, 7)().hidden == {33}
         assert aliases.of_user(connection, 7) == {}
         (left,) = waiting.listing(connection, 8, limit=5)
     assert (left.title, left.candidates[0][0], "Another row" in left.reason) == ("Solyaris", 35, True)

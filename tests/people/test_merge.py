@@ -70,14 +70,14 @@ def of(database: Database, user: int) -> dict[int, tuple[float, int]]:
 def test_marks_rows_that_wait_chosen_titles_and_plays_follow(rated: Database, settings: Settings) -> None:
     assert run(rated, settings, started(rated), merge.run).status == "complete"
     with rated.read() as connection:
-        assert marks.of_user(connection, 8).liked == {1: 1, 2: 9}
-        assert marks.of_user(connection, 8).hidden == {6}
+        assert marks.ask_of(connection, 8)().liked == {1: 1, 2: 9}
+        assert marks.ask_of(connection, 8)().hidden == {6}
         rows = waiting.listing(connection, 8, limit=9)
         assert {row.work: row.score for row in rows} == {"imdb:1": 4.0, "imdb:2": 1.0}
         assert aliases.of_user(connection, 8) == {"imdb:3": 1, "imdb:4": 6}
         spans = [(play.first_at, play.last_at) for play in plays.of_user(connection, 8)]
         assert spans == [(0, 30_000), (90_000, 90_000), (500_000, 500_000)]
-        assert waiting.count(connection, 7) == len(marks.of_user(connection, 7).liked) == 0
+        assert waiting.count(connection, 7) == len(marks.ask_of(connection, 7)().liked) == 0
         assert not aliases.of_user(connection, 7) and not plays.of_user(connection, 7)
 
 

@@ -24,7 +24,7 @@ def test_marks_are_set_taken_away_and_listed(database: Database) -> None:
         with pytest.raises(NotFound):
             marks.set_marks(connection, 7, 999_999, {Mark.WATCHED: True}, now=1)
     with database.read() as connection:
-        assert marks.of_user(connection, 7) == UserMarks(frozenset((1, 6)), {1: 10}, frozenset((2,)))
+        assert marks.ask_of(connection, 7)() == UserMarks(frozenset((1, 6)), {1: 10}, frozenset((2,)))
         page = marks.listing(connection, 7, limit=2)
         assert [one.movie.id for one in page] == [1, 2]
         assert page[0].marks == {Mark.WATCHED: Marked(True, 10), Mark.LIKE: Marked(True, 10)}
@@ -117,9 +117,9 @@ def test_what_is_anothers_becomes_ones_own_and_the_newer_stays(database: Databas
             Mark.LIKE: Marked(False, 20),
             Mark.WATCHED: Marked(True, 20),
         }
-        assert marks.of_user(connection, 7).watchlist == {2}
+        assert marks.ask_of(connection, 7)().watchlist == {2}
         scores = {row.work: row.score for row in waiting.listing(connection, 7, limit=9)}
         assert scores == {HEAT.work: 1.0, "imdb:1": None}
         assert aliases.of_user(connection, 7) == {"a": 1, "b": 2}
-        assert marks.of_user(connection, 8) == UserMarks()
+        assert marks.ask_of(connection, 8)() == UserMarks()
         assert waiting.count(connection, 8) == len(aliases.of_user(connection, 8)) == 0

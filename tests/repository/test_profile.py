@@ -13,8 +13,8 @@ def test_a_profile_has_every_rating_of_its_user_by_movie(database: Database) -> 
             for movie, score, at in RATED:
                 ratings.put(connection, Rating(user, movie, score, at))
     with database.read() as connection:
-        profile, stored = ratings.profile(connection, MAX_ID), ratings.of_user(connection, MAX_ID)
-        empty = ratings.profile(connection, 8)
+        profile, stored = ratings.ask_profile(connection, MAX_ID)(), ratings.of_user(connection, MAX_ID)
+        empty = ratings.ask_profile(connection, 8)()
     assert list(profile) == stored == [profile[place] for place in range(3)]
     assert (len(empty), list(empty)) == (0, [])
     again = Profile(MAX_ID, *columns_of(stored))
