@@ -4,7 +4,7 @@ An id is merged from the first transaction of the merge on: what is rated under 
 the other one, so that the merge comes to an end. A chain of merges is followed link by link.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -29,6 +29,17 @@ def now(connection: Connection, movie_id: int, *, lock: bool = False) -> int:
         if into is None:
             return movie_id
         movie_id = int(into[0])
+
+
+def ask(connection: Connection, movie_id: int) -> Callable[[], int | None]:
+    """Ask for the id that this movie was merged into, if it was; the function returned reads the result."""
+    cursor = _INTO.run(connection, movie=movie_id)
+
+    def read() -> int | None:
+        row = cursor.fetchone()
+        return int(row[0]) if row else None
+
+    return read
 
 
 def among(connection: Connection, ids: Iterable[int]) -> dict[int, int]:

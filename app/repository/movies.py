@@ -1,6 +1,6 @@
 """Queries on movies."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -124,12 +124,24 @@ _IDS: Any = {n: [sa.bindparam(f"id_{i}") for i in range(n)] for n in (16, 64, 25
 _SOME = {n: Prepared(WHOLE.where(movies.c.id.in_(ids))) for n, ids in _IDS.items()}
 
 
+def ask_held(connection: Connection, movie_id: int) -> Callable[[], Movie]:
+    """Ask for a movie, and hold its row until the end of the transaction.
+
+    The function returned reads the result, and raises as `get` does.
+    """
+    cursor = _LOCKED.run(connection, id=movie_id)
+    return lambda: _found(connection, movie_id, cursor.fetchone())
+
+
 def get(connection: Connection, movie_id: int, *, lock: bool = False) -> Movie:
     """One movie; `lock` holds its row until the end of the transaction.
 
     Raises `NotFound`: `Merged` if it is another one by now.
     """
-    row = (_LOCKED if lock else _ONE).first(connection, id=movie_id)
+    return _found(connection, movie_id, (_LOCKED if lock else _ONE).first(connection, id=movie_id))
+
+
+def _found(connection: Connection, movie_id: int, row: tuple[Any, ...] | None) -> Movie:
     if row is None:
         if (into := merged_movies.now(connection, movie_id)) != movie_id:
             raise Merged(movie_id, into)

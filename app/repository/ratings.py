@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
 from app.errors import NotFound
+from app.movie import Movie
 from app.rating import STEP, Profile, Rating
 from app.repository import counters as counter_queries
 from app.repository import merged_movies
@@ -27,6 +28,8 @@ def _pair(table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
     return table.c.user_id == sa.bindparam("user"), table.c.movie_id == sa.bindparam("movie")
 
 
+Stored = tuple[float, int | None]
+"""A score, and the number of the import that wrote it."""
 CHANGE_SLOTS = 16
 """Counters of changed ratings: on PostgreSQL writers would queue for the row of a single one."""
 FIRST_RATERS = 20
@@ -34,44 +37,52 @@ FIRST_RATERS = 20
 LAST_FIRST_RATER = sa.select(sa.func.coalesce(sa.func.max(first_raters.c.number), 0))
 
 
+def put(connection: Connection, rating: Rating) -> bool:
+    """`rate`; returns whether there was none."""
+    return rate(connection, rating)[1]
+
+
 def rate(connection: Connection, rating: Rating) -> tuple[Rating, bool]:
-    """`put`, for the movie that this one was merged into if it was; returns what is written, and whether
-    there was none.
+    """Write a rating over whatever is there: of the movie that this one was merged into, if it was.
+
+    Returns what is written, and whether there was none. Raises `NotFound`.
     """
+    user_id = rating.user_id
     with database_of(connection).together(connection):
-        now = merged_movies.now(connection, rating.movie_id, lock=True)
-        rating = replace(rating, movie_id=now)
-        old = _replace(connection, rating)
-    _note(connection, rating.user_id, now, changed=old is not None)
+        movie, stored = _hold(connection, user_id, rating.movie_id)
+        old = _noted(connection, user_id, movie.id, stored)
+        rating = replace(rating, movie_id=movie.id)
+        values = {"score": rating.score, "rated_at": rating.rated_at, "import_seq": None}
+        _PUT.run(connection, user_id=user_id, movie_id=movie.id, **values)
+        _count(connection, movie.id, old, rating.score)
+        if old is None and movie.rating_count < FIRST_RATERS:
+            _ADD_FIRST_RATER.run(connection, user_id=user_id, movie_id=movie.id)
+        renewed = None if old is None else _DELETE_FIRST_RATER.run(connection, user=user_id, movie=movie.id)
+    _end(connection, user_id, movie.id, renewed)
     return rating, old is None
 
 
-def put(connection: Connection, rating: Rating) -> bool:
-    """Write a rating over whatever is there; returns whether there was none. Raises `NotFound`."""
-    with database_of(connection).together(connection):
-        old = _replace(connection, rating)
-    _note(connection, rating.user_id, rating.movie_id, changed=old is not None)
-    return old is None
+def _hold(connection: Connection, user_id: int, movie_id: int) -> tuple[Movie, Stored | None]:
+    """Hold a movie, for one writer of a rating at a time, and the user's ratings, which no import may write.
+
+    Returns what the movie is now, and what is stored. All of it is asked at once: hardly a movie was merged.
+    """
+    while True:
+        movie = movie_queries.ask_held(connection, movie_id)
+        into = merged_movies.ask(connection, movie_id)
+        database_of(connection).join_ratings(connection, user_id)
+        stored = _STORED.run(connection, user=user_id, movie=movie_id)
+        if (now := into()) is None:
+            return movie(), stored.fetchone()
+        movie_id = now
 
 
-def _replace(connection: Connection, rating: Rating) -> float | None:
-    """Write a rating; returns the score that it replaces, if any."""
-    user_id, movie_id = rating.user_id, rating.movie_id
-    movie = movie_queries.get(connection, movie_id, lock=True)  # one writer of a rating at a time
-    database_of(connection).join_ratings(connection, user_id)  # and no import
-    old = _take(connection, user_id, movie_id)
-    values = {"score": rating.score, "rated_at": rating.rated_at, "import_seq": None}
-    _PUT.run(connection, user_id=user_id, movie_id=movie_id, **values)
-    _count(connection, movie_id, old, rating.score)
-    if old is None and movie.rating_count < FIRST_RATERS:
+def _end(connection: Connection, user_id: int, movie_id: int, renewed: Any) -> None:
+    """Count a change. `renewed`: the cursor that deleted a first rater whose score has changed, if it did:
+    they get a new number, so that the movie is folded in again.
+    """
+    if renewed and renewed.rowcount:
         _ADD_FIRST_RATER.run(connection, user_id=user_id, movie_id=movie_id)
-    return old
-
-
-def _note(connection: Connection, user_id: int, movie_id: int, *, changed: bool) -> None:
-    """Count a written rating; of a first rater whose score has changed, have the movie folded in again."""
-    if changed:
-        _renew_first_rater(connection, user_id, movie_id)
     note_changes(connection, 1, slot=user_id)  # last: others of the slot wait for the end
 
 
@@ -82,13 +93,16 @@ def delete(connection: Connection, user_id: int, movie_id: int) -> None:
     """Delete a rating. Raises `NotFound`."""
     database, movie_id = database_of(connection), _rated_as(connection, user_id, movie_id)
     with database.together(connection):
-        movie_queries.get(connection, movie_id, lock=True)
+        movie = movie_queries.ask_held(connection, movie_id)
         database.join_ratings(connection, user_id)
-        if (old := _take(connection, user_id, movie_id)) is None:
+        stored = _STORED.run(connection, user=user_id, movie=movie_id)
+        movie()
+        if (old := _noted(connection, user_id, movie_id, stored.fetchone())) is None:
             raise _not_rated(user_id, movie_id)
         _DELETE.run(connection, user=user_id, movie=movie_id)
         _count(connection, movie_id, old, None)
-    _note(connection, user_id, movie_id, changed=True)
+        renewed = _DELETE_FIRST_RATER.run(connection, user=user_id, movie=movie_id)
+    _end(connection, user_id, movie_id, renewed)
 
 
 _DELETE = Prepared(ratings.delete().where(*_pair(ratings)))
@@ -119,12 +133,6 @@ def _not_rated(user_id: int, movie_id: int) -> NotFound:
     return NotFound(f"User {user_id} has not rated movie {movie_id}.")
 
 
-def _renew_first_rater(connection: Connection, user_id: int, movie_id: int) -> None:
-    """Give a first rater whose score has changed a new number, so that the movie is folded in again."""
-    if _DELETE_FIRST_RATER.run(connection, user=user_id, movie=movie_id).rowcount:
-        _ADD_FIRST_RATER.run(connection, user_id=user_id, movie_id=movie_id)
-
-
 _ADD_FIRST_RATER = Prepared(
     lambda kind: (
         kind.insert(first_raters)
@@ -135,18 +143,17 @@ _ADD_FIRST_RATER = Prepared(
 _DELETE_FIRST_RATER = Prepared(first_raters.delete().where(*_pair(first_raters)))
 
 
-def _take(connection: Connection, user_id: int, movie_id: int) -> float | None:
+def _noted(connection: Connection, user_id: int, movie_id: int, stored: Stored | None) -> float | None:
     """The score that is about to change, if any; noted for the undo of the import that wrote it."""
-    row = _OLD.first(connection, user=user_id, movie=movie_id)
-    if row is None:
+    if stored is None:
         return None
-    score, import_seq = row
+    score, import_seq = stored
     if import_seq:
         note_later_write(connection, import_seq, user_id, movie_id)
     return float(score)
 
 
-_OLD = Prepared(sa.select(ratings.c.score, ratings.c.import_seq).where(*_pair(ratings)))
+_STORED = Prepared(sa.select(ratings.c.score, ratings.c.import_seq).where(*_pair(ratings)))
 
 
 def _count(connection: Connection, movie_id: int, old: float | None, new: float | None) -> None:
@@ -205,7 +212,7 @@ def change_first_raters(
         taken = connection.execute(first_raters.delete().where(*mine).returning(first_raters.c[other]))
         for key in sorted(taken.scalars().all()):
             pair = {column: after, other: key}
-            _renew_first_rater(connection, **pair)
+            _DELETE_FIRST_RATER.run(connection, user=pair["user_id"], movie=pair["movie_id"])
             _ADD_FIRST_RATER.run(connection, **pair)
 
 

@@ -1,9 +1,13 @@
 """PostgreSQL: its addresses, what it refuses, waits and collisions, each made to happen on a server."""
 
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
+from itertools import count, pairwise, repeat
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,6 +19,7 @@ from app.errors import AppError, StorageFull, Unavailable
 from app.main import create_app
 from app.rating import Rating
 from app.repository import movies, ratings
+from app.serving.taste import taste_of
 from app.storage import Database, open_database, postgres, postgres_connections
 from app.storage.failures import Collision, failure
 from app.storage.start_failures import advise
@@ -192,6 +197,32 @@ def test_connections_that_the_server_has_ended_are_not_used(url: str, database: 
     for transaction in (database.read, database.write) * 3:
         with transaction() as connection:
             assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+
+
+def test_few_waits_for_the_server(database: Database, tmp_path: Path) -> None:
+    def rate(user_ids: Iterator[int]) -> None:
+        with database.write() as connection:
+            ratings.rate(connection, Rating(next(user_ids), 1, 4.0, 1))
+
+    def read() -> None:
+        with database.read() as connection:
+            taste_of(connection, 7)
+
+    for work, most in ((partial(rate, count(7)), 5), (partial(rate, repeat(7)), 6), (read, 3)):
+        work()  # prepared, and the only connection of the pool
+        assert _waits(database, work, tmp_path / "trace") <= most
+
+
+def _waits(database: Database, work: Callable[[], None], trace: Path) -> int:
+    """How often the server is waited for: libpq notes each message with its direction, F to it, B from it."""
+    with database.read() as connection:
+        server: Any = connection.connection.driver_connection
+    with trace.open("w") as file:
+        server.pgconn.trace(file.fileno())
+        work()
+        server.pgconn.untrace()
+    directions = re.findall(r"\t([FB])\t", trace.read_text())
+    return sum(a == "F" and b == "B" for a, b in pairwise(directions))
 
 
 def test_of_two_transactions_that_wait_for_each_other_one_is_ended_whole(database: Database) -> None:
