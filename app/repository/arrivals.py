@@ -50,8 +50,8 @@ def made_like(
         for some in database.batches(sorted(values)):
             ids |= set(connection.execute(query.where(column.in_(some))).scalars())
     if names:
-        named = database.titles.matching([[(name,) for name in sorted(names)]])
-        query = sa.select(movies.c.id).where(IS_MADE, movies.c.id.in_(named))
+        text = database.titles.text_of([[(name,) for name in sorted(names)]])
+        query = sa.select(movies.c.id).where(IS_MADE, movies.c.id.in_(database.titles.matching(text)))
         ids |= set(connection.execute(query).scalars())
     return _by_id(connection, ids, IS_MADE)
 

@@ -1,18 +1,20 @@
 """Finding movies by what people type of a title: all of it, its words, beginnings of them, near misses."""
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from app.movie import FIRST_YEAR, Movie
-from app.repository.movies import Years, by_ids, filtered
+from app.movie import FIRST_YEAR, Movie, genre_key
+from app.repository.movies import Years, by_ids
 from app.repository.near_words import WHOLE_WORDS, Costs, near
-from app.storage.database import database_of
+from app.storage.database import Database, database_of
+from app.storage.prepared import Prepared
 from app.storage.schema import movies
 from app.storage.title_terms import Condition
 from app.titles import (
@@ -53,6 +55,29 @@ class Row(NamedTuple):
 
 Rank = Callable[[Row], int]
 _ROW = sa.select(*(movies.c[name] for name in Row._fields))
+_FILTERS = {
+    "genre": movies.c.genre_key.like(sa.bindparam("genre"), escape="/"),
+    "first": movies.c.year >= sa.bindparam("first"),
+    "last": movies.c.year <= sa.bindparam("last"),
+}
+
+
+@functools.cache
+def _query(*filters: str) -> Prepared:
+    """The most rated movies that match, with these filters. To build it takes longer than to run it."""
+
+    def build(kind: type[Database]) -> sa.Select[Any]:
+        matching = kind.titles.matching(sa.bindparam("match", type_=sa.Text))
+        query = _ROW.where(movies.c.id.in_(matching), *(_FILTERS[name] for name in filters))
+        order = (movies.c.rating_count.desc(), movies.c.id)
+        return query.order_by(*order).limit(sa.bindparam("depth", type_=sa.Integer))
+
+    return Prepared(build)
+
+
+def _escaped(text: str) -> str:
+    """For a LIKE with the escape "/"."""
+    return re.sub("[/%_]", r"/\g<0>", text)
 
 
 class Found(NamedTuple):
@@ -129,13 +154,19 @@ class _Search:
         """Add the movies for which the condition holds; one that is there keeps its place."""
         if len(self.rows) >= DEPTH:
             return
-        matching = database_of(self.connection).titles.matching(condition)
-        query = filtered(filtered(_ROW, self.genre, self.years), None, years)
-        query = query.where(movies.c.id.in_(matching))
-        query = query.order_by(movies.c.rating_count.desc(), movies.c.id).limit(depth)
-        for row in map(Row._make, self.connection.execute(query)):
+        match, filters = database_of(self.connection).titles.text_of(condition), self._filters(years)
+        rows = _query(*filters).rows(self.connection, match=match, depth=depth, **filters)
+        for row in map(Row._make, rows):
             if row.id not in self.rows:
                 self.rows[row.id] = (rank(row), row)
+
+    def _filters(self, years: Years) -> dict[str, Any]:
+        """The values of the filters by name: those of the caller, and `years` of a reading."""
+        first, last = (
+            [year for year in bounds if year is not None] for bounds in zip(self.years, years, strict=True)
+        )
+        genre = {"genre": f"%{_escaped(genre_key(self.genre))}%"} if self.genre else {}
+        return genre | ({"first": max(first)} if first else {}) | ({"last": min(last)} if last else {})
 
     def listed(self, limit: int, after: tuple[int, ...] | None) -> list[Found]:
         order = sorted((rank, -row.rating_count, row.id) for rank, row in self.rows.values())

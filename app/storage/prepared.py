@@ -25,11 +25,15 @@ class Prepared:
 
     def run(self, connection: Connection, **values: Any) -> Any:
         """The cursor. Errors of the driver are raised as they are (see `Database.read`)."""
+        driver: Any = connection.connection.driver_connection
+        return driver.execute(*self.compiled(connection, values))
+
+    def compiled(self, connection: Connection, values: dict[str, Any]) -> tuple[str, Any]:
+        """The text and the values as the driver takes them."""
         kind = type(database_of(connection))
         text, given, order = self._compiled.get(kind) or self._compile(kind, connection)
         named = given | values if given else values
-        driver: Any = connection.connection.driver_connection
-        return driver.execute(text, named if order is None else [named[name] for name in order])
+        return text, named if order is None else [named[name] for name in order]
 
     def rows(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
         found: list[tuple[Any, ...]] = self.run(connection, **values).fetchall()

@@ -52,8 +52,13 @@ class TitleTerms(ABC):
 
     @staticmethod
     @abstractmethod
-    def matching(condition: Condition) -> sa.Select[Any]:
-        """A query for the ids of the movies for which the condition holds."""
+    def text_of(condition: Condition) -> str:
+        """The condition in the language of the engine."""
+
+    @staticmethod
+    @abstractmethod
+    def matching(text: Any) -> sa.Select[Any]:
+        """A query for the ids of the movies for which a condition holds: that text, or a parameter."""
 
 
 class SQLiteTitleTerms(TitleTerms):
@@ -88,12 +93,15 @@ class SQLiteTitleTerms(TitleTerms):
             connection.exec_driver_sql("INSERT INTO title_words (word) VALUES (?)", new)
 
     @staticmethod
-    def matching(condition: Condition) -> sa.Select[Any]:
-        match = _joined(
+    def text_of(condition: Condition) -> str:
+        return _joined(
             condition, " AND ", " OR ", lambda term: f'"{term.rstrip("*")}"{"*" * term.endswith("*")}'
         )
+
+    @staticmethod
+    def matching(text: Any) -> sa.Select[Any]:
         table = sa.table("title_terms", sa.column("rowid", sa.Integer))
-        return sa.select(table.c.rowid).where(sa.literal_column("title_terms").op("MATCH")(match))
+        return sa.select(table.c.rowid).where(sa.literal_column("title_terms").op("MATCH")(text))
 
 
 class PostgresTitleTerms(TitleTerms):
@@ -121,12 +129,15 @@ class PostgresTitleTerms(TitleTerms):
         connection.exec_driver_sql(_ADD, (list(words),))
 
     @staticmethod
-    def matching(condition: Condition) -> sa.Select[Any]:
-        match = _joined(
+    def text_of(condition: Condition) -> str:
+        return _joined(
             condition, " & ", " | ", lambda term: f"'{term.rstrip('*')}'{':*' * term.endswith('*')}"
         )
+
+    @staticmethod
+    def matching(text: Any) -> sa.Select[Any]:
         table = sa.table("title_terms", sa.column("movie_id", sa.BigInteger), sa.column("terms"))
-        return sa.select(table.c.movie_id).where(table.c.terms.op("@@")(sa.cast(match, postgresql.TSQUERY)))
+        return sa.select(table.c.movie_id).where(table.c.terms.op("@@")(sa.cast(text, postgresql.TSQUERY)))
 
 
 _PUT = (

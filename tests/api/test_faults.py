@@ -19,6 +19,7 @@ from app.main import create_app
 from app.repository import ratings
 from app.storage import Database
 from app.storage.failures import explain, failure, trace
+from app.storage.prepared import Prepared
 from app.storage.schema import metadata
 
 WRITES: tuple[tuple[str, str, Any], ...] = (
@@ -80,13 +81,21 @@ def test_a_database_that_is_read_only(api: TestClient, caplog: pytest.LogCapture
 
 @pytest.mark.parametrize("engine_settings", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE])
-def test_a_full_disk(api: TestClient, caplog: pytest.LogCaptureFixture, code: int) -> None:
+def test_a_full_disk(
+    api: TestClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
     def refuse(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if statement.startswith(("INSERT", "UPDATE", "DELETE")):
             error = sqlite3.OperationalError("database or disk is full")
             error.sqlite_errorcode = code
             raise error
 
+    def run(prepared: Prepared, connection: sa.Connection, **values: Any) -> Any:
+        refuse(connection, None, prepared.compiled(connection, values)[0])
+        return as_ever(prepared, connection, **values)
+
+    as_ever = Prepared.run
+    monkeypatch.setattr(Prepared, "run", run)
     sa.event.listen(engine_of(api), "before_cursor_execute", refuse)
     every_write_is(507, "Make room", api, caplog)
 
