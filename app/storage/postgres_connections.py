@@ -34,6 +34,7 @@ _SETTINGS = (
 _SET = "SELECT " + ", ".join(f"set_config('{name}', %s, false)" for name in _SETTINGS)
 HELPERS = 0
 """Of a statement: those of one that reads all ratings would have the priority of a request."""
+_USED = "used"
 _ADVICE = {
     "password authentication failed": "Put the right user and password into MATINEE_DATABASE_URL "
     "(postgresql://USER:PASSWORD@HOST/NAME, with %40 for an @ of the password).",
@@ -78,13 +79,15 @@ def prepare(connection: psycopg.Connection[Any], lock_seconds: float, statement_
     connection.autocommit = False
 
 
-def refuse_ended(connection: psycopg.Connection[Any], _record: Any, _proxy: Any) -> None:
+def refuse_ended(connection: psycopg.Connection[Any], record: Any, _proxy: Any) -> None:
     """Have the pool open new connections if the server has ended this one, which its socket tells at once.
 
-    A query would cost a request as much as one of its own. Raises `InvalidatePoolError`.
+    A query would cost a request as much as one of its own. One that was just opened is not looked at: of that
+    the first query tells what happened. Raises `InvalidatePoolError`.
     """
-    if connection.closed or _is_readable(connection.fileno()):
+    if record.info.get(_USED) and (connection.closed or _is_readable(connection.fileno())):
         raise sa.exc.InvalidatePoolError
+    record.info[_USED] = True
 
 
 def _is_readable(file: int) -> bool:
