@@ -160,8 +160,6 @@ class S3Store(Store):
 class _Refused(Unavailable):
     """A setting is wrong, or was made wrong while the service ran."""
 
-    type = Unavailable.type
-
 
 class _Ranges(io.RawIOBase):
     """A file of the store, of which each read is a request of its own."""
