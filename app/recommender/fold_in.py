@@ -40,7 +40,7 @@ class FoldIn:
         """The factors [k] of the user."""
         pulls = self._weights + self._model.objective.linear
         if self._is_small:
-            right = pulls @ self._near
+            right = pulls.astype(np.float32) @ self._near
         else:
             right = np.zeros(self._model.factors.shape[1])
             for some in self._blocks(len(self._rows)):
@@ -99,7 +99,9 @@ class FoldIn:
         model = self._model
         diagonal = model.objective.diagonal(model.gram, len(self._rows), model.objective.user_offset)
         if self._is_small:
-            return prepared(np.sqrt(self._weights)[:, None] * self._near, diagonal)
+            # Multiplied in single precision, as the factors are: the diagonal is larger than what is lost.
+            roots = np.sqrt(self._weights).astype(np.float32)
+            return prepared(roots[:, None] * self._near, diagonal)
         matrix = np.diag(diagonal)
         for some in self._blocks(len(self._rows)):
             factors = self._factors_of(self._rows[some])
@@ -107,9 +109,9 @@ class FoldIn:
         return partial(np.linalg.solve, matrix)
 
     @cached_property
-    def _near(self) -> Exact:
+    def _near(self) -> Floats:
         """[n, k]: the factors of the rated movies."""
-        return self._factors_of(self._rows)
+        return self._model.factors[self._rows]
 
     def _factors_of(self, rows: NDArray[np.int64]) -> Exact:
         return self._model.factors[rows].astype(np.float64)

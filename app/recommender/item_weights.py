@@ -37,7 +37,8 @@ class PlacedWeights:
         rows = rows_of(movie_ids, items.movie_ids)
         self._row = np.full(len(movie_ids), -1)  # [M]: the row in `items`
         self._row[rows] = np.arange(len(rows))
-        self._targets = rows[items.columns].astype(np.intp)  # [N, W]: rows of the model, as NumPy counts
+        narrow = np.min_scalar_type(len(movie_ids))  # what a request reads of it is in no cache
+        self._targets = rows[items.columns].astype(narrow)  # [N, W]: rows of the model
         self._values = items.values
         self.share = np.zeros(len(movie_ids), np.float32)  # [M]: of a preference, 0 without item weights
         self.share[rows] = items.share
@@ -57,7 +58,7 @@ class PlacedWeights:
             some = own[first : first + step]
             parts = self._values.take(some, axis=0)
             parts *= weights[first : first + step, None]
-            targets = self._targets.take(some, axis=0).ravel()
+            targets = self._targets.take(some, axis=0).ravel().astype(np.intp)  # as `add.at` is fast
             if len(own) <= step:  # half the time of the other
                 np.add.at(found, targets, parts.ravel())
             else:  # of very many ratings: summed in double precision

@@ -14,7 +14,8 @@ Solve = Callable[[Array], Array]
 def solve(rows: Array, diagonal: Array, right: Array) -> Array:
     """``(diag(diagonal) + rows' rows)^-1 right``, for one system or a stack of them.
 
-    rows [..., n, k], diagonal [..., k] > 0, right [..., k, m].
+    rows [..., n, k], diagonal [..., k] > 0, right [..., k, m]. Rows in single precision are multiplied in it;
+    the system is solved in that of the diagonal.
     """
     return prepared(rows, diagonal)(right)
 
@@ -27,7 +28,7 @@ def prepared(rows: Array, diagonal: Array) -> Solve:
     """
     n, k = rows.shape[-2:]
     if n >= k:
-        matrix = np.swapaxes(rows, -1, -2) @ rows
+        matrix = (np.swapaxes(rows, -1, -2) @ rows).astype(np.result_type(rows, diagonal), copy=False)
         _diagonal_of(matrix)[...] += diagonal
         return partial(np.linalg.solve, matrix)
     inverse = 1 / diagonal

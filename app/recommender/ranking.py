@@ -110,6 +110,8 @@ def discount(preferences: Floats, popularity: float) -> float:
     What the knob adds to the default is a share of the best preference: a user with one rated movie has
     small ones, and would else get movies that are known to no other.
     """
+    if popularity == POPULARITY:
+        return DISCOUNTS[1]
     asked = float(np.interp(popularity, (0.0, POPULARITY, 1.0), DISCOUNTS))
     best = min(1.0, max(0.0, float(preferences.max(initial=0))))
     return DISCOUNTS[1] + (asked - DISCOUNTS[1]) * best

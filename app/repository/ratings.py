@@ -245,13 +245,15 @@ def of_user(connection: Connection, user_id: int) -> list[Rating]:
     return [Rating(*row) for row in connection.execute(query).all()]
 
 
+_SHIFT = 4
+"""Bits of the score, in half steps, in a number that is a time and a score."""
+
+
 def _texts(kind: type[Database]) -> sa.Select[Any]:
-    """One row with a text a column (see `columns`), in a third of the time of a row a rating."""
-    texts = (
-        sa.func.aggregate_strings(sa.cast(ratings.c.movie_id, sa.Text), ","),
-        sa.func.aggregate_strings(sa.cast(sa.cast(ratings.c.score * 2 - 1, sa.Integer), sa.Text), ""),
-        sa.func.aggregate_strings(sa.cast(ratings.c.rated_at, sa.Text), ","),
-    )
+    """One row with two texts of numbers, movies and `_SHIFT`: half of the time of a row a rating."""
+    half_steps = sa.cast(ratings.c.score * 2, sa.Integer)
+    numbers = ratings.c.movie_id, ratings.c.rated_at * (1 << _SHIFT) + half_steps
+    texts = (sa.func.aggregate_strings(sa.cast(number, sa.Text), ",") for number in numbers)
     query = sa.select(*(kind.ordered(text, ratings.c.movie_id) for text in texts))
     return query.where(ratings.c.user_id == sa.bindparam("user", 0, sa.BigInteger))  # read by `compile`
 
@@ -262,20 +264,17 @@ _PROFILE = Prepared(_texts)
 def ask_profile(connection: Connection, user_id: int) -> Callable[[], Profile]:
     """Ask for every rating of one user, by movie id, as columns; the function returned reads the result."""
     cursor = _PROFILE.run(connection, user=user_id)
-    return lambda: _profile(user_id, *(cursor.fetchone() or ("", "", "")))
+    return lambda: _profile(user_id, *(cursor.fetchone() or ("", "")))
 
 
-def _profile(user_id: int, movie_ids: str | None, steps: str | None, times: str | None) -> Profile:
-    return Profile(user_id, _integers(movie_ids), _scores(steps or ""), _integers(times))
+def _profile(user_id: int, movie_ids: str | None, times_and_scores: str | None) -> Profile:
+    packed = _integers(times_and_scores)
+    scores = (packed & (1 << _SHIFT) - 1) * np.float64(STEP)
+    return Profile(user_id, _integers(movie_ids), scores, packed >> _SHIFT)
 
 
 def _integers(text: str | None) -> NDArray[np.int64]:
     return np.fromstring(text, np.int64, sep=",") if text else np.zeros(0, np.int64)
-
-
-def _scores(steps: str) -> NDArray[np.float64]:
-    """The scores of a digit each: half steps, less one."""
-    return (np.frombuffer(steps.encode(), np.uint8) - np.uint8(ord("0") - 1)) * np.float64(0.5)
 
 
 def listing(

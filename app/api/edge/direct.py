@@ -72,6 +72,13 @@ async def briefly(work: Callable[..., Found], *given: Any) -> Found:
         return await run_in_threadpool(work, *given)
 
 
+class _Headers(Response):
+    """What FastAPI gives an endpoint for the headers of its response: none so far."""
+
+    def init_headers(self, _headers: Mapping[str, str] | None = None) -> None:
+        self.raw_headers = []
+
+
 class Directly:
     """The last layer: calls the endpoints of plain requests itself."""
 
@@ -82,8 +89,7 @@ class Directly:
         if (call := _plain(scope)) is None:
             await self.app(scope, receive, send)
             return
-        request, response = Request(scope, receive), Response()
-        del response.headers["content-length"]  # as FastAPI has it: the endpoint adds the headers to its own
+        request, response = Request(scope, receive), _Headers()
         service = scope["app"].state.service
         try:
             await scope["rule"](request)
