@@ -93,7 +93,8 @@ def sends(
 
 
 def written(answer: Any, headers_of: Response) -> Response:
-    """The response with an answer of plain values, and with the headers that are set so far."""
-    response = Response(to_json(answer), media_type="application/json")
+    """The response with an answer of plain values, and with the status and headers that are set so far."""
+    status = headers_of.status_code or 200  # FastAPI's own has none
+    response = Response(to_json(answer), status, media_type="application/json")
     response.raw_headers[:0] = headers_of.raw_headers
     return response

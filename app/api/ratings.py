@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
+from starlette.concurrency import run_in_threadpool
 
-from app.api.answers import refusals, sends
+from app.api.answers import refusals, sends, written
 from app.api.changes import ChangesDependency, is_own
 from app.api.dependencies import Cursor, Limit, MovieId, ServiceDependency, UserId, decode_cursor, link_next
 from app.api.edge.rules import OWN
@@ -48,17 +49,19 @@ def _answer(rating: Rating) -> dict[str, Any]:
     response_model=RatingAnswer,
     responses=sends(model=RatingAnswer) | NO_MOVIE,
 )
-def put_rating(body: RatingBody, request: Request, once: OnceDependency) -> Any:
+async def put_rating(body: RatingBody, request: Request, response: Response, once: OnceDependency) -> Any:
     """Rate a movie: 201, or 200 if this replaces the user's earlier rating of it."""
+    # Async: of a sync one FastAPI checks the answer in one more thread.
     rating = Rating(body.user_id, body.movie_id, body.score, int(time.time()))
 
     def put(connection: Connection) -> Reply:
-        written, is_new = ratings.rate(connection, rating)
-        target = f"/ratings/{written.user_id}/{written.movie_id}"
+        found, is_new = ratings.rate(connection, rating)
+        target = f"/ratings/{found.user_id}/{found.movie_id}"
         audited = not is_own(request, rating.user_id)
-        return Reply(_answer(written), 201 if is_new else 200, target=target, audited=audited)
+        return Reply(_answer(found), 201 if is_new else 200, target=target, audited=audited)
 
-    return once(body, put)
+    answer = await run_in_threadpool(once, body, put)
+    return answer if isinstance(answer, Response) else written(answer, response)
 
 
 class ScoreBody(BaseModel):
@@ -73,20 +76,24 @@ class ScoreBody(BaseModel):
     response_model=RatingAnswer,
     responses=NO_MOVIE | {201: {"model": RatingAnswer}},
 )
-def rate_movie(
+async def rate_movie(
     user_id: UserId,
     movie_id: MovieId,
     body: ScoreBody,
     request: Request,
     response: Response,
     changes: ChangesDependency,
-) -> dict[str, Any]:
+) -> Response:
     """Rate a movie, as `POST /ratings` does: 201, or 200 if this replaces the user's earlier rating of it."""
     rating = Rating(user_id, movie_id, body.score, int(time.time()))
-    with changes.write(audited=not is_own(request, user_id)) as connection:
-        written, is_new = ratings.rate(connection, rating)
+
+    def put() -> tuple[Rating, bool]:
+        with changes.write(audited=not is_own(request, user_id)) as connection:
+            return ratings.rate(connection, rating)
+
+    found, is_new = await run_in_threadpool(put)
     response.status_code = 201 if is_new else 200
-    return _answer(written)
+    return written(_answer(found), response)
 
 
 @router.get(
