@@ -159,7 +159,7 @@ class Settings:
         0,
         "rows",
         "most rows of an import in one transaction, which ends sooner while others wait to write; 0: 64,000, "
-        "on PostgreSQL 256,000",
+        "on PostgreSQL 512,000",
         ge=0,
         le=1_000_000,
     )

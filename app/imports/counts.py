@@ -9,7 +9,7 @@ from app.repository import imports
 from app.storage import Database
 
 PARTS = 10
-"""Parts of `imports.SETTLED_AT_ONCE` movies that one transaction makes while no other writer waits."""
+"""Parts (`imports.SETTLED_AT_ONCE`) that one transaction makes while no other writer waits."""
 
 
 def settle(database: Database, transaction: Callable[[], AbstractContextManager[Connection]]) -> None:
@@ -28,13 +28,14 @@ def settle(database: Database, transaction: Callable[[], AbstractContextManager[
     while waiting > 1:
         waiting = waiting_after(imports.compact_counts)
     if waiting:
-        waiting = waiting_after(lambda some: imports.compact_counts(some, imports.SETTLED_AT_ONCE))
+        movies = imports.SETTLED_AT_ONCE if database.had_waiters() else imports.SETTLED_ALONE
+        waiting = waiting_after(lambda some: imports.compact_counts(some, movies))
     while waiting:
         waiting = waiting_after(lambda some: _settle_some(database, some))
 
 
 def _settle_some(database: Database, connection: Connection) -> None:
-    """Make changes, a hundred movies after the other, until another writer waits for the end."""
+    """Make changes, part after part, until another writer waits for the end."""
     for _ in range(PARTS):
         imports.settle_counts(connection)
         if database.has_waiters() or not imports.pending_counts(connection):

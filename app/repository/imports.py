@@ -34,8 +34,8 @@ Key = tuple[int, int]
 """User and movie of a rating."""
 SUMMED_AT_ONCE = 300_000
 """Bytes of pending changes that are summed up in one transaction: two milliseconds."""
-SETTLED_AT_ONCE = 100
-"""Movies whose counts are written in one transaction: a millisecond."""
+SETTLED_AT_ONCE, SETTLED_ALONE = 100, 400
+"""Movies whose counts are written at once, in a millisecond; and where no other writer was seen lately."""
 
 _TYPES: tuple[Any, ...] = (np.int64, np.int64, np.uint8, np.int64, np.int32)
 RATED = (ratings.c.user_id, ratings.c.movie_id, ratings.c.score, ratings.c.rated_at, ratings.c.import_seq)

@@ -187,6 +187,7 @@ Run = Callable[..., tuple[dict[str, Any], int]]
 def run_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr("app.repository.imports.SUMMED_AT_ONCE", 2)
     monkeypatch.setattr("app.repository.imports.SETTLED_AT_ONCE", 2)
+    monkeypatch.setattr("app.repository.imports.SETTLED_ALONE", 2)
     prepared(tmp_path / "template")
     numbers = iter(range(1_000_000))
 

@@ -26,6 +26,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logging.disable(logging.CRITICAL)  # thousands of tracebacks of what fails on purpose
     monkeypatch.setattr("app.repository.imports.SUMMED_AT_ONCE", 2)
     monkeypatch.setattr("app.repository.imports.SETTLED_AT_ONCE", 2)
+    monkeypatch.setattr("app.repository.imports.SETTLED_ALONE", 2)
     monkeypatch.setattr("app.tasks.attempt.REPORT_EVERY", 0.0)
     monkeypatch.setattr("os.fsync", lambda _descriptor: None)
     collector = SimpleNamespace(
