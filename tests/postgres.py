@@ -40,7 +40,9 @@ class PostgresServer:
         guarded = f"local all {GUARDED} scram-sha-256\nhost all all all scram-sha-256\n"
         rules.write_text(guarded + rules.read_text())
         options = [f"listen_addresses={address}", "max_connections=200"]
-        if not lasting:
+        if lasting:
+            options += ["min_wal_size=1GB"]  # as docs/postgresql.md has it
+        else:
             options += ["fsync=off", "full_page_writes=off", "autovacuum=off"]
         command = [str(binaries / "postgres"), "-D", str(data), "-k", str(self._directory)]
         self._command = command + [part for option in options for part in ("-c", option)]
