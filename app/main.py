@@ -1,5 +1,6 @@
 """The application: wiring only. Import opens nothing; the service opens its parts on first use."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -78,6 +79,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.shutdown.listen()
     await run_in_threadpool(_open, service)
     process.serve_without_pauses()
+    process.send_without_delay(asyncio.get_running_loop())
     service.snapshots.start()
     yield
     await run_in_threadpool(service.close)

@@ -1,5 +1,6 @@
 """How a process of ours is tuned, each with its reason; figures in docs/decisions/0013 and 0017."""
 
+import asyncio
 import ctypes
 import functools
 import gc
@@ -7,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 FULL_COLLECTION = 1_000
 """Collections of the middle generation before a full one (Python's default: 10): 7 million objects that stay.
@@ -56,6 +58,24 @@ def without_collections() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def send_without_delay(loop: asyncio.AbstractEventLoop) -> None:
+    """Set TCP_NODELAY on sockets that the loop is given to listen on; those that it accepts inherit it.
+
+    asyncio sets it if it has bound the socket itself. With `--workers` or `--reload` uvicorn binds it: there
+    the body of a response waited for the acknowledgement of its head, 40 ms (RFC 896, RFC 1122 section
+    4.2.3.2).
+    """
+    create = loop.create_server
+
+    async def create_server(*given: Any, sock: socket.socket | None = None, **named: Any) -> asyncio.Server:
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return await create(*given, sock=sock, **named)
+
+    with suppress(AttributeError):  # uvloop's is read-only, and sets it itself
+        loop.create_server = create_server  # type: ignore[method-assign]
 
 
 def worker_name(pid: int | None = None) -> str:

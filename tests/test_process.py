@@ -1,10 +1,15 @@
 """How a process is tuned."""
 
+import asyncio
 import ctypes
+import socket
 import subprocess
 import sys
 
 import pytest
+
+from app.config import Settings
+from app.main import create_app
 
 BORN = """
 import gc
@@ -48,3 +53,25 @@ def test_what_is_freed_goes_back_to_the_system() -> None:
 
 def test_a_million_new_objects_cause_no_full_collection() -> None:
     assert said_by(BORN) == ["0", "True"]
+
+
+def test_a_connection_to_a_socket_that_uvicorn_has_bound_sends_without_delay(settings: Settings) -> None:
+    app, made = create_app(settings), list[asyncio.BaseTransport]()
+    bound = socket.socket()  # as uvicorn makes it for several processes: not by the name of its protocol
+    bound.bind(("127.0.0.1", 0))
+
+    class Accepted(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            made.append(transport)
+            transport.write(b"!")  # type: ignore[attr-defined]
+
+    async def story() -> int:
+        loop = asyncio.get_running_loop()
+        async with app.router.lifespan_context(app), await loop.create_server(Accepted, sock=bound):
+            reader, writer = await asyncio.open_connection(*bound.getsockname())
+            await reader.readexactly(1)
+            writer.close()
+            accepted: socket.socket = made[0].get_extra_info("socket")
+            return accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    assert asyncio.run(story())
