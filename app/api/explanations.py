@@ -11,7 +11,7 @@ from app.api.dependencies import MovieId, ServiceDependency, UserId
 from app.api.edge.rules import OWN
 from app.api.movie_lists import Reason, Source
 from app.api.movies import NO_MOVIE
-from app.api.recommendations import departure, tag_of_list
+from app.api.recommendations import caller_of, tag_of_list
 from app.api.values import Count
 from app.api.wishes import FiltersDependency, Popularity
 from app.recommender.ranking import POPULARITY
@@ -81,7 +81,7 @@ def explain_movie(
         taste = taste_of(connection, user_id)
         tag = tag_of_list(request, serving, taste, serving.shown)
         etags.check(request, tag)
-        with service.heavy.turn(len(taste.rated) * limit, departure(request)):
+        with service.heavy.turn(len(taste.rated) * limit, caller_of(request)):
             found = explain(serving, taste, movie_id, filters, limit, popularity)
     etags.mark(request, response, tag)
     return written(_answer(found, serving.version), response)

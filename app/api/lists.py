@@ -19,7 +19,7 @@ from app.api.edge.manners import Manner, served
 from app.api.edge.rules import OWN, PUBLIC
 from app.api.exports import CSV, download
 from app.api.idempotency import OnceDependency, Reply
-from app.api.recommendations import departure, tag_of_list
+from app.api.recommendations import caller_of, tag_of_list
 from app.api.values import NUMBER, PRINTABLE, Id
 from app.errors import NotFound
 from app.movie import Movie
@@ -180,7 +180,7 @@ def _recommended(
         tag = tag_of_list(request, serving, taste, serving.shown)
         etags.check(request, tag)
         filters = taste.narrow(Filters())
-        with service.heavy.turn(len(taste.rated) * limit, departure(request)) as step:
+        with service.heavy.turn(len(taste.rated) * limit, caller_of(request)) as step:
             found, _ = serving.rich(taste.rated, limit, filters, reasons=False, step=step)
     etags.mark(request, response, tag)
     return [one.movie for one in found]

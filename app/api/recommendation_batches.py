@@ -11,7 +11,7 @@ from app.api.dependencies import ServiceDependency
 from app.api.edge.manners import Manner, served
 from app.api.edge.rules import EDITOR
 from app.api.movie_lists import BatchAnswer
-from app.api.recommendations import departure
+from app.api.recommendations import caller_of
 from app.api.values import NUMBER, Id
 from app.api.wishes import Wish
 from app.serving import heavy
@@ -44,7 +44,7 @@ def recommend_in_batch(
     order["reasons"] = body.reasons
     # Always as a heavy one: how many ratings the users have is known only when they have been read.
     with (
-        service.heavy.turn(heavy.COST, departure(request)) as step,
+        service.heavy.turn(heavy.COST, caller_of(request)) as step,
         service.database.read() as connection,
     ):
         serving = service.model.serve(connection)

@@ -1,7 +1,6 @@
 """Recommendations over HTTP: the plain list of ids, and the rich form with titles and reasons."""
 
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
@@ -15,6 +14,7 @@ from app.api.answers import sends, written
 from app.api.dependencies import Limit, MovieId, ServiceDependency, UserId
 from app.api.edge.direct import briefly, direct
 from app.api.edge.manners import Manner, served
+from app.api.edge.places import leave_place, take_place
 from app.api.edge.rules import OWN, VIEWER
 from app.api.movie_lists import Recommendations, SimilarMovie
 from app.api.movies import MOVED_OR_NONE
@@ -24,6 +24,7 @@ from app.measures import RANKING, RECOMMENDATIONS
 from app.rating import Rating
 from app.recommender.ranking import POPULARITY
 from app.service import Service
+from app.serving.heavy import Caller
 from app.serving.recommendations import Filters, Serving
 from app.serving.taste import Taste, Watchlist, taste_of
 
@@ -121,7 +122,7 @@ def _recommended_movies(request: Request, response: Response, service: Service, 
         tag = tag_of_list(request, serving, taste, serving.shown)
         etags.check(request, tag)
         filters = taste.narrow(filters, watchlist)
-        with service.heavy.turn(len(taste.rated) * limit, departure(request)) as step:
+        with service.heavy.turn(len(taste.rated) * limit, caller_of(request)) as step:
             found, source = serving.rich(
                 taste.rated, limit, filters, diversity, popularity=popularity, step=step
             )
@@ -138,7 +139,7 @@ def recommend_for_ratings(
     given = {rating["movie_id"]: rating["score"] for rating in body.ratings}
     mean = sum(given.values()) / max(1, len(given))
     with (
-        service.heavy.turn(len(given) * body.limit, departure(request)) as step,
+        service.heavy.turn(len(given) * body.limit, caller_of(request)) as step,
         service.database.read() as connection,
     ):
         serving = service.model.serve(connection)
@@ -156,9 +157,13 @@ def _known(serving: Serving, given: dict[int, float]) -> list[Rating]:
     return [Rating(0, i, given[i], now) for i, is_known in zip(ids, known, strict=True) if is_known]
 
 
-def departure(request: Request) -> Callable[[], bool]:
-    """A function for the request's thread that says whether the caller has disconnected."""
-    return lambda: from_thread.run(request.is_disconnected)
+def caller_of(request: Request) -> Caller:
+    """For the thread of the request."""
+    return Caller(
+        partial(from_thread.run, request.is_disconnected),
+        partial(leave_place, request),
+        partial(from_thread.run, take_place, request),
+    )
 
 
 def tag_of_list(request: Request, serving: Serving, taste: Taste, *more: int) -> str:

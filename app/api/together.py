@@ -12,7 +12,7 @@ from app.api.dependencies import ServiceDependency
 from app.api.edge.manners import Manner, served
 from app.api.edge.rules import AMONG, CallerDependency
 from app.api.movie_lists import Movies, Reason, Source
-from app.api.recommendations import departure
+from app.api.recommendations import caller_of
 from app.api.values import NUMBER, Id
 from app.api.wishes import Wanted
 from app.errors import Forbidden, Invalid
@@ -91,7 +91,7 @@ def recommend_together(
     """
     # Always as a heavy one: how many ratings the people have is known only when they have been read.
     with (
-        service.heavy.turn(heavy.COST, departure(request)) as step,
+        service.heavy.turn(heavy.COST, caller_of(request)) as step,
         service.database.read() as connection,
     ):
         tastes = _tastes(connection, body.users, caller)

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from app import brief
 from app.errors import Unavailable
@@ -12,11 +13,20 @@ BRIEF, COST = 50_000, 2_000_000
 """Contributions (ratings times movies) up to which the event loop may do them, and from which a request is
 heavy: about ten milliseconds."""
 WAITING = 16
-"""Heavy requests that wait at most: half of the places for requests."""
+"""Heavy requests that wait at most, a thread each."""
 LONGEST_WAIT = 10.0
 """Seconds for the turn."""
 LOOK_EVERY = 0.1
 """Seconds between two checks whether the caller is still connected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What a thread does for the caller of a heavy request. `leave_place`, `take_place`: around its wait."""
+
+    has_left: Callable[[], bool]
+    leave_place: Callable[[], None] = lambda: None
+    take_place: Callable[[], None] = lambda: None
 
 
 class Heavy:
@@ -30,7 +40,7 @@ class Heavy:
         self.waiting = 0
 
     @contextmanager
-    def turn(self, cost: int, has_left: Callable[[], bool]) -> Iterator[Callable[[], None]]:
+    def turn(self, cost: int, caller: Caller) -> Iterator[Callable[[], None]]:
         """Hold the turn while the work is done, if its cost makes it heavy.
 
         Yields a function to call between the steps of the work; it raises `Unavailable` once the caller has
@@ -41,10 +51,13 @@ class Heavy:
         if cost < COST:
             yield lambda: None
             return
-        step = _Looking(has_left)
-        if not self._turn.acquire(blocking=False):
+        step = _Looking(caller.has_left)
+        if waits := not self._turn.acquire(blocking=False):
+            caller.leave_place()
             self._wait(step)
         try:
+            if waits:
+                caller.take_place()
             yield step
         finally:
             self._turn.release()

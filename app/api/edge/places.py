@@ -23,8 +23,8 @@ from app.errors import AppError, TooManyRequests, Unavailable
 
 READERS, WRITERS, PARTS = 4, 3, 2
 """More threads take the interpreter from each other: on PostgreSQL 16 connections got .79 of the plain lists
-with 24 readers, and .85 of the ratings with 8 writers. With `PARTS` three times, they are fewer than the 40
-threads of the pool, so that no place waits for a thread."""
+with 24 readers, and .85 of the ratings with 8 writers. With `PARTS` three times, and heavy requests that wait
+for their turn (`app.serving.heavy`), fewer than the 40 threads of the pool: no place waits for one."""
 QUEUE = 256
 """Readers, and writers, that wait for a place at most."""
 LONGEST_WAIT = 5.0
@@ -147,9 +147,11 @@ class Places:
         if line is None:
             await self.app(scope, receive, send)
             return
+        held = [line]
         if manner in self._parts:
             scope["line_of_parts"], scope["line_of_writes"] = self._parts[manner], self._lines[Manner.WRITES]
         else:
+            scope["line"], scope["places_held"] = line, held
             deadline.begin(WHOLE_WAIT)
         await line.enter(_patience(scope["fields"].get(b"x-request-timeout")))
         try:
@@ -160,7 +162,7 @@ class Places:
             else:
                 await self.app(scope, receive, send)
         finally:
-            line.leave()
+            _leave(held)
 
     async def _begin_in_turn(self, scope: Scope, receive: Receive, send: Send) -> None:
         """With the place of its first part from the start: of thousands that come at once, few work."""
@@ -186,6 +188,18 @@ class Places:
 def _leave(held: list[Line]) -> None:
     while held:
         held.pop().leave()
+
+
+def leave_place(request: Request) -> None:
+    """Give the place of a reader or writer back, while a thread waits for something else."""
+    _leave(request.scope["places_held"])
+
+
+async def take_place(request: Request) -> None:
+    """Take it again. Raises `Unavailable`."""
+    line: Line = request.scope["line"]
+    await line.enter()
+    request.scope["places_held"].append(line)
 
 
 @asynccontextmanager
