@@ -16,6 +16,9 @@ from app.imports.readers.ratings import fast_lane, strict_lane
 
 EXAMPLES = 500 if os.environ.get("CI") else 300
 START = 1_700_000_000
+TODAY = datetime.fromtimestamp(START, UTC).date()
+COMPACT = re.compile(r"(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])")
+"""Eight digits that read as a date are one."""
 KNOWN = {1, 2, 3, 4_194_303, 4_194_304, 5_000_000_000}
 HEADERS = [
     "user_id,movie_id,score,rated_at",
@@ -46,6 +49,7 @@ times = st.one_of(
         ["", "-1", "2020-01-01", "2020-01-01T10:00:00+02:00", "1969-12-31T23:59:59", "soon", "9" * 25, '"1"']
     ),
     st.sampled_from(["0" * 12, "99999999999", "2020-01-01T00:00:00Z", " 5", "20200101"]),
+    st.sampled_from(["20231114", "20231115", "20231116", "20230230", "20991201", "19691231", "2023-11-15"]),
 )
 clean = st.tuples(st.sampled_from("123"), st.sampled_from("123"), st.sampled_from(["4", "4.5"]), times)
 lines = st.one_of(
@@ -100,12 +104,14 @@ def reference(line: bytes, header: list[str]) -> tuple[int, int, float, int] | N
         return None
     if not at:
         return int(user), int(movie), value, START
-    is_date = re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|20200101", at)
+    is_date = re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", at) or COMPACT.fullmatch(at)
     try:
         moment = datetime.fromisoformat(at) if is_date or not re.fullmatch("[0-9]{1,19}", at) else None
         moment = moment.replace(tzinfo=moment.tzinfo or UTC) if moment else None
         moment = moment.replace(hour=12) if moment and is_date else moment
         seconds = int(moment.timestamp() // 1) if moment else int(at)
+        if moment and is_date and 0 <= (moment.date() - TODAY).days <= 1:
+            seconds = min(seconds, START)
     except (ValueError, OverflowError):
         return None
     seconds = seconds if seconds < 10**11 else seconds // 1000
