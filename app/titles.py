@@ -12,6 +12,7 @@ NAME = "="
 LONGEST_TERM = 100
 """Characters: PostgreSQL takes 2,046 bytes."""
 
+_BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\ufeff"
 _YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>\d{4})(?:[-–]\d{0,4})?\)$")
 _TRAILING = (
     r"^(?P<rest>.+), "
@@ -58,6 +59,11 @@ _LEADING = frozenset(
     )
 )
 """Without those that are common words of other languages: die, den, de, ein, i."""
+
+
+def trimmed(text: str) -> str:
+    """Without blanks and byte order marks around it: as an import reads it from a file."""
+    return text.strip(_BLANKS)
 
 
 def fold(text: str) -> str:

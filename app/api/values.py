@@ -12,11 +12,13 @@ from pydantic_core import PydanticCustomError
 from app.movie import FIRST_YEAR, LAST_YEAR, LONGEST_GENRE, LONGEST_TITLE
 from app.people.keys import LONGEST_DAYS, LONGEST_PATH
 from app.rating import HIGHEST, LOWEST, MAX_ID, STEP
+from app.titles import trimmed
 from app.user import LONGEST_NAME
 
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 MOST = 1000
 """Items of a list at most."""
+TRIMMED = BeforeValidator(lambda value: trimmed(value) if isinstance(value, str) else value)
 
 Id = Annotated[int, Field(ge=0, le=MAX_ID)]
 Year = Annotated[int, Field(ge=FIRST_YEAR, le=LAST_YEAR)]
@@ -25,13 +27,9 @@ Count = Annotated[int, Field(ge=1, le=MOST)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 ImdbId = Annotated[str, StringConstraints(pattern=r"^tt[0-9]{7,10}$")]
 Score = Annotated[float, Field(ge=LOWEST, le=HIGHEST, multiple_of=STEP)]
-Title = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TITLE, pattern=PRINTABLE)
-]
-Genre = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_GENRE, pattern=PRINTABLE)]
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NAME, pattern=PRINTABLE)
-]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TITLE, pattern=PRINTABLE), TRIMMED]
+Genre = Annotated[str, StringConstraints(max_length=LONGEST_GENRE, pattern=PRINTABLE), TRIMMED]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME, pattern=PRINTABLE), TRIMMED]
 Days = Annotated[float, Field(gt=0, le=LONGEST_DAYS, allow_inf_nan=False)]
 Path = Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=LONGEST_PATH)]
 Words = Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)]

@@ -136,6 +136,7 @@ def test_a_movie_with_ratings_is_deleted_only_by_force(client: TestClient) -> No
     [
         ({}, "#/title"),
         ({"title": "   "}, "#/title"),
+        ({"title": " \ufeff "}, "#/title"),
         ({"title": "A\x00B"}, "#/title"),
         ({"title": "A", "genre": "B\nC"}, "#/genre"),
         ({"title": "A", "year": 12}, "#/year"),
@@ -160,3 +161,8 @@ def test_titles_come_back_as_they_were_given(client: TestClient) -> None:
     movie = create(client, title=title)
     assert client.get(f"/movies/{movie['id']}").json()["title"] == title
     assert client.get("/movies", params={"query": "drop table"}).json()[0]["id"] == movie["id"]
+
+
+def test_a_title_and_genre_are_kept_as_an_import_would_read_them(client: TestClient) -> None:
+    movie = create(client, title="\u2003\ufeff A\ufeffB\xa0\ufeff", genre="\ufeff")
+    assert (movie["title"], movie["genre"]) == ("A\ufeffB", None)

@@ -14,6 +14,7 @@ from app.imports.export import movies_csv, ratings_csv
 from app.movie import Movie
 from app.storage import Database
 from app.storage.schema import SCORED, metadata
+from app.titles import trimmed
 from tests.catalogue import put_movies
 from tests.imports.conftest import Import, counts_are_right, table
 
@@ -23,7 +24,7 @@ text = (
         min_size=1,
         max_size=12,
     )
-    .map(str.strip)
+    .map(trimmed)
     .filter(bool)
 )
 films = st.lists(
@@ -44,6 +45,7 @@ def digest(database: Database) -> tuple[Any, Any]:
 @given(films=films)
 @example(films=[Movie(n, begin + "1+1", None, begin + "x") for n, begin in enumerate("=+-@＝＋－＠;'")])
 @example(films=[Movie(1, ";=1+1", None, "a;＝1")])
+@example(films=[Movie(1, "a\ufeffb", None, "a|\ufeffb")])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_movies_come_back_as_they_were(run_import: Import, database: Database, films: list[Movie]) -> None:
     with database.write() as connection:

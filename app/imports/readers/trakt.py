@@ -15,6 +15,7 @@ from app.imports import files
 from app.imports.readers import columns, movies, reader, rows, scales, sorting, times
 from app.imports.readers.fields import BadField
 from app.imports.rejects import Reject
+from app.titles import trimmed
 
 CHUNK = 65_536
 LONGEST_OBJECT = 1 << 20
@@ -109,7 +110,8 @@ def _film(item: Mapping[str, Any]) -> dict[str, str]:
 def _text(item: Mapping[str, Any], key: str) -> str:
     """A value as text, "" for none and for what is neither text nor number."""
     value = item.get(key)
-    return str(value)[:500] if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    known = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return trimmed(str(value)[:500]) if known else ""
 
 
 def _texts(source: files.Source) -> Iterator[str]:

@@ -9,6 +9,7 @@ from app.imports.works import Work
 from app.movie import FIRST_YEAR, LAST_YEAR, LONGEST_TITLE
 from app.players.event import LONGEST_NAME, Ignored
 from app.rating import CLOCK_TOLERANCE
+from app.titles import trimmed
 
 PLAYED = 0.9
 """The part of a movie that has to be played for it to count as watched."""
@@ -30,7 +31,7 @@ def text(value: Any, longest: int = LONGEST_NAME) -> str:
         return ""
     if isinstance(value, str):
         value = value[: 4 * longest]
-    shown = _UNPRINTABLE.sub(" ", str(value)).strip()[:longest]
+    shown = trimmed(_UNPRINTABLE.sub(" ", str(value)))[:longest]
     return "" if _SPOILT.search(shown) and shown[0] + shown[-1] == "{}" else shown
 
 
