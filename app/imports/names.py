@@ -82,10 +82,10 @@ _COMMON = frozenset(("movie", "film", "beginning", "sequel", "musical", "series"
 _NUMERALS = frozenset(titles.numeral_words()) | frozenset(map(str, range(21)))
 SPECIAL = frozenset(WORDS) | _NUMERALS | _DROPPED | _LEADING
 """Words for which a title of none but letters may have other names than itself."""
-_MARK_FIRST = re.compile(r"(?:^|\(|a\.?+\s?k\.?+\s?a\.?+)\s*[^\w\s(]", re.IGNORECASE)
+_MARK_FIRST = re.compile(r"(?:^|a\.?+\s?k\.?+\s?a\.?+)\s*[^\w\s]|\(\s*[^\w\s(]", re.IGNORECASE)
 _VALUE = re.compile(r"[0-9]")
 _WITHOUT_MARKS = str.maketrans("", "", ":-–—/")
-_BEHIND = re.compile(rf", ({_ARTICLES})(?=\s*(?:[()]|$|:))", re.IGNORECASE)
+_BEHIND = re.compile(rf", ({_ARTICLES})(?=[\s,;]*(?:[():]|$|a\.?\s?k\.?\s?a))", re.IGNORECASE)
 
 
 @lru_cache(_REMEMBERED)
