@@ -37,7 +37,7 @@ def leave() -> None:
 
 
 def attempt(work: Callable[[], Found]) -> Found:
-    """Do the work, which only reads, here. Raises `TooLong`."""
+    """Do the work here, which only reads or is undone if this raises. Raises `TooLong`."""
     began = time.monotonic()
     if began < _Pause.until:
         raise TooLong

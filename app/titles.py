@@ -12,7 +12,7 @@ NAME = "="
 LONGEST_TERM = 100
 """Characters: PostgreSQL takes 2,046 bytes."""
 
-_BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\ufeff"
+_BLANKS = "\t\n\v\f\r" + "".join(filter(str.isspace, map(chr, range(0x20, 0x3001)))) + "\ufeff"
 _YEAR = re.compile(r"^(?P<title>.*\S)\s*\((?P<year>\d{4})(?:[-–]\d{0,4})?\)$")
 _TRAILING = (
     r"^(?P<rest>.+), "

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
@@ -19,6 +20,7 @@ from sqlalchemy.engine import Connection
 
 from app.api.changes import note
 from app.api.dependencies import ServiceDependency
+from app.api.edge.direct import written_briefly
 from app.errors import BadRequest, Conflict, Unavailable
 from app.repository import keys
 from app.repository.keys import Answer, Key
@@ -68,20 +70,38 @@ class Once:
 
         Raises `Invalid` if the key was used with another payload, and whatever `change` raises.
         """
-        if self._key is None:
-            with self._service.database.write() as connection:
-                reply = self._changed(connection, change)
-            self._response.status_code = reply.status
-            self._response.headers.update(reply.headers)
-            return reply.value
-        key = self._keyed(payload)
+        work = self._work(payload, change)
         with self._service.database.write() as connection:
+            found = work(connection)
+        return self._given(found)
+
+    async def briefly(self, payload: BaseModel | str, change: Callable[[Connection], Reply]) -> Any:
+        """As a call, for a change of a few statements (`written_briefly`)."""
+        return self._given(await written_briefly(self._service.database, self._work(payload, change)))
+
+    def _work(
+        self, payload: BaseModel | str, change: Callable[[Connection], Reply]
+    ) -> Callable[[Connection], Reply | Response]:
+        if self._key is None:
+            return partial(self._changed, change=change)
+        key = self._keyed(payload)
+
+        def work(connection: Connection) -> Response:
             if not keys.claim(connection, key, now=time.time()):
                 return _replayed(keys.find(connection, key))
             reply = self._changed(connection, change)
             answer = Answer(reply.status, reply.headers, self._body(reply.value), reply.task_id)
             keys.keep(connection, key, _kept(reply) or answer)
-        return _response(answer)
+            return _response(answer)
+
+        return work
+
+    def _given(self, found: Reply | Response) -> Any:
+        if isinstance(found, Response):
+            return found
+        self._response.status_code = found.status
+        self._response.headers.update(found.headers)
+        return found.value
 
     def _changed(self, connection: Connection, change: Callable[[Connection], Reply]) -> Reply:
         reply = change(connection)

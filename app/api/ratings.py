@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.engine import Connection
-from starlette.concurrency import run_in_threadpool
 
 from app.api.answers import refusals, sends, written
 from app.api.changes import ChangesDependency, is_own
@@ -51,7 +50,6 @@ def _answer(rating: Rating) -> dict[str, Any]:
 )
 async def put_rating(body: RatingBody, request: Request, response: Response, once: OnceDependency) -> Any:
     """Rate a movie: 201, or 200 if this replaces the user's earlier rating of it."""
-    # Async: of a sync one FastAPI checks the answer in one more thread.
     rating = Rating(body.user_id, body.movie_id, body.score, int(time.time()))
 
     def put(connection: Connection) -> Reply:
@@ -60,7 +58,7 @@ async def put_rating(body: RatingBody, request: Request, response: Response, onc
         audited = not is_own(request, rating.user_id)
         return Reply(_answer(found), 201 if is_new else 200, target=target, audited=audited)
 
-    answer = await run_in_threadpool(once, body, put)
+    answer = await once.briefly(body, put)
     return answer if isinstance(answer, Response) else written(answer, response)
 
 
@@ -87,11 +85,10 @@ async def rate_movie(
     """Rate a movie, as `POST /ratings` does: 201, or 200 if this replaces the user's earlier rating of it."""
     rating = Rating(user_id, movie_id, body.score, int(time.time()))
 
-    def put() -> tuple[Rating, bool]:
-        with changes.write(audited=not is_own(request, user_id)) as connection:
-            return ratings.rate(connection, rating)
+    def put(connection: Connection) -> tuple[Rating, bool]:
+        return ratings.rate(connection, rating)
 
-    found, is_new = await run_in_threadpool(put)
+    found, is_new = await changes.briefly(put, audited=not is_own(request, user_id))
     response.status_code = 201 if is_new else 200
     return written(_answer(found), response)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -26,6 +26,8 @@ from app.storage.ratings_in_bulk import RatingsInBulk
 from app.storage.revisions import current
 from app.storage.title_terms import TitleTerms
 from app.storage.workers import Workers
+
+Found = TypeVar("Found")
 
 LATELY = 10.0
 """Seconds after a waiter was seen in which `had_waiters` is true."""
@@ -47,6 +49,8 @@ class Database(RatingsInBulk, ABC):
     """Rows of a transaction that writes many, while no other writer waits."""
     range_rows: ClassVar[int] = 16_000
     """Of them those that it writes before it looks whether one does."""
+    writers_at_once: ClassVar[int] = 16
+    """Requests that write at once: a transaction may have all of them."""
     reads_in_halves: ClassVar[bool] = True
     """Whether a rebuild reads many ratings from two connections at once."""
     titles: ClassVar[TitleTerms]
@@ -105,11 +109,16 @@ class Database(RatingsInBulk, ABC):
     def write(self) -> Iterator[Connection]:
         """A transaction that writes: waits for the lock, commits at the end, rolls back on any error."""
         with traces.span("database.write"), self._write() as connection:
-            after: list[Callable[[], None]] = []
-            connection.info[_AFTER] = after
+            after = run_after_commit(connection)
             yield connection
-        for call in after:
-            call()
+        after()
+
+    async def write_briefly(self, work: Callable[[Connection], Found]) -> Found:  # noqa: ARG002
+        """Do `work` in a transaction that writes, for the event loop: one commit may have several.
+
+        Raises `TooLong` if it would hold up the loop: then nothing was changed.
+        """
+        raise brief.TooLong
 
     @abstractmethod
     def _write(self) -> AbstractContextManager[Connection]:
@@ -263,6 +272,17 @@ def database_of(connection: Connection) -> Database:
 def after_commit(connection: Connection, call: Callable[[], None]) -> None:
     """Have something called once the transaction, which writes, is committed; never if it is rolled back."""
     connection.info[_AFTER].append(call)
+
+
+def run_after_commit(connection: Connection) -> Callable[[], None]:
+    """What calls all that `after_commit` is given from now on: for who commits the transaction."""
+    calls = connection.info[_AFTER] = list[Callable[[], None]]()
+
+    def run() -> None:
+        for call in calls:
+            call()
+
+    return run
 
 
 def serialize(connection: Connection, name: str) -> None:

@@ -5,7 +5,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,15 @@ from sqlalchemy.engine import Connection, Engine, Transaction
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
-from app import brief
+from app import brief, traces
 from app.arrays import Integers, Mask
 from app.config import Settings
 from app.errors import AppError, Unavailable
 from app.rating import RatingColumns
 from app.storage import attached, sqlite_copies, title_terms
 from app.storage.brief_reader import BriefReader
-from app.storage.database import LATELY, PATIENCE, Database
+from app.storage.brief_writer import BriefWriter
+from app.storage.database import LATELY, PATIENCE, Database, Found
 from app.storage.failures import damage_of
 from app.storage.files import size_of, sync_content
 from app.storage.heartbeat import Heartbeat
@@ -78,6 +79,7 @@ class SQLiteDatabase(Database):
         self._writing = threading.Lock()
         self._writer: Connection | None = None
         self._brief_reader = BriefReader(self.engine)
+        self._brief_writer = BriefWriter(self.engine, self._write_lock)
 
     def _create_engine(self, settings: Settings) -> Engine:
         engine = sa.create_engine(
@@ -130,6 +132,11 @@ class SQLiteDatabase(Database):
     def _reading(self) -> AbstractContextManager[Connection]:
         return self._brief_reader.reading() if brief.is_asked() else super()._reading()
 
+    async def write_briefly(self, work: Callable[[Connection], Found]) -> Found:
+        with traces.span("database.write"):
+            found: Found = await self._brief_writer.run(work)
+        return found
+
     @contextmanager
     def _write(self) -> Iterator[Connection]:
         deadline = time.monotonic() + self.patience
@@ -157,7 +164,8 @@ class SQLiteDatabase(Database):
             with self.engine.connect() as connection:
                 yield connection.execution_options(sqlite_immediate=True)
             return
-        if not self._writing.acquire(timeout=min(deadline - time.monotonic(), threading.TIMEOUT_MAX)):
+        left = max(0.0, deadline - time.monotonic())
+        if not self._writing.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
             raise locked()
         try:
             if self._writer is None:
@@ -199,6 +207,7 @@ class SQLiteDatabase(Database):
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+        self._brief_writer.close()
         self._brief_reader.close()
         super().close()
 

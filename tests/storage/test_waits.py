@@ -19,7 +19,7 @@ from app import deadline
 from app.config import Settings
 from app.errors import Unavailable
 from app.repository import movies
-from app.storage import Database, open_database, sqlite_connections
+from app.storage import Database, brief_writer, open_database, sqlite_connections
 from app.storage import database as databases
 from app.storage.heartbeat import Heartbeat, read_beat, record_of
 from app.storage.locks import WriteLock
@@ -33,7 +33,8 @@ RATING = {"movie_id": 1, "user_id": 1, "score": 4}
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(databases, "PATIENCE", LONGEST)
+    for module in (databases, brief_writer):
+        monkeypatch.setattr(module, "PATIENCE", LONGEST)
 
 
 @contextlib.contextmanager

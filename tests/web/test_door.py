@@ -85,7 +85,8 @@ def guest(browser: "Browser", address: str, server: Server, watch: Watch) -> Ite
 def log_in(page: "Page", name: str, password: str = PASSWORD) -> None:
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
+    with page.expect_navigation():  # a look that came before it would be at the page that goes
+        page.get_by_role("button", name="Log in").click()
 
 
 def rated(server: Server, user_id: int) -> list[float]:

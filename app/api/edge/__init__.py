@@ -34,6 +34,7 @@ from app.api.edge.root_path import RootPath
 from app.api.edge.shares import Shares
 from app.api.edge.shutdown import Shutdown, UnderWay
 from app.service import Service
+from app.storage import engine_of
 
 Layer = Callable[[ASGIApp], ASGIApp]
 
@@ -44,6 +45,7 @@ def layers(service: Service, shutdown: Shutdown) -> list[Layer]:
     names = network.host_names(settings.allowed_hosts)
     further = names - network.LOCAL_NAMES
     origins = network.origins(settings.cors_origins)
+    writers = engine_of(settings).writers_at_once
     waits = min(WAITS, descriptors.most() // 2)
     return [
         partial(UnderWay, shutdown=shutdown),  # can be cancelled when the server stops
@@ -68,7 +70,7 @@ def layers(service: Service, shutdown: Shutdown) -> list[Layer]:
         partial(Bodies, limit=settings.max_body),  # has been received whole, in time and within its limit
         Again,  # is run a second time if its caller's rights have just changed
         Collisions,  # is run again if its transaction collided with another one
-        partial(Places, waits=waits),  # has one of the places for requests that run at once
+        partial(Places, writers=writers, waits=waits),  # has one of the places for requests that run at once
         Directly,  # goes to its endpoint at once, if that takes its form itself
     ]
 

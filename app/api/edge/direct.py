@@ -12,12 +12,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import Request, Response
+from sqlalchemy.engine import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import brief
 from app.api.edge.root_path import path_below
 from app.rating import MAX_ID
+from app.storage.database import Database
 
 Found = TypeVar("Found")
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Response]])
@@ -70,6 +72,19 @@ async def briefly(work: Callable[..., Found], *given: Any) -> Found:
         return brief.attempt(partial(work, *given))
     except brief.TooLong:
         return await run_in_threadpool(work, *given)
+
+
+async def written_briefly(database: Database, work: Callable[[Connection], Found]) -> Found:
+    """Do the work in a transaction that writes: in the event loop if it need not wait, else in a thread."""
+    try:
+        return await database.write_briefly(work)
+    except brief.TooLong:
+        return await run_in_threadpool(_written, database, work)
+
+
+def _written(database: Database, work: Callable[[Connection], Found]) -> Found:
+    with database.write() as connection:
+        return work(connection)
 
 
 class _Headers(Response):

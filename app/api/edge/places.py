@@ -21,9 +21,9 @@ from app import deadline
 from app.api.edge.manners import Manner
 from app.errors import AppError, TooManyRequests, Unavailable
 
-READERS, WRITERS, PARTS = 4, 3, 2
+READERS, PARTS = 4, 2
 """More threads take the interpreter from each other: on PostgreSQL 16 connections got .79 of the plain lists
-with 24 readers, and .85 of the ratings with 8 writers. With `PARTS` three times, and heavy requests that wait
+with 24 readers. With those that write (`writers_at_once`), `PARTS` three times, and heavy requests that wait
 for their turn (`app.serving.heavy`), fewer than the 40 threads of the pool: no place waits for one."""
 QUEUE = 256
 """Readers, and writers, that wait for a place at most."""
@@ -119,7 +119,7 @@ class Places:
     """Lets a request in when there is a place for its manner. Raises `Unavailable`."""
 
     def __init__(
-        self, app: ASGIApp, *, readers: int = READERS, writers: int = WRITERS, waits: int = WAITS
+        self, app: ASGIApp, *, readers: int = READERS, writers: int = READERS, waits: int = WAITS
     ) -> None:
         self.app = app
         self._lines = {
