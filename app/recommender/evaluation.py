@@ -114,19 +114,19 @@ def evaluate(model: Model, held_out: HeldOut, threads: int = 1) -> Evaluation:
     return _judged(model, held_out, worths, threads)
 
 
-def evaluate_popularity(model: Model, held_out: HeldOut) -> Evaluation:
+def evaluate_popularity(model: Model, held_out: HeldOut, threads: int = 1) -> Evaluation:
     """The same for the popular list, which an unknown user gets."""
     counts = model.counts.astype(np.float32)
-    return measure(held_out, model, lambda _ids, _scores: counts.copy())
+    return measure(held_out, model, lambda _ids, _scores: counts.copy(), threads)
 
 
-def measure(held_out: HeldOut, model: Model, predict: Predict) -> Evaluation:
+def measure(held_out: HeldOut, model: Model, predict: Predict, threads: int = 1) -> Evaluation:
     """Evaluate any predictor over the movies of `model`; the array that it returns is overwritten."""
 
     def predicted(rows: list[int]) -> Iterator[Floats]:
         return (predict(*_ratings(held_out.folded, row)) for row in rows)
 
-    return _judged(model, held_out, predicted)
+    return _judged(model, held_out, predicted, threads)
 
 
 def _judged(model: Model, held_out: HeldOut, predict: Predicted, threads: int = 1) -> Evaluation:

@@ -136,7 +136,7 @@ def judge(
     """The new model, the popular list and the model being served, on the same held-out users."""
     threads = attempt.settings.train_threads or os.cpu_count() or 1
     candidate = evaluation.evaluate(model, held_out, threads)
-    popularity = evaluation.evaluate_popularity(model, held_out)
+    popularity = evaluation.evaluate_popularity(model, held_out, threads)
     summary = {"model": candidate.summary(), "popularity": popularity.summary()}
     earlier = None
     if served is not None:

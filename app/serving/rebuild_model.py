@@ -26,7 +26,7 @@ FIRST_FROM = 500_000
 """Ratings of large data: its first model is of factors alone, and the whole one is the next version."""
 REUSED = 0.05
 """Changed ratings, as a share of all, with which item weights serve again and factors need few sweeps."""
-FIRST_SWEEPS, SWEEPS_AGAIN = 5, 3
+FIRST_SWEEPS, SWEEPS_AGAIN = 5, 2
 """For the first model of large data, and from the factors of nearly the same ratings."""
 SMALL_CATALOGUE = 3.0
 """Over the number of movies, the least regularisation. With 60 movies, lambda .006 puts 63% of what the
