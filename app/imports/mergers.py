@@ -60,8 +60,9 @@ class RatingMerger:
         user_id, movie_id = after or (-1, -1)
         for ratings, others in ahead(runs.merge(self._runs, (user_id, movie_id))):
             start = 0
-            while start < len(others):
-                rows = slice(start, start + self._rows())
+            while left := len(others) - start:
+                equal = -(-left // -(-left // self._rows()))  # none of them much smaller than the others
+                rows = slice(start, start + equal)
                 some, more, start = ratings.take(rows), others[rows], rows.stop
                 end = [int(some.user_id[-1]), int(some.movie_id[-1])]
                 yield Range((some, more), len(more), end)

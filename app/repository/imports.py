@@ -34,7 +34,7 @@ Key = tuple[int, int]
 """User and movie of a rating."""
 SUMMED_AT_ONCE = 300_000
 """Bytes of pending changes that are summed up in one transaction: two milliseconds."""
-SETTLED_AT_ONCE, SETTLED_ALONE = 100, 400
+SETTLED_AT_ONCE, SETTLED_ALONE = 100, 1_600
 """Movies whose counts are written at once, in a millisecond; and where no other writer was seen lately."""
 
 _TYPES: tuple[Any, ...] = (np.int64, np.int64, np.uint8, np.int64, np.int32)

@@ -355,9 +355,16 @@ def test_a_transaction_ends_with_its_range_when_somebody_waits(
     assert len(closed) == transactions
 
 
-@pytest.mark.parametrize(("seconds", "ranges"), [(3600, [1] * 30), (0, [30])])
-def test_a_merge_starts_with_small_ranges(
-    run_import: Import, database: Database, monkeypatch: pytest.MonkeyPatch, seconds: int, ranges: list[int]
+@pytest.mark.parametrize(
+    ("seconds", "most", "ranges"), [(3600, 32, [1] * 30), (0, 32, [30]), (0, 14, [10, 10, 10])]
+)
+def test_a_merge_starts_with_small_ranges_and_goes_on_with_equal_ones(
+    run_import: Import,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: int,
+    most: int,
+    ranges: list[int],
 ) -> None:
     """So many that one transaction has no room for all of them, the less so where they replace others."""
     merge, ranges_of = RatingMerger.merge, []
@@ -372,7 +379,7 @@ def test_a_merge_starts_with_small_ranges(
     for time in (1000, 2000):
         rows = "".join(f"{user},1,4,{time}\n" for user in range(30))
         sizes = Sizes(give_way_seconds=seconds, few_rows=1)
-        run_import(HEADER + rows, chunk=32 * DEFAULT.ranges, sizes=sizes)
+        run_import(HEADER + rows, chunk=most * DEFAULT.ranges, sizes=sizes)
     assert ranges_of == 2 * ranges
     assert {row[1] for row in ratings(database).values()} == {2000}
     assert len(ratings(database)) == 30
