@@ -1,6 +1,6 @@
 """Movies: the type, and how genres are compared. How titles are: `app.titles`."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.titles import fold, words
 
@@ -19,8 +19,7 @@ def imdb_number(text: str | None) -> int | None:
     return None if text is None else int(text.removeprefix("tt"))
 
 
-@dataclass(frozen=True, slots=True)
-class Movie:
+class Movie(NamedTuple):
     """A movie; `genre` may hold several, separated by "|". `mean_score` is None without ratings.
 
     `imdb_id` is like "tt0114709"; it and `tmdb_id` are None unless they are known.

@@ -120,8 +120,7 @@ def note_change(connection: Connection) -> None:
 
 _ONE = Prepared(WHOLE.where(movies.c.id == sa.bindparam("id")))
 _LOCKED = Prepared(WHOLE.where(movies.c.id == sa.bindparam("id")).with_for_update(of=movies))
-_IDS: Any = {n: [sa.bindparam(f"id_{i}") for i in range(n)] for n in (16, 64, 256)}
-_SOME = {n: Prepared(WHOLE.where(movies.c.id.in_(ids))) for n, ids in _IDS.items()}
+_SOME = Prepared(lambda engine: WHOLE.where(engine.is_listed(movies.c.id)))
 
 
 def ask_held(connection: Connection, movie_id: int) -> Callable[[], Movie]:
@@ -151,14 +150,8 @@ def _found(connection: Connection, movie_id: int, row: tuple[Any, ...] | None) -
 
 def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Movie]:
     """The movies of `ids` that exist, by id."""
-    wanted, found = list(ids), dict[int, Movie]()
-    while wanted:
-        size = next((size for size in _SOME if size >= len(wanted)), max(_SOME))
-        some, wanted = wanted[:size], wanted[size:]
-        padded = enumerate(some + some[-1:] * (size - len(some)))  # few forms, each compiled once
-        rows = _SOME[size].rows(connection, **{f"id_{n}": movie_id for n, movie_id in padded})
-        found |= {row[0]: _movie(row) for row in rows}
-    return found
+    rows = _SOME.rows(connection, listed=database_of(connection).listed(ids))
+    return {row[0]: _movie(row) for row in rows}
 
 
 def listing(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -56,8 +56,7 @@ class Filters:
         return {"genre": self.genre, "years": self.years, "decades": self.decades}
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """A rated movie, its score, and what it adds to the preference for the recommended one."""
 
     movie: Movie
@@ -65,8 +64,7 @@ class Reason:
     contribution: float
 
 
-@dataclass(frozen=True, slots=True)
-class Recommendation:
+class Recommendation(NamedTuple):
     """A movie, the preference for it (about 1 for a liked one, 0 without a model), and the reasons."""
 
     movie: Movie

@@ -137,6 +137,16 @@ class Database(RatingsInBulk, ABC):
     def insert(table: sa.Table) -> Any:
         """An INSERT that has `on_conflict_do_nothing`, `on_conflict_do_update` and `excluded`."""
 
+    @staticmethod
+    @abstractmethod
+    def is_listed(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+        """Whether the column has one of the ids that the parameter `listed` gives: any number of them."""
+
+    @staticmethod
+    @abstractmethod
+    def listed(ids: Iterable[int]) -> Any:
+        """The value of that parameter."""
+
     @classmethod
     @functools.cache
     def upsert(cls, table: sa.Table, *names: str) -> Any:

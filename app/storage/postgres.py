@@ -4,7 +4,7 @@ import contextlib
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,14 @@ class PostgresDatabase(Database):
     @staticmethod
     def insert(table: sa.Table) -> postgresql.Insert:
         return postgresql.insert(table)
+
+    @staticmethod
+    def is_listed(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+        return column == sa.any_(sa.bindparam("listed", type_=postgresql.ARRAY(sa.BigInteger)))
+
+    @staticmethod
+    def listed(ids: Iterable[int]) -> Any:
+        return list(ids)
 
     @staticmethod
     def ordered(aggregate: Any, by: sa.Column[Any]) -> Any:

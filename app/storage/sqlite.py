@@ -5,7 +5,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -222,6 +222,14 @@ class SQLiteDatabase(Database):
     @staticmethod
     def insert(table: sa.Table) -> sqlite.Insert:
         return sqlite.insert(table)
+
+    @staticmethod
+    def is_listed(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+        return column.in_(sa.select(sa.func.json_each(sa.bindparam("listed")).table_valued("value").c.value))
+
+    @staticmethod
+    def listed(ids: Iterable[int]) -> Any:
+        return json.dumps(list(ids))
 
     @staticmethod
     def ordered(aggregate: Any, by: sa.Column[Any]) -> Any:  # noqa: ARG004
