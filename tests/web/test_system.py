@@ -43,6 +43,16 @@ def test_the_system_page_shows_its_figures(visit: Visit, expect: Any, server: Se
     expect(page.locator("#updated")).to_contain_text("As of")
 
 
+def test_the_longest_route_with_the_longest_figures_fits_a_phone(visit: Visit, expect: Any) -> None:
+    page = visit("/system", viewport={"width": 320, "height": 740})
+    expect(page.locator(".pairs dt").first).to_be_visible()
+    page.evaluate("""() => document.querySelectorAll(".pairs > div").forEach(pair => {
+      pair.querySelector("dt").textContent = "/users/{user_id}/movies/{movie_id}/explanation";
+      pair.querySelector("dd").textContent = "1,234,567, 123 failed, 1234.5 ms";
+    })""")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
 def test_the_reference_works_offline(visit: Visit, expect: Any) -> None:
     page = visit("/docs")
     summary = page.locator("summary", has_text="/recommendations/{user_id}").first
