@@ -48,7 +48,7 @@ times = st.one_of(
     st.sampled_from(
         ["", "-1", "2020-01-01", "2020-01-01T10:00:00+02:00", "1969-12-31T23:59:59", "soon", "9" * 25, '"1"']
     ),
-    st.sampled_from(["0" * 12, "99999999999", "2020-01-01T00:00:00Z", " 5", "20200101"]),
+    st.sampled_from(["0" * 12, "99999999999", "2020-01-01T00:00:00Z", " 5", "20200101", "7.0", "20200101.5"]),
     st.sampled_from(["20231114", "20231115", "20231116", "20230230", "20991201", "19691231", "2023-11-15"]),
 )
 clean = st.tuples(st.sampled_from("123"), st.sampled_from("123"), st.sampled_from(["4", "4.5"]), times)
@@ -105,6 +105,7 @@ def reference(line: bytes, header: list[str]) -> tuple[int, int, float, int] | N
     if not at:
         return int(user), int(movie), value, START
     is_date = re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", at) or COMPACT.fullmatch(at)
+    at = re.sub(r"^([0-9]{1,19})\.[0-9]{1,9}$", r"\1", at)  # parts of a second
     try:
         moment = datetime.fromisoformat(at) if is_date or not re.fullmatch("[0-9]{1,19}", at) else None
         moment = moment.replace(tzinfo=moment.tzinfo or UTC) if moment else None
