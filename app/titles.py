@@ -62,7 +62,7 @@ _LEADING = frozenset(
 
 
 def trimmed(text: str) -> str:
-    """Without blanks and byte order marks around it: as an import reads it from a file."""
+    """Without blanks and byte order marks around it."""
     return text.strip(_BLANKS)
 
 

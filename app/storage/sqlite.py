@@ -164,8 +164,7 @@ class SQLiteDatabase(Database):
             with self.engine.connect() as connection:
                 yield connection.execution_options(sqlite_immediate=True)
             return
-        left = max(0.0, deadline - time.monotonic())
-        if not self._writing.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
+        if not self._writing.acquire(timeout=min(deadline - time.monotonic(), threading.TIMEOUT_MAX)):
             raise locked()
         try:
             if self._writer is None:
